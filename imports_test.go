@@ -1,0 +1,96 @@
+// Package ansturm_test guards the house: imports go downward only.
+package ansturm_test
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/ansturm/ansturm"
+
+// floors orders the packages; a package may import only those on lower floors.
+var floors = map[string]int{
+	"cmd/ansturm":        6,
+	"reports":            5,
+	"lab":                4,
+	"planner":            4,
+	"loadgen":            3,
+	"planner/fit":        3,
+	"planner/sim":        3,
+	"planner/gate":       3,
+	"planner/hpa":        2,
+	"planner/pack":       2,
+	"loadgen/record":     1,
+	"scenarios/arrivals": 1,
+	"scenarios":          0,
+}
+
+// heavy names the dependencies that live in few packages only, and those packages.
+var heavy = map[string][]string{
+	"github.com/spf13/cobra":                  {"cmd/ansturm"},
+	"github.com/vbauerster/mpb/v8":            {"cmd/ansturm"},
+	"github.com/go-echarts/go-echarts/v2":     {"reports"},
+	"gonum.org/v1/gonum":                      {"planner", "planner/fit", "planner/sim", "planner/gate", "planner/pack"},
+	"github.com/HdrHistogram/hdrhistogram-go": {"loadgen/record"},
+	"github.com/RoaringBitmap/roaring/v2":     {"loadgen/record", "lab"},
+	"github.com/prometheus/common":            {"loadgen/record"},
+	"github.com/prometheus/client_model":      {"loadgen/record"},
+	"github.com/valyala/fasthttp":             {"lab"},
+	"github.com/goccy/go-yaml":                {"scenarios"},
+}
+
+// sameFloor are the imports allowed within one floor.
+var sameFloor = map[string]bool{"planner→planner/fit": true}
+
+func TestImportsGoDownward(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}} {{join .Imports \" \"}}", "./...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		importer := strings.TrimPrefix(strings.TrimPrefix(fields[0], module), "/")
+		if importer == "" {
+			continue // the module's root holds only this test
+		}
+		floor, known := floors[importer]
+		if !known {
+			t.Errorf("package %s stands on no floor: add it to ARCHITECTURE.md and to this test", importer)
+			continue
+		}
+		for _, imported := range fields[1:] {
+			if inner, ours := strings.CutPrefix(imported, module+"/"); ours {
+				if floors[inner] >= floor && !sameFloor[importer+"→"+inner] {
+					t.Errorf("%s (floor %d) imports %s (floor %d)", importer, floor, inner, floors[inner])
+				}
+				continue
+			}
+			for prefix, rooms := range heavy {
+				if (imported == prefix || strings.HasPrefix(imported, prefix+"/")) && !contains(rooms, importer) {
+					t.Errorf("%s imports %s, which belongs into %v", importer, imported, rooms)
+				}
+			}
+			if strings.HasPrefix(imported, "k8s.io/kubernetes") {
+				t.Errorf("%s imports %s: only lab/kubernetes, a module of its own, may", importer, imported)
+			}
+		}
+		if strings.HasPrefix(importer, "planner") {
+			for _, imported := range fields[1:] {
+				switch strings.TrimPrefix(imported, module+"/") {
+				case "loadgen", "lab", "loadgen/observe", "loadgen/fleet":
+					t.Errorf("%s imports %s: planners never fire", importer, imported)
+				}
+			}
+		}
+	}
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}

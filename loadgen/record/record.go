@@ -1,0 +1,240 @@
+// Package record is the boundary between what happens in real time and everything computed from it: the run record,
+// a directory of plain files that other tools open.
+//
+//	run.json        who, what, when, with which scenario and platform, totals, validity evidence
+//	latency.hlog    HdrHistogram interval log (V2), one tagged interval a window
+//	ledger/         where every arrival ended: append-only, CRC-framed, one file a worker epoch
+//	timeline.jsonl  what the cluster did, one event a line
+//	metrics.om      OpenMetrics text with timestamps, written at the close
+//
+// The way of the data: [Create] → Writer.Sample, Writer.Fate, Writer.Event → Close; then [Open] → Windows, Ledger,
+// Timeline, Check. A record killed at any moment opens, says what is missing, and what it holds adds up.
+package record
+
+import (
+	"time"
+
+	"github.com/ansturm/ansturm/scenarios"
+)
+
+// Run is run.json: everything about a run but its samples.
+type Run struct {
+	// Format is the record's format number, see FormatVersion.
+	Format  int    `json:"format"`
+	ID      string `json:"id"` // unique; every shot carries it as its run marker
+	Ansturm string `json:"ansturm"`
+	Go      string `json:"go"`
+	// Purpose says why the run was fired: "surge", "calibration", "verify", "notch".
+	Purpose   string              `json:"purpose"`
+	Scenario  *scenarios.Scenario `json:"scenario"`
+	Platform  *scenarios.Platform `json:"platform,omitempty"`
+	Target    string              `json:"target"` // "lab" or the address fired at
+	Speed     float64             `json:"speed"`
+	Workers   int                 `json:"workers"`
+	StartedAt time.Time           `json:"startedAt"`
+	// EndedAt is zero while the run goes on, or when it was killed.
+	EndedAt     time.Time `json:"endedAt,omitzero"`
+	Interrupted bool      `json:"interrupted,omitempty"`
+	Totals      Totals    `json:"totals"`
+	Validity    Validity  `json:"validity"`
+	// Lab is the embedded platform's own count, the other side of the ledger; nil on other targets.
+	Lab      *LabAccount `json:"lab,omitempty"`
+	Warnings []Warning   `json:"warnings,omitempty"`
+}
+
+// Complete says whether the run was closed in order.
+func (r *Run) Complete() bool { return !r.EndedAt.IsZero() }
+
+// Totals counts shots; arrivals are in the ledger.
+type Totals struct {
+	Shots     int64 `json:"shots"`
+	Late      int64 `json:"late"`      // shots sent later than LateAfter
+	Reloads   int64 `json:"reloads"`   // retries at once
+	ComeBacks int64 `json:"comeBacks"` // retries after a pause
+	GaveUp    int64 `json:"gaveUp"`
+	// ByOutcome counts shots by outcome name.
+	ByOutcome map[string]int64 `json:"byOutcome"`
+	// Connections opened in the run, and the most open at one time.
+	Connections     int64 `json:"connections"`
+	ConnectionsPeak int64 `json:"connectionsPeak"`
+}
+
+// Validity is the evidence whether the generator, or the lab's own timers, were the limit. Times are wall time.
+type Validity struct {
+	// Valid is false when a limit was passed; Reasons then says which, and Advice what would help.
+	Valid   bool     `json:"valid"`
+	Reasons []string `json:"reasons,omitempty"`
+	Advice  []string `json:"advice,omitempty"`
+	// LatenessP50, P99 and Max are of all shots, in wall time.
+	LatenessP50 time.Duration `json:"latenessP50"`
+	LatenessP99 time.Duration `json:"latenessP99"`
+	LatenessMax time.Duration `json:"latenessMax"`
+	// LatenessLimit is what P99 was held against.
+	LatenessLimit time.Duration `json:"latenessLimit"`
+	// LabLatenessP99 is how late the lab's own timers fired.
+	LabLatenessP99 time.Duration `json:"labLatenessP99,omitempty"`
+	LabLimit       time.Duration `json:"labLimit,omitempty"`
+	// SecondsOver is the share of seconds in which a limit was passed.
+	SecondsOver float64 `json:"secondsOver"`
+	Unsent      int64   `json:"unsent"`
+}
+
+// LabAccount is what the embedded platform itself counted.
+type LabAccount struct {
+	// Accepted is the number of different applications kept; Duplicates the number kept again.
+	Accepted   int64 `json:"accepted"`
+	Duplicates int64 `json:"duplicates"`
+	Refused    int64 `json:"refused"`
+	// File holds the accepted Seqs as a serialized Roaring bitmap, beside run.json.
+	File string `json:"file"`
+}
+
+// Warning is something a reader must know before believing a figure. It travels with the record, the plan and the
+// verdict, and every report prints it.
+type Warning struct {
+	// Code is stable, for programs, e.g. "generator-late".
+	Code string         `json:"code"`
+	Text scenarios.Text `json:"text"`
+}
+
+// Outcome is what came of a shot.
+type Outcome uint8
+
+// The outcomes of a shot. Only OK fulfils a promise; all others count as failed shots in an SLO.
+const (
+	OK       Outcome = iota // answered, and every check holds
+	Failed                  // answered, but a check does not hold (a 5xx included)
+	Refused                 // no connection, nothing was sent
+	TimedOut                // sent, no answer within the step's timeout
+	Lost                    // sent, the connection broke before the answer was whole
+	Left                    // sent, the person lost patience before the answer
+	outcomes
+)
+
+var outcomeNames = [outcomes]string{"ok", "failed", "refused", "timed-out", "lost", "left"}
+
+// String is the outcome's name in the record.
+func (o Outcome) String() string { return outcomeNames[o] }
+
+// Sample is what came of one shot. Times are offsets from the start in platform time.
+//
+// Response time = Done−Due is what a person felt, service time = Done−Sent what the server took, lateness = Sent−Due
+// the generator's own fault. A refused shot has Sent = Done.
+type Sample struct {
+	Seq    uint32
+	Tenant int32
+	Step   int32 // index into Steps of the run's scenario, see scenarios.Scenario.AllSteps
+	Retry  uint8 // 0 for the first try
+	Outcome
+	Due, Sent, FirstByte, Done time.Duration
+}
+
+// Response is what a person felt: Done − Due.
+func (s Sample) Response() time.Duration { return s.Done - s.Due }
+
+// Service is what the server took: Done − Sent.
+func (s Sample) Service() time.Duration { return s.Done - s.Sent }
+
+// Lateness is the generator's own fault: Sent − Due.
+func (s Sample) Lateness() time.Duration { return s.Sent - s.Due }
+
+// Fate is where an arrival ended.
+type Fate uint8
+
+// The fates. Every arrival has exactly one.
+const (
+	Completed     Fate = iota // its journey's checks hold
+	FailedArrival             // an answer that is none, refused, or gave up before anything was sent
+	Indeterminate             // a byte was written and no answer came
+	Unsent                    // never sent: the run was ended before
+	fates
+)
+
+var fateNames = [fates]string{"completed", "failed", "indeterminate", "unsent"}
+
+// String is the fate's name in the record.
+func (f Fate) String() string { return fateNames[f] }
+
+// Event is one line of the timeline: something the cluster, the lab or the generator did.
+type Event struct {
+	// At is the offset from the start in platform time; Wall the clock on the wall.
+	At   time.Duration `json:"at"`
+	Wall time.Time     `json:"wall"`
+	// Source is "lab", "generator" or "watch".
+	Source          string `json:"source"`
+	ResourceVersion string `json:"resourceVersion,omitempty"`
+	// Kind is one of the Kind constants; it says which of the fields below are set.
+	Kind string `json:"kind"`
+
+	Tenant   string `json:"tenant,omitempty"`
+	Workload string `json:"workload,omitempty"`
+	// Object is a pod's, node's or back end's name.
+	Object string `json:"object,omitempty"`
+	// Phase of a pod (Phase constants) or node ("lost", "ready").
+	Phase string `json:"phase,omitempty"`
+	Node  string `json:"node,omitempty"`
+
+	// Desired, Current and Ready are replica counts; From is the count before a scaling.
+	From    int32 `json:"from,omitempty"`
+	Desired int32 `json:"desired,omitempty"`
+	Current int32 `json:"current,omitempty"`
+	Ready   int32 `json:"ready,omitempty"`
+
+	// Values are measurements; the kind says which, with their units in the name.
+	Values  map[string]float64 `json:"values,omitempty"`
+	Message string             `json:"message,omitempty"`
+}
+
+// The kinds of events.
+const (
+	// KindScale: the autoscaler wrote a new count. From, Desired, Message (reason).
+	KindScale = "scale"
+	// KindReplicas: the counts changed. Desired, Current, Ready.
+	KindReplicas = "replicas"
+	// KindMetrics: one scrape of a tenant's workload. Values: cpu_seconds (cumulative, all pods), utilisation_percent
+	// (of the requests, over ready pods), memory_bytes, in_flight, pods.
+	KindMetrics = "metrics"
+	// KindPod: a pod entered Phase. Object, Node, and on PhaseDeleted Message.
+	KindPod = "pod"
+	// KindNode: a node entered Phase. Object, Workload is its pool.
+	KindNode = "node"
+	// KindBackend: one second of a shared back end. Values: busy_cores, in_service, waiting, served.
+	KindBackend = "backend"
+	// KindLab: one second of the lab's own health. Values: lateness_p99_seconds (wall), connections, refused.
+	KindLab = "lab"
+	// KindGenerator: one second of the generator's own health. Values: lateness_p99_seconds (wall), cpu_share,
+	// run_queue_seconds, gc_pause_seconds, descriptors, connections, late, sent, goroutines.
+	KindGenerator = "generator"
+	// KindGap: the watching was interrupted from At for Values["seconds"].
+	KindGap = "gap"
+)
+
+// The phases of a pod: the reaction chain's stages.
+const (
+	PhaseCreated   = "created"
+	PhasePending   = "pending" // no node has room
+	PhaseScheduled = "scheduled"
+	PhasePulled    = "pulled"
+	PhaseStarted   = "started"
+	PhaseReady     = "ready"
+	PhaseServing   = "serving" // first request served
+	PhaseDeleted   = "deleted"
+)
+
+// Window is the count and histogram of one step in one second (all tenants) or of one tenant's one step in one minute.
+// Response windows are laid by Due, service windows by Done, lateness windows by Sent.
+type Window struct {
+	Key
+	Start, Length time.Duration
+	// Counts is the histogram, in microseconds of platform time.
+	Histogram *Histogram
+}
+
+// Key names a series of windows.
+type Key struct {
+	// Measure is "response", "service" or "lateness".
+	Measure string
+	// Step is the step's name, Tenant the tenant's or "" for all.
+	Step, Tenant string
+	Outcome
+}

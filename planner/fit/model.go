@@ -1,0 +1,115 @@
+// Package fit turns run records into models with intervals: what a request costs, what a pod carries, how long the
+// reaction chain takes, and where each of these may be believed.
+//
+// The way of the data: records → regressors per scrape → non-negative least squares and quantiles → moving-block
+// bootstrap → [Model].
+package fit
+
+import (
+	"time"
+
+	"github.com/ansturm/ansturm/loadgen/record"
+)
+
+// Estimate is one parameter with its interval.
+type Estimate struct {
+	Value float64 `json:"value"`
+	Low   float64 `json:"low"`
+	High  float64 `json:"high"`
+	Unit  string  `json:"unit"`
+	// Draws are bootstrap draws of the value, for joint worlds; draw i belongs to the same resample in every Estimate of a Model.
+	Draws []float64 `json:"draws,omitempty"`
+}
+
+// Model is everything fitted from a set of records.
+type Model struct {
+	// Level of all intervals, e.g. 0.9.
+	Level     float64                   `json:"level"`
+	Workloads map[string]*WorkloadModel `json:"workloads"`
+	// Demand is the factor by which the surge itself may be larger than the scenario says, from past events.
+	Demand   Estimate         `json:"demand"`
+	Domain   Domain           `json:"domain"`
+	Runs     []Source         `json:"runs"`
+	Warnings []record.Warning `json:"warnings,omitempty"`
+}
+
+// WorkloadModel is what is known of one workload.
+type WorkloadModel struct {
+	// Idle is c₀, the cores an idle pod uses.
+	Idle Estimate `json:"idle"`
+	// Steps holds each step's costs.
+	Steps map[string]*StepModel `json:"steps"`
+	// Condition is the condition number of the demand regression's columns (scaled): above 30 the steps cannot be told apart.
+	Condition float64 `json:"condition"`
+	// Capacity is the throughput curve over the utilisation or concurrency of pods.
+	Capacity Capacity `json:"capacity"`
+	// Chain is the reaction chain's delays by stage (record.Phase constants): from the stage before to this one.
+	Chain map[string]*Delay `json:"chain"`
+	// WarmUpFactor and WarmUpSeconds describe the dear time after Ready; factor 1 where none was seen.
+	WarmUpFactor  Estimate `json:"warmUpFactor"`
+	WarmUpSeconds Estimate `json:"warmUpSeconds"`
+	// Residuals of the demand regression, in cores, one a scrape.
+	Residuals []Residual `json:"residuals,omitempty"`
+}
+
+// StepModel is what one request of a step costs.
+type StepModel struct {
+	// Demand is d_k, CPU seconds a request.
+	Demand Estimate `json:"demand"`
+	// Floor is the response time in seconds of an unloaded pod (median of the calibration's quietest windows).
+	Floor Estimate `json:"floor"`
+	// Backend is the part of Floor spent waiting for back ends, in seconds (Floor − demand at the pod's own speed, at least 0).
+	Backend Estimate `json:"backend"`
+	// Spread is the squared coefficient of variation of the service time.
+	Spread Estimate `json:"spread"`
+}
+
+// Capacity is the universal scalability law X(N) = γN / (1 + α(N−1) + βN(N−1)) over a tenant's ready replicas
+// (Gunther 2007, eq. 4.31); X in requests/s of the run's mix.
+type Capacity struct {
+	Gamma Estimate `json:"gamma"`
+	Alpha Estimate `json:"alpha"`
+	Beta  Estimate `json:"beta"`
+	// KneeObserved is false when the data stop before the knee; then AtLeast is all that is known.
+	KneeObserved bool    `json:"kneeObserved"`
+	AtLeast      float64 `json:"atLeast"`
+	// Points are the observed (replicas, requests/s) of saturated or loaded seconds, for the chart with its band.
+	Points []CapacityPoint `json:"points,omitempty"`
+}
+
+// CapacityPoint is one observation: throughput against replicas at a utilisation (0 to 1 of the limits).
+type CapacityPoint struct {
+	Replicas    float64 `json:"replicas"`
+	Throughput  float64 `json:"throughput"`
+	Utilisation float64 `json:"utilisation"`
+}
+
+// Delay is a shifted lognormal: Shift + exp(Mu + Sigma·Z) seconds.
+type Delay struct {
+	Shift, Mu, Sigma float64
+	Observed         int `json:"observed"` // how many stages it rests on
+	Censored         int `json:"censored"` // pods that never got there
+}
+
+// Residual is observed against predicted cores in one scrape.
+type Residual struct {
+	At        time.Duration `json:"at"`
+	Tenant    string        `json:"tenant"`
+	Observed  float64       `json:"observed"`
+	Predicted float64       `json:"predicted"`
+}
+
+// Domain is where the model may be believed.
+type Domain struct {
+	MaxRate        float64  `json:"maxRate"`        // requests/s of the whole platform seen
+	MaxUtilisation float64  `json:"maxUtilisation"` // 0 to 1 of the limits
+	MaxReplicas    int32    `json:"maxReplicas"`    // of one tenant
+	Steps          []string `json:"steps"`
+}
+
+// Source is one record the model rests on.
+type Source struct {
+	ID      string `json:"id"`
+	Purpose string `json:"purpose"`
+	Dir     string `json:"dir"`
+}
