@@ -1,6 +1,9 @@
 package scenarios
 
-import "time"
+import (
+	"io/fs"
+	"time"
+)
 
 // Scenario is what is offered to a platform (curve, total, tenants, journeys) and what is promised about it (SLOs).
 type Scenario struct {
@@ -17,6 +20,8 @@ type Scenario struct {
 	Feeders  map[string]Feeder `json:"feeders,omitempty"`
 	Journeys []Journey         `json:"journeys"`
 	SLOs     []SLO             `json:"slos,omitempty"`
+
+	files fs.FS // see Files
 }
 
 // Text is one text in several languages, keyed by language ("de", "en").
@@ -191,7 +196,8 @@ type Uniform struct {
 	Max time.Duration `json:"max"`
 }
 
-// LogNormal is the lognormal distribution given by two quantiles, plus a constant Shift (the least possible value).
+// LogNormal is the lognormal distribution above Shift (the least possible value) whose median and 95 % quantile, Shift
+// included, are Median and P95.
 type LogNormal struct {
 	Median time.Duration `json:"median"`
 	P95    time.Duration `json:"p95"`
