@@ -17,6 +17,9 @@ import (
 	"github.com/ansturm/ansturm/scenarios"
 )
 
+// FormatVersion is the format this package writes; it reads no other.
+const FormatVersion = 1
+
 // Run is run.json: everything about a run but its samples.
 type Run struct {
 	// Format is the record's format number, see FormatVersion.
@@ -87,6 +90,12 @@ type LabAccount struct {
 	Refused    int64 `json:"refused"`
 	// File holds the accepted Seqs as a serialized Roaring bitmap, beside run.json.
 	File string `json:"file"`
+	// LatenessP99 is how late the lab's own timers fired (wall time), Limit what it was held against; Reason says why
+	// it is not Valid.
+	LatenessP99 time.Duration `json:"latenessP99"`
+	Limit       time.Duration `json:"limit"`
+	Valid       bool          `json:"valid"`
+	Reason      string        `json:"reason,omitempty"`
 }
 
 // Warning is something a reader must know before believing a figure. It travels with the record, the plan and the
