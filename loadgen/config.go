@@ -1,0 +1,138 @@
+package loadgen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"time"
+
+	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/scenarios"
+	"github.com/ansturm/ansturm/scenarios/arrivals"
+)
+
+// LateAfter is the wall lateness from which a shot counts as late.
+const LateAfter = 10 * time.Millisecond
+
+// Defaults of Config's zero values.
+const (
+	DefaultMaxConnections = 15_000
+	DefaultGrace          = 2 * time.Second
+)
+
+// Config is one run of the engine.
+type Config struct {
+	Scenario *scenarios.Scenario
+	Schedule *arrivals.Schedule
+	// Share of the schedule that this process fires; the zero value is the whole.
+	Share arrivals.Share
+	// RunID goes out with every shot in the header Ansturm-Run.
+	RunID string
+	// Speed is how many seconds of platform time pass in a second on the wall. Zero means 1.
+	Speed float64
+	// Start is the wall instant of offset 0. Zero means when Run is called.
+	Start time.Time
+	// Address gives the host:port of a tenant, an index into the scenario's tenants. It is asked once per tenant, by
+	// New. Only loopback addresses are accepted, see CheckTarget.
+	Address func(tenant int) string
+	// MaxConnections open at one time. Zero means 15,000. It never drops a shot: who finds no connection free waits in
+	// due order, and the wait is charged.
+	MaxConnections int
+	// Transport opens connections. Nil means TCP sockets.
+	Transport Transport
+	// Recorder takes what came of it.
+	Recorder Recorder
+	// Grace is how long, on the wall, shots in flight may still take after the run is cancelled. Zero means 2 s.
+	Grace time.Duration
+	// Files is where the feeders' CSV files are. Nil means Scenario.Files().
+	Files fs.FS
+	// LatenessLimit is the wall lateness that the 99th percentile is held against. Zero means the larger of 5 ms and a
+	// tenth of the smallest SLO bound on the wall (Within / Speed).
+	LatenessLimit time.Duration
+}
+
+// Transport opens connections to host:port. A connection must support read deadlines.
+type Transport interface {
+	Dial(ctx context.Context, address string) (net.Conn, error)
+}
+
+// Recorder takes the samples, fates and events of a run, from many goroutines at once. A Recorder that also has a
+// method Flush(now time.Duration) is flushed every second with the run's platform time. Err is not nil once nothing
+// can be recorded any more (a full disk); the engine then stops firing.
+type Recorder interface {
+	Sample(s record.Sample)
+	Fate(seq uint32, f record.Fate)
+	Event(e record.Event)
+	Err() error
+}
+
+// Result is what a run amounts to.
+type Result struct {
+	Totals   record.Totals
+	Validity record.Validity
+	Warnings []record.Warning
+	// Interrupted says that the run was cancelled before its end.
+	Interrupted bool
+}
+
+// Progress is a run's state at one instant. Counts are of arrivals unless they say otherwise.
+type Progress struct {
+	// At is the platform time.
+	At time.Duration
+	// Total arrivals of the share; Offered of them have begun.
+	Total, Offered int64
+	// The fates so far.
+	Completed, Failed, Indeterminate, Unsent int64
+	// InFlight arrivals have begun and have no fate yet.
+	InFlight int64
+	// Shots that ended, and those of them that ended well; Late shots were sent late.
+	Shots, ShotsOK, Late int64
+	// Connections open now.
+	Connections int64
+	// LatenessP99 of the last second, in wall time.
+	LatenessP99 time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	if c.Speed == 0 {
+		c.Speed = 1
+	}
+	if c.MaxConnections == 0 {
+		c.MaxConnections = DefaultMaxConnections
+	}
+	if c.Grace == 0 {
+		c.Grace = DefaultGrace
+	}
+	if c.Share.Of == 0 {
+		c.Share.Of = 1
+	}
+	if c.Files == nil && c.Scenario != nil {
+		c.Files = c.Scenario.Files()
+	}
+	return c
+}
+
+// Validate says what is wrong with c; it never changes it.
+func (c Config) Validate() error {
+	switch {
+	case c.Scenario == nil:
+		return errors.New("loadgen: no scenario")
+	case c.Schedule == nil:
+		return errors.New("loadgen: no schedule")
+	case c.Address == nil:
+		return errors.New("loadgen: no address of the target")
+	case c.Recorder == nil:
+		return errors.New("loadgen: no recorder")
+	case c.Speed < 0 || c.Speed > 1e6 || c.Speed != c.Speed:
+		return fmt.Errorf("loadgen: speed is %g, must be above 0", c.Speed)
+	case c.MaxConnections < 0:
+		return fmt.Errorf("loadgen: %d connections, must be at least 1", c.MaxConnections)
+	case c.Grace < 0:
+		return fmt.Errorf("loadgen: grace is %s, must not be negative", c.Grace)
+	case c.Share.Of < 0 || c.Share.Index < 0 || (c.Share.Of > 0 && c.Share.Index >= c.Share.Of):
+		return fmt.Errorf("loadgen: share %d of %d does not exist", c.Share.Index, c.Share.Of)
+	}
+	return nil
+}

@@ -1,0 +1,87 @@
+package loadgen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// ErrNoConsent says that a target is not on this machine. Consent of a target does not exist yet, so that nothing
+// but loopback may be fired at.
+var ErrNoConsent = errors.New("only loopback addresses may be fired at: there is no way yet for a target to consent")
+
+// ErrHTTPS says that a target asks for TLS.
+var ErrHTTPS = errors.New("https is not supported yet")
+
+// CheckTarget says whether the URL may be fired at: http, and a loopback address or "localhost", for which no
+// name server is asked. It sends nothing. Errors wrap ErrNoConsent or ErrHTTPS where these are the reason.
+func CheckTarget(rawURL string) error {
+	_, err := targetAddress(rawURL)
+	return err
+}
+
+// targetAddress is the host:port, literal, of a URL that may be fired at.
+func targetAddress(rawURL string) (string, error) {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return "", fmt.Errorf("target: %w", err)
+	}
+	switch {
+	case u.Scheme == "https":
+		return "", fmt.Errorf("target %s: %w", u.Redacted(), ErrHTTPS)
+	case u.Scheme != "http":
+		return "", fmt.Errorf("target %q: a URL like http://127.0.0.1:8080 is needed", rawURL)
+	case u.User != nil:
+		return "", fmt.Errorf("target %s: a user name in the URL is not supported, set a header", u.Redacted())
+	}
+	port := u.Port()
+	if port == "" {
+		port = "80"
+	}
+	address, err := loopback(net.JoinHostPort(u.Hostname(), port))
+	if err != nil {
+		return "", fmt.Errorf("target %s: %w", u.Redacted(), err)
+	}
+	return address, nil
+}
+
+// loopback gives address, a host:port, with a literal loopback address for its host, or an error.
+func loopback(address string) (string, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", fmt.Errorf("address %q: %w", address, err)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return "", fmt.Errorf("address %q: the port must be 1 to 65535", address)
+	}
+	if host == "localhost" {
+		host = "127.0.0.1"
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil || !ip.Unmap().IsLoopback() {
+		return "", fmt.Errorf("address %q: %w", address, ErrNoConsent)
+	}
+	return net.JoinHostPort(ip.Unmap().String(), port), nil
+}
+
+// sockets is the Transport of TCP. It refuses everything but loopback itself, whoever calls it.
+type sockets struct{ dialer net.Dialer }
+
+func newSockets() *sockets {
+	// No keep-alive probes: they would cost four system calls a connection. No fallback: addresses are literal.
+	return &sockets{net.Dialer{KeepAlive: -1, FallbackDelay: -1, Timeout: 2 * time.Minute}}
+}
+
+// Dial opens a connection to a literal loopback address.
+func (s *sockets) Dial(ctx context.Context, address string) (net.Conn, error) {
+	literal, err := loopback(address)
+	if err != nil {
+		return nil, err
+	}
+	return s.dialer.DialContext(ctx, "tcp", literal)
+}
