@@ -1,0 +1,205 @@
+package hpa
+
+import "time"
+
+// Controller is one autoscaler: its spec, its recent recommendations and its recent changes. It is not safe for
+// concurrent use; a copy made by CopyFrom is independent.
+type Controller struct {
+	cfg  Config
+	spec compiled
+
+	seeded          bool
+	recommendations []recommendation
+	added, removed  []event
+	conditions      Conditions
+	current         []Current
+}
+
+// recommendation is what the metrics asked for at a time.
+type recommendation struct {
+	at       time.Duration
+	replicas int32
+}
+
+// event is a change of the count that was written. Once outdated its slot may be reused, for good (rule 19).
+type event struct {
+	at       time.Duration
+	change   int32
+	outdated bool
+}
+
+// New makes an autoscaler without history, as after a start of the controller; the first sync seeds it with the current
+// replicas. spec need not have its defaults; it is not kept.
+func New(spec *Spec, cfg Config) (*Controller, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	c := &Controller{cfg: cfg}
+	if err := c.SetSpec(spec); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// SetSpec replaces the spec; history and conditions stay, as they do when a user edits the object.
+func (c *Controller) SetSpec(spec *Spec) error {
+	compiled, err := compile(spec, c.cfg)
+	if err != nil {
+		return err
+	}
+	c.spec = compiled
+	c.current = make([]Current, len(compiled.metrics))
+	return nil
+}
+
+// Restart forgets the history, as a change of the controller's leader does (rule 2). Conditions stay: they live in the
+// object.
+func (c *Controller) Restart() {
+	c.seeded = false
+	c.recommendations, c.added, c.removed = c.recommendations[:0], c.added[:0], c.removed[:0]
+}
+
+// Reset forgets history and conditions: the autoscaler is as New made it. It keeps its memory, for the next world of a
+// simulation.
+func (c *Controller) Reset() {
+	c.Restart()
+	c.conditions = Conditions{}
+	clear(c.current)
+}
+
+// CopyFrom makes c an independent copy of from, reusing c's memory.
+func (c *Controller) CopyFrom(from *Controller) {
+	old := *c
+	*c = *from
+	c.recommendations = append(old.recommendations[:0], from.recommendations...)
+	c.added = append(old.added[:0], from.added...)
+	c.removed = append(old.removed[:0], from.removed...)
+	c.current = append(old.current[:0], from.current...)
+}
+
+// Current is what the spec's i-th metric stood at in the last sync that asked the metrics.
+func (c *Controller) Current(i int) Current {
+	if i < 0 || i >= len(c.current) {
+		return Current{}
+	}
+	return c.current[i]
+}
+
+// Sync decides and takes for granted that a decision to scale is written.
+func (c *Controller) Sync(in *Input) Decision {
+	d := c.Decide(in)
+	if d.Scale {
+		c.Commit(in, &d)
+	}
+	return d
+}
+
+// Decide is a sync up to the writing of the scale. Who calls it calls Commit once the write succeeded.
+func (c *Controller) Decide(in *Input) Decision {
+	c.conditions.AbleToScale = Condition{true, "SucceededGetScale"}
+	if !c.seeded { // rule 2
+		c.seeded = true
+		if len(c.recommendations) == 0 {
+			c.recommendations = append(c.recommendations, recommendation{in.Now, in.SpecReplicas})
+		}
+	}
+	d := Decision{Desired: in.SpecReplicas, Metric: -1, FirstInvalid: -1}
+	switch now := in.SpecReplicas; { // rule 4
+	case now == 0 && c.spec.min != 0:
+		c.conditions.ScalingActive = Condition{false, "ScalingDisabled"}
+	case now > c.spec.max:
+		d.Desired, d.Scale, d.Cause = c.spec.max, true, AboveMax
+	case now < c.spec.min:
+		d.Desired, d.Scale, d.Cause = c.spec.min, true, BelowMin
+	default:
+		c.decideByMetrics(in, &d)
+	}
+	d.Conditions = c.conditions
+	return d
+}
+
+// decideByMetrics is the way of most syncs: propose, stabilize, limit.
+func (c *Controller) decideByMetrics(in *Input, d *Decision) {
+	if !c.propose(in, d) {
+		return
+	}
+	desired := max(d.Proposed, 0)
+	switch {
+	case desired > in.SpecReplicas:
+		d.Cause = AboveTarget
+	case desired < in.SpecReplicas:
+		d.Cause = BelowTarget
+	}
+	if c.spec.behavior {
+		d.Desired = c.normaliseByBehavior(in.Now, in.SpecReplicas, desired, d)
+	} else {
+		d.Desired = c.normalise(in.Now, in.SpecReplicas, desired, d)
+	}
+	d.Scale = d.Desired != in.SpecReplicas
+}
+
+// propose asks every metric and takes the largest answer; the first one wins a tie (rule 5). It reports whether there is
+// a count to go by.
+func (c *Controller) propose(in *Input, d *Decision) bool {
+	var replicas int32
+	for i := range c.spec.metrics {
+		proposal, current, err := c.spec.replicas(&c.cfg, i, in)
+		c.current[i] = current
+		if err != nil {
+			if d.Invalid == 0 {
+				d.FirstInvalid, d.Err = i, err
+			}
+			d.Invalid++
+			continue
+		}
+		if replicas == 0 || proposal > replicas {
+			replicas, d.Metric = proposal, i
+		}
+	}
+	if d.Invalid == len(c.spec.metrics) || d.Invalid > 0 && replicas < in.SpecReplicas {
+		c.conditions.ScalingActive = Condition{false, c.spec.metrics[d.FirstInvalid].failed}
+		d.Metric = -1
+		return false
+	}
+	c.conditions.ScalingActive = Condition{true, "ValidMetricFound"}
+	d.Proposed = replicas
+	return true
+}
+
+// Commit notes that d was written: from now on it counts in the rates.
+func (c *Controller) Commit(in *Input, d *Decision) {
+	c.conditions.AbleToScale = Condition{true, "SucceededRescale"}
+	d.Conditions.AbleToScale = c.conditions.AbleToScale
+	if !c.spec.behavior {
+		return
+	}
+	if d.Desired > in.SpecReplicas {
+		c.added = remember(c.added, event{at: in.Now, change: d.Desired - in.SpecReplicas}, c.spec.up.longest)
+	} else {
+		c.removed = remember(c.removed, event{at: in.Now, change: in.SpecReplicas - d.Desired}, c.spec.down.longest)
+	}
+}
+
+// Reject notes that writing the scale failed for good: nothing counts, and the condition says so.
+func (c *Controller) Reject(d *Decision) {
+	c.conditions.AbleToScale = Condition{false, "FailedUpdateScale"}
+	d.Conditions.AbleToScale = c.conditions.AbleToScale
+}
+
+// remember puts e into the last outdated slot, else at the end (rule 19).
+func remember(events []event, e event, longest time.Duration) []event {
+	slot := -1
+	for i := range events {
+		if events[i].at < e.at-longest {
+			events[i].outdated = true
+		}
+		if events[i].outdated {
+			slot = i
+		}
+	}
+	if slot < 0 {
+		return append(events, e)
+	}
+	events[slot] = e
+	return events
+}
