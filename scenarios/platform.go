@@ -63,7 +63,8 @@ type Backend struct {
 	Most int `json:"most,omitempty"`
 }
 
-// Workload is one Deployment, the same for each of its tenants.
+// Workload is one Deployment, the same for each of its tenants. Several may have the same Name (one image, one name of
+// the Deployment, other settings for other tenants) as long as no tenant is named by two of them.
 type Workload struct {
 	Name string `json:"name"`
 	// Tenants it serves, each by its own Deployment; empty means every tenant of the scenario that no other workload names.
