@@ -8,10 +8,11 @@
 //	metrics.om      OpenMetrics text with timestamps, written at the close
 //
 // The way of the data: [Create] → Writer.Sample, Writer.Fate, Writer.Event → Close; then [Open] → Windows, Ledger,
-// Timeline, Check. A record killed at any moment opens, says what is missing, and what it holds adds up.
+// Timeline, Account. A record killed at any moment opens, says what is missing, and what it holds adds up.
 package record
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/ansturm/ansturm/scenarios"
@@ -123,7 +124,12 @@ const (
 var outcomeNames = [outcomes]string{"ok", "failed", "refused", "timed-out", "lost", "left"}
 
 // String is the outcome's name in the record.
-func (o Outcome) String() string { return outcomeNames[o] }
+func (o Outcome) String() string {
+	if o >= outcomes {
+		return fmt.Sprintf("outcome-%d", uint8(o))
+	}
+	return outcomeNames[o]
+}
 
 // Sample is what came of one shot. Times are offsets from the start in platform time.
 //
@@ -162,7 +168,12 @@ const (
 var fateNames = [fates]string{"completed", "failed", "indeterminate", "unsent"}
 
 // String is the fate's name in the record.
-func (f Fate) String() string { return fateNames[f] }
+func (f Fate) String() string {
+	if f >= fates {
+		return fmt.Sprintf("fate-%d", uint8(f))
+	}
+	return fateNames[f]
+}
 
 // Event is one line of the timeline: something the cluster, the lab or the generator did.
 type Event struct {
@@ -231,17 +242,19 @@ const (
 )
 
 // Window is the count and histogram of one step in one second (all tenants) or of one tenant's one step in one minute.
-// Response windows are laid by Due, service windows by Done, lateness windows by Sent.
+// Response windows are laid by Due, service windows by Done, lateness windows by Sent. A refused shot has no service
+// time. Lateness is counted in one-second windows over all steps and outcomes, under Key{Measure: Lateness} alone. All
+// times are platform time; lateness on the wall is the figure divided by the run's speed.
 type Window struct {
 	Key
 	Start, Length time.Duration
-	// Counts is the histogram, in microseconds of platform time.
+	// Histogram holds microseconds of platform time: 3 significant digits in seconds, 2 in minutes.
 	Histogram *Histogram
 }
 
 // Key names a series of windows.
 type Key struct {
-	// Measure is "response", "service" or "lateness".
+	// Measure is Response, Service or Lateness.
 	Measure string
 	// Step is the step's name, Tenant the tenant's or "" for all.
 	Step, Tenant string

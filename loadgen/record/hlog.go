@@ -1,0 +1,188 @@
+package record
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The measures of windows, see Key.
+const (
+	Response = "response"
+	Service  = "service"
+	Lateness = "lateness"
+)
+
+// latency.hlog is an interval log as HdrHistogram's own tools read it. Times are seconds from the start in platform
+// time; the header gives the start on the wall clock as the base they are added to. The same window may come in several
+// lines: a late answer writes it again, and the reader adds the counts up.
+//
+//	Tag=response/submit/*/ok,12.000,1.000,184.319,HISTFAAAA…
+//	    measure/step/tenant/outcome, start s, length s, maximum ms, payload
+func hlogHeader(r *Run) []byte {
+	start := float64(r.StartedAt.UnixMilli()) / 1000
+	var b bytes.Buffer
+	fmt.Fprintln(&b, "#[Logged by ansturm; times are platform time, histograms microseconds]")
+	fmt.Fprintln(&b, "#[Histogram log format version 1.3]")
+	fmt.Fprintf(&b, "#[StartTime: %.3f (seconds since epoch), %s]\n", start, r.StartedAt.UTC().Format(time.RFC3339))
+	fmt.Fprintf(&b, "#[BaseTime: %.3f (seconds since epoch)]\n", start)
+	fmt.Fprintln(&b, `"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"`)
+	return b.Bytes()
+}
+
+// tag names a series in the log; "*" stands for all.
+func (k Key) tag() string {
+	return strings.Join([]string{k.Measure, orStar(k.Step), orStar(k.Tenant), k.Outcome.String()}, "/")
+}
+
+func orStar(name string) string {
+	if name == "" {
+		return "*"
+	}
+	return name
+}
+
+// parseTag is tag's inverse.
+func parseTag(tag string) (Key, error) {
+	parts := strings.Split(tag, "/")
+	if len(parts) != 4 {
+		return Key{}, fmt.Errorf("tag %q has %d parts, not measure/step/tenant/outcome", tag, len(parts))
+	}
+	k := Key{Measure: parts[0], Step: strings.TrimPrefix(parts[1], "*"), Tenant: strings.TrimPrefix(parts[2], "*")}
+	if k.Measure != Response && k.Measure != Service && k.Measure != Lateness {
+		return Key{}, fmt.Errorf("tag %q: measure %q is not response, service or lateness", tag, k.Measure)
+	}
+	o := slices.Index(outcomeNames[:], parts[3])
+	if o < 0 {
+		return Key{}, fmt.Errorf("tag %q: unknown outcome %q", tag, parts[3])
+	}
+	k.Outcome = Outcome(o)
+	return k, nil
+}
+
+// taggable says whether a name can stand in a tag.
+func taggable(name string) bool {
+	return name != "" && !strings.HasPrefix(name, "*") && !strings.ContainsAny(name, "/, \t\r\n")
+}
+
+// appendInterval adds the line of one window, up to its payload.
+func appendInterval(line []byte, tag string, start, length time.Duration, highest int64) []byte {
+	line = append(line, "Tag="...)
+	line = append(line, tag...)
+	line = append(line, ',')
+	line = appendThousandths(line, start.Milliseconds())
+	line = append(line, ',')
+	line = appendThousandths(line, length.Milliseconds())
+	line = append(line, ',')
+	line = appendThousandths(line, highest)
+	return append(line, ',')
+}
+
+// appendThousandths writes v/1000 with three decimals; v ≥ 0.
+func appendThousandths(b []byte, v int64) []byte {
+	b = strconv.AppendInt(b, v/1000, 10)
+	b = append(b, '.')
+	v %= 1000
+	return append(b, byte('0'+v/100), byte('0'+v/10%10), byte('0'+v%10))
+}
+
+// hlogReader reads windows and merges the lines of one window.
+type hlogReader struct {
+	name    string
+	keep    func(Key, time.Duration) bool
+	keys    map[string]Key
+	at      map[windowID]int
+	windows []Window
+	decode  decoder
+	damage  damage
+}
+
+type windowID struct {
+	Key
+	start, length time.Duration
+}
+
+// readHlog reads a whole log. Broken lines are left out and named in the damage; only a failing reader is an error.
+func readHlog(r io.Reader, name string, keep func(Key, time.Duration) bool) ([]Window, damage, error) {
+	h := hlogReader{name: name, keep: keep, keys: map[string]Key{}, at: map[windowID]int{}}
+	err := eachLine(r, func(number int, line []byte, whole bool) {
+		if err := h.line(line); err != nil {
+			h.damage.add(whole, "%s:%d: %v", name, number, err)
+		}
+	})
+	if err != nil {
+		return nil, h.damage, fmt.Errorf("record: read %s: %w", name, err)
+	}
+	slices.SortFunc(h.windows, func(a, b Window) int {
+		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.Length, b.Length), cmp.Compare(a.Measure, b.Measure),
+			cmp.Compare(a.Step, b.Step), cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Outcome, b.Outcome))
+	})
+	return h.windows, h.damage, nil
+}
+
+func (h *hlogReader) line(line []byte) error {
+	if len(line) == 0 || line[0] == '#' || line[0] == '"' {
+		return nil
+	}
+	rest, tagged := bytes.CutPrefix(line, []byte("Tag="))
+	fields := bytes.SplitN(rest, []byte(","), 5)
+	if !tagged || len(fields) != 5 {
+		return fmt.Errorf("not a tagged interval")
+	}
+	id, err := h.window(fields[0], fields[1], fields[2])
+	if err != nil {
+		return err
+	}
+	if h.keep != nil && !h.keep(id.Key, id.start) {
+		return nil
+	}
+	hist, err := h.decode.decode(fields[4])
+	if err != nil {
+		return fmt.Errorf("histogram: %w", err)
+	}
+	i, known := h.at[id]
+	if !known {
+		h.at[id] = len(h.windows)
+		h.windows = append(h.windows, Window{Key: id.Key, Start: id.start, Length: id.length, Histogram: hist})
+		return nil
+	}
+	return h.windows[i].Histogram.Merge(hist)
+}
+
+func (h *hlogReader) window(tag, start, length []byte) (windowID, error) {
+	key, known := h.keys[string(tag)]
+	if !known {
+		var err error
+		if key, err = parseTag(string(tag)); err != nil {
+			return windowID{}, err
+		}
+		h.keys[string(tag)] = key
+	}
+	from, err := parseSeconds(start)
+	if err != nil {
+		return windowID{}, fmt.Errorf("start: %w", err)
+	}
+	long, err := parseSeconds(length)
+	if err != nil {
+		return windowID{}, fmt.Errorf("length: %w", err)
+	}
+	return windowID{key, from, long}, nil
+}
+
+// parseSeconds reads seconds to the millisecond, at most some 30 years.
+func parseSeconds(b []byte) (time.Duration, error) {
+	s, err := strconv.ParseFloat(string(b), 64)
+	if err != nil {
+		return 0, err
+	}
+	if !(s >= 0 && s < 1e9) {
+		return 0, fmt.Errorf("%q is not a time in seconds", b)
+	}
+	return time.Duration(math.Round(s*1000)) * time.Millisecond, nil
+}

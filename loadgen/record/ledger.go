@@ -1,0 +1,269 @@
+package record
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+)
+
+// Ledger is where every arrival ended. The sets are kept each for itself, none is computed as the rest, so that what
+// is missing or told twice can be seen.
+type Ledger struct {
+	// Total is the number of arrivals of the scenario.
+	Total int64
+	// Sets are the Seqs by Fate; disjoint, unless Overlaps says otherwise.
+	Sets [fates]*roaring.Bitmap
+}
+
+// NewLedger is a ledger of total arrivals, none of which has ended.
+func NewLedger(total int64) *Ledger {
+	l := &Ledger{Total: total}
+	for f := range l.Sets {
+		l.Sets[f] = roaring.New()
+	}
+	return l
+}
+
+// All is the set of arrivals with any fate.
+func (l *Ledger) All() *roaring.Bitmap { return roaring.FastOr(l.Sets[:]...) }
+
+// Overlaps is the set of arrivals with more than one fate; empty in a sound record.
+func (l *Ledger) Overlaps() *roaring.Bitmap {
+	seen, twice := roaring.New(), roaring.New()
+	for _, set := range l.Sets {
+		twice.Or(roaring.And(seen, set))
+		seen.Or(set)
+	}
+	return twice
+}
+
+// Missing is the set of arrivals without a fate.
+func (l *Ledger) Missing() *roaring.Bitmap {
+	missing := roaring.New()
+	missing.AddRange(0, uint64(l.Total))
+	missing.AndNot(l.All())
+	return missing
+}
+
+// Foreign is the number of Seqs in the ledger that the scenario does not have.
+func (l *Ledger) Foreign() int64 {
+	known := roaring.New()
+	known.AddRange(0, uint64(l.Total))
+	return int64(roaring.AndNot(l.All(), known).GetCardinality())
+}
+
+// A ledger file is a sequence of frames, integers little-endian:
+//
+//	magic 4 · payload length 4 · worker 4 · epoch 4 · sequence 8 · payload · CRC-32C 4 (over all before it)
+//	payload: for each fate, length 4 · Roaring bitmap of the Seqs that ended so since the frame before
+//
+// A frame is known by (worker, epoch, sequence): told again, it changes nothing.
+const (
+	frameHead = 24
+	frameFoot = 4
+	// longestFrame bounds the memory a frame may ask for: four bitmaps of every uint32 there is would be larger, one
+	// second of a run is some kilobytes.
+	longestFrame = 1 << 28
+)
+
+var (
+	frameMagic = []byte("\xa5ALG") // not a byte that text or a bitmap starts with
+	castagnoli = crc32.MakeTable(crc32.Castagnoli)
+)
+
+// frameID names a frame.
+type frameID struct {
+	worker, epoch uint32
+	sequence      uint64
+}
+
+// appendFrame adds the frame of the given sets.
+func appendFrame(buf []byte, id frameID, sets *[fates]*roaring.Bitmap) ([]byte, error) {
+	start := len(buf)
+	buf = append(buf, frameMagic...)
+	buf = binary.LittleEndian.AppendUint32(buf, 0)
+	buf = binary.LittleEndian.AppendUint32(buf, id.worker)
+	buf = binary.LittleEndian.AppendUint32(buf, id.epoch)
+	buf = binary.LittleEndian.AppendUint64(buf, id.sequence)
+	for _, set := range sets {
+		b, err := set.ToBytes()
+		if err != nil {
+			return buf[:start], fmt.Errorf("record: encode a ledger frame: %w", err)
+		}
+		buf = binary.LittleEndian.AppendUint32(buf, uint32(len(b)))
+		buf = append(buf, b...)
+	}
+	binary.LittleEndian.PutUint32(buf[start+4:], uint32(len(buf)-start-frameHead))
+	return binary.LittleEndian.AppendUint32(buf, crc32.Checksum(buf[start:], castagnoli)), nil
+}
+
+var (
+	errFrameCut = errors.New("a frame is cut off")
+	errFrameBad = errors.New("no frame, or its checksum does not hold")
+)
+
+// parseFrame reads the frame at the head of b and says how long it is.
+func parseFrame(b []byte) (id frameID, payload []byte, size int, err error) {
+	if !bytes.HasPrefix(b, frameMagic) {
+		if bytes.HasPrefix(frameMagic, b) {
+			err = errFrameCut
+		} else {
+			err = errFrameBad
+		}
+		return id, nil, 0, err
+	}
+	if len(b) < frameHead {
+		return id, nil, 0, errFrameCut
+	}
+	length := binary.LittleEndian.Uint32(b[4:])
+	if length > longestFrame {
+		return id, nil, 0, errFrameBad
+	}
+	size = frameHead + int(length) + frameFoot
+	if len(b) < size {
+		return id, nil, 0, errFrameCut
+	}
+	body := size - frameFoot
+	if crc32.Checksum(b[:body], castagnoli) != binary.LittleEndian.Uint32(b[body:]) {
+		return id, nil, 0, errFrameBad
+	}
+	id = frameID{binary.LittleEndian.Uint32(b[8:]), binary.LittleEndian.Uint32(b[12:]), binary.LittleEndian.Uint64(b[16:])}
+	return id, b[frameHead:body], size, nil
+}
+
+// parseSets reads a frame's payload.
+func parseSets(payload []byte) (sets [fates]*roaring.Bitmap, err error) {
+	for f := range sets {
+		if len(payload) < 4 {
+			return sets, errors.New("a set is missing")
+		}
+		n := binary.LittleEndian.Uint32(payload)
+		payload = payload[4:]
+		if int64(n) > int64(len(payload)) {
+			return sets, errors.New("a set is longer than its frame")
+		}
+		if sets[f], err = parseBitmap(payload[:n]); err != nil {
+			return sets, err
+		}
+		payload = payload[n:]
+	}
+	if len(payload) > 0 {
+		return sets, fmt.Errorf("%d bytes too many", len(payload))
+	}
+	return sets, nil
+}
+
+// parseBitmap reads a serialized Roaring bitmap of any origin. The library's own reader may panic on bytes that are
+// none, so the call is guarded and its result validated.
+func parseBitmap(b []byte) (set *roaring.Bitmap, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			set, err = nil, fmt.Errorf("not a Roaring bitmap: %v", p)
+		}
+	}()
+	set = roaring.New()
+	n, err := set.ReadFrom(bytes.NewReader(b))
+	if err == nil && n != int64(len(b)) {
+		err = fmt.Errorf("%d of %d bytes are a bitmap", n, len(b))
+	}
+	if err == nil && !set.IsEmpty() { // an empty bitmap fails the library's validation
+		err = set.Validate()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("not a Roaring bitmap: %w", err)
+	}
+	return set, nil
+}
+
+// ledgerReader merges files into one ledger.
+type ledgerReader struct {
+	ledger *Ledger
+	seen   map[frameID]uint32 // to the payload's checksum
+	damage damage
+}
+
+func newLedgerReader(total int64) *ledgerReader {
+	return &ledgerReader{ledger: NewLedger(total), seen: map[frameID]uint32{}}
+}
+
+// file merges the frames of one file and gives the length of its whole part: all but a torn end.
+func (r *ledgerReader) file(name string, b []byte) (whole int64) {
+	at := 0
+	for at < len(b) {
+		id, payload, size, err := parseFrame(b[at:])
+		if err == nil {
+			r.frame(fmt.Sprintf("%s: frame at byte %d", name, at), id, payload)
+			at += size
+			continue
+		}
+		next := nextFrame(b, at+1)
+		if next < 0 {
+			r.damage.add(false, "%s: frame at byte %d: %v", name, at, err)
+			return int64(at)
+		}
+		r.damage.add(true, "%s: frame at byte %d: %v; read on at byte %d", name, at, errFrameBad, next)
+		at = next
+	}
+	return int64(at)
+}
+
+// nextFrame finds the next sound frame from byte from on, −1 where there is none.
+func nextFrame(b []byte, from int) int {
+	for from < len(b) {
+		i := bytes.Index(b[from:], frameMagic)
+		if i < 0 {
+			return -1
+		}
+		if _, _, _, err := parseFrame(b[from+i:]); err == nil {
+			return from + i
+		}
+		from += i + 1
+	}
+	return -1
+}
+
+// frame merges one frame, once.
+func (r *ledgerReader) frame(where string, id frameID, payload []byte) {
+	sum := crc32.Checksum(payload, castagnoli)
+	if before, told := r.seen[id]; told {
+		if before != sum {
+			r.damage.add(true, "%s: worker %d, epoch %d, sequence %d was told before with other contents",
+				where, id.worker, id.epoch, id.sequence)
+		}
+		return
+	}
+	sets, err := parseSets(payload)
+	if err != nil {
+		r.damage.add(true, "%s: %v", where, err)
+		return
+	}
+	r.seen[id] = sum
+	for f, set := range sets {
+		r.ledger.Sets[f].Or(set)
+	}
+}
+
+// gaps names the frames that are missing between others of the same worker and epoch.
+func (r *ledgerReader) gaps() []string {
+	type run struct{ worker, epoch uint32 }
+	count, last := map[run]uint64{}, map[run]uint64{}
+	for id := range r.seen {
+		k := run{id.worker, id.epoch}
+		count[k]++
+		last[k] = max(last[k], id.sequence)
+	}
+	var out []string
+	for k, n := range count {
+		if last[k] >= n { // sequences count from 0
+			out = append(out, fmt.Sprintf("ledger: worker %d, epoch %d: %d of %d frames are missing",
+				k.worker, k.epoch, last[k]+1-n, last[k]+1))
+		}
+	}
+	slices.Sort(out)
+	return out
+}

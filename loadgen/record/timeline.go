@@ -1,0 +1,52 @@
+package record
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"slices"
+)
+
+// appendEvent adds e's line. Values that JSON cannot hold (not a number, infinite) are left out; dropped counts them.
+func appendEvent(buf []byte, e Event) (out []byte, dropped int, err error) {
+	for _, v := range e.Values {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			dropped++
+		}
+	}
+	if dropped > 0 {
+		e.Values = maps.Clone(e.Values)
+		maps.DeleteFunc(e.Values, func(_ string, v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) })
+	}
+	b, err := json.Marshal(e)
+	if err != nil {
+		return buf, dropped, fmt.Errorf("record: encode an event: %w", err)
+	}
+	return append(append(buf, b...), '\n'), dropped, nil
+}
+
+// readTimeline reads events, in order of At. Broken lines are left out and named in the damage.
+func readTimeline(r io.Reader, name string) ([]Event, damage, error) {
+	var events []Event
+	var d damage
+	err := eachLine(r, func(number int, line []byte, whole bool) {
+		if len(bytes.TrimSpace(line)) == 0 {
+			return
+		}
+		var e Event
+		if err := json.Unmarshal(line, &e); err != nil {
+			d.add(whole, "%s:%d: not an event: %v", name, number, err)
+			return
+		}
+		events = append(events, e)
+	})
+	if err != nil {
+		return nil, d, fmt.Errorf("record: read %s: %w", name, err)
+	}
+	slices.SortStableFunc(events, func(a, b Event) int { return cmp.Compare(a.At, b.At) })
+	return events, d, nil
+}

@@ -1,0 +1,396 @@
+package record
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/RoaringBitmap/roaring/v2"
+)
+
+// How long a window is kept in memory for more answers, in wall time: it is written when it is over and nothing came
+// for windowIdle, or windowHold after it was opened. What comes later opens it again and is another line of the log.
+// So a killed run loses at most windowHold of the one-second windows, and a second of the ledger and the timeline.
+const (
+	flushEvery = time.Second
+	windowIdle = 2 * time.Second
+	windowHold = 10 * time.Second
+
+	// sentEarly is how much before its time a shot may be sent without a warning: engines wake for groups of shots.
+	sentEarly = time.Millisecond
+)
+
+// Writer writes one record. Sample, Fate and Event may be called by many goroutines at once; they only count in memory.
+// One goroutine of the writer's own writes to disk: every second of wall time, as far as the times of the samples and
+// events tell, and whenever Flush is called. The engine should call Flush every second, so that a lull is written too.
+type Writer struct {
+	dir    string
+	run    Run
+	create creator
+	names  *numbering
+	// Times below are platform time: wall time × speed.
+	every, idle, hold time.Duration
+	early             time.Duration
+
+	mu      sync.Mutex // guards what follows; held for well under a microsecond a call
+	closed  bool
+	clock   time.Duration // the latest time heard of
+	next    time.Duration // when to flush by itself
+	cells   map[cellID]*cell
+	shelf   shelf
+	ended   [fates][]uint32
+	events  []byte
+	oddity  oddities
+	counted [outcomes]int64
+	err     error
+
+	wake chan struct{} // holds one wish to flush
+	done chan struct{} // closed when the writing goroutine has ended
+
+	disk                   sync.Mutex // guards what follows; taken before mu
+	hlog, ledger, timeline tail
+	encode                 encoder
+	buf                    []byte
+	due                    []*cell
+	frame                  frameID
+}
+
+// oddities counts what was brought into range or left out; each becomes a warning.
+type oddities struct {
+	long     int64 // over an hour, counted as an hour
+	negative int64 // less than nothing, counted as nothing
+	unknown  int64 // of a step, tenant, outcome or fate the scenario does not have: left out
+	values   int64 // event values that are no finite number: left out
+}
+
+// Create makes the directory (which must not hold a record yet) and starts writing. run says what is known at the
+// start; its Scenario names the steps and tenants that samples point to.
+func Create(dir string, run Run) (*Writer, error) { return create(dir, run, createFile) }
+
+func create(dir string, run Run, create creator) (*Writer, error) {
+	names, err := newNumbering(run.Scenario)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Join(dir, ledgerDir), 0o755); err != nil {
+		return nil, fmt.Errorf("record: create: %w", err)
+	}
+	if _, err := os.Lstat(filepath.Join(dir, runFile)); !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("record: create: %s holds a record already", dir)
+	}
+	run.Format = FormatVersion
+	if !(run.Speed > 0) {
+		run.Speed = 1
+	}
+	w := &Writer{
+		dir: dir, run: run, create: create, names: names,
+		every: scale(flushEvery, run.Speed), idle: scale(windowIdle, run.Speed), hold: scale(windowHold, run.Speed),
+		early: scale(sentEarly, run.Speed),
+		cells: map[cellID]*cell{}, frame: frameID{worker: 0, epoch: 1},
+		wake: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	if err := w.open(); err != nil {
+		return nil, err
+	}
+	go w.write()
+	return w, nil
+}
+
+func scale(d time.Duration, speed float64) time.Duration { return time.Duration(float64(d) * speed) }
+
+// open makes the files; run.json comes last, so that a directory that is half made is not a record.
+func (w *Writer) open() (err error) {
+	for name, t := range w.tails() {
+		if t.file, err = w.create(filepath.Join(w.dir, name)); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		err = w.hlog.write(hlogHeader(&w.run))
+	}
+	if err == nil {
+		err = writeRun(w.create, w.dir, &w.run)
+	}
+	if err == nil {
+		return nil
+	}
+	for _, t := range w.tails() {
+		if t.file != nil {
+			_ = t.file.Close() // the first error says more than this one
+		}
+	}
+	return fmt.Errorf("record: create: %w", err)
+}
+
+// tails are the files that grow, by name.
+func (w *Writer) tails() map[string]*tail {
+	return map[string]*tail{
+		latencyFile:  &w.hlog,
+		timelineFile: &w.timeline,
+		filepath.Join(ledgerDir, ledgerName(w.frame.worker, w.frame.epoch)): &w.ledger,
+	}
+}
+
+func ledgerName(worker, epoch uint32) string { return fmt.Sprintf("w%d-e%d.log", worker, epoch) }
+
+// Sample records one shot.
+func (w *Writer) Sample(s Sample) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return
+	}
+	if s.Outcome >= outcomes || uint(s.Step) >= uint(len(w.names.steps)) || uint(s.Tenant) >= uint(len(w.names.tenants)) {
+		w.oddity.unknown++
+		return
+	}
+	w.hear(s.Done)
+	w.counted[s.Outcome]++
+	w.add(0, s.Sent, s.Lateness())
+	w.add(w.names.all(byResponse, s.Step, s.Outcome), s.Due, s.Response())
+	w.add(w.names.one(byResponse, s.Step, s.Tenant, s.Outcome), s.Due, s.Response())
+	if s.Outcome == Refused {
+		return // nothing was sent, so nothing was served
+	}
+	w.add(w.names.all(byService, s.Step, s.Outcome), s.Done, s.Service())
+	w.add(w.names.one(byService, s.Step, s.Tenant, s.Outcome), s.Done, s.Service())
+}
+
+// add counts value in the window of series that holds the time at.
+func (w *Writer) add(series uint32, at, value time.Duration) {
+	v, clamped := micros(value)
+	if clamped && value < -w.early {
+		w.oddity.negative++
+	} else if clamped && value > 0 {
+		w.oddity.long++
+	}
+	id := cellID{series, slot(at, w.names.length(series))}
+	c := w.cells[id]
+	if c == nil {
+		c = w.shelf.cell(w.names.minute(series))
+		c.id, c.opened = id, w.clock
+		w.cells[id] = c
+	}
+	c.touch = w.clock
+	c.add(v, &w.shelf)
+}
+
+// slot is the number of the window that holds at; a time before the start belongs to the first.
+func slot(at, length time.Duration) uint32 {
+	return uint32(min(max(at, 0)/length, 1<<30-1))
+}
+
+// hear learns of the time and wakes the writing goroutine when it is due.
+func (w *Writer) hear(at time.Duration) {
+	if at <= w.clock {
+		return
+	}
+	if w.clock = at; at < w.next {
+		return
+	}
+	w.next = at + w.every
+	select {
+	case w.wake <- struct{}{}:
+	default: // it is awake
+	}
+}
+
+// Fate records where an arrival ended; called once an arrival.
+func (w *Writer) Fate(seq uint32, f Fate) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return
+	}
+	if f >= fates {
+		w.oddity.unknown++
+		return
+	}
+	w.ended[f] = append(w.ended[f], seq)
+}
+
+// Event records one event of the timeline.
+func (w *Writer) Event(e Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return
+	}
+	buf, dropped, err := appendEvent(w.events, e)
+	w.events = buf
+	w.oddity.values += int64(dropped)
+	w.keep(err)
+	w.hear(e.At)
+}
+
+// Err is the first error of writing (a full disk), nil while there is none. The engine watches it and ends the run.
+func (w *Writer) Err() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
+}
+
+// keep remembers the first error. The caller holds mu.
+func (w *Writer) keep(err error) {
+	if w.err == nil {
+		w.err = err
+	}
+}
+
+// write is the writing goroutine; it ends when wake is closed.
+func (w *Writer) write() {
+	defer close(w.done)
+	for range w.wake {
+		_ = w.Flush(0) // kept, see Err
+	}
+}
+
+// Flush says that the run has come to now (platform time) and writes what is due: fates, events, and the windows that
+// are over. It gives the writer's first error. Zero says nothing about the time.
+func (w *Writer) Flush(now time.Duration) error {
+	w.disk.Lock()
+	defer w.disk.Unlock()
+	return w.flush(now, false)
+}
+
+// flush moves what is due out of the memory that samples are counted in, and then writes it. The caller holds disk.
+func (w *Writer) flush(now time.Duration, everything bool) error {
+	w.mu.Lock()
+	if now > w.clock {
+		w.clock, w.next = now, now+w.every
+	}
+	w.takeDue(everything)
+	ended, events := w.ended, w.events
+	w.ended, w.events = [fates][]uint32{}, nil
+	w.mu.Unlock()
+
+	err := errors.Join(w.timeline.write(events), w.writeFates(ended), w.writeWindows())
+
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.due {
+		w.shelf.back(c)
+	}
+	w.due = w.due[:0]
+	if w.events == nil {
+		w.events = events[:0] // use its memory again
+	}
+	w.keep(err)
+	return w.err
+}
+
+// takeDue moves the cells to be written from cells to due. The caller holds both locks.
+func (w *Writer) takeDue(everything bool) {
+	for id, c := range w.cells {
+		length := w.names.length(id.series)
+		over := time.Duration(id.slot+1)*length <= w.clock
+		if everything || over && (w.clock-c.touch >= w.idle || w.clock-c.opened >= w.hold) {
+			w.due = append(w.due, c)
+			delete(w.cells, id)
+		}
+	}
+}
+
+// writeWindows writes the lines of the due cells in one go.
+func (w *Writer) writeWindows() error {
+	sortCells(w.due)
+	w.buf = w.buf[:0]
+	var err error
+	for _, c := range w.due {
+		length := w.names.length(c.id.series)
+		w.buf = appendInterval(w.buf, w.names.tag(c.id.series), time.Duration(c.id.slot)*length, length, c.highest)
+		if w.buf, err = w.encode.append(w.buf, c); err != nil {
+			return err
+		}
+		w.buf = append(w.buf, '\n')
+	}
+	return w.hlog.write(w.buf)
+}
+
+// writeFates writes one frame of the ledger, if anything has ended.
+func (w *Writer) writeFates(ended [fates][]uint32) error {
+	var sets [fates]*roaring.Bitmap
+	any := false
+	for f := range ended {
+		sets[f] = roaring.BitmapOf(ended[f]...)
+		any = any || len(ended[f]) > 0
+	}
+	if !any {
+		return nil
+	}
+	b, err := appendFrame(nil, w.frame, &sets)
+	if err != nil {
+		return err
+	}
+	w.frame.sequence++
+	return w.ledger.write(b)
+}
+
+// WriteAccepted puts the lab's accepted Seqs beside run.json and gives the file's name for Run.Lab.File.
+func (w *Writer) WriteAccepted(accepted *roaring.Bitmap) (name string, err error) {
+	if err := writeAccepted(w.create, w.dir, accepted); err != nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.keep(err)
+		return "", err
+	}
+	return acceptedFile, nil
+}
+
+// Close flushes everything, writes metrics.om and the final run.json, and gives the first error met.
+// finish may change the run's final fields (Totals, Validity, Lab, Interrupted) and finds Totals.Shots and ByOutcome
+// filled in; EndedAt is set to ended. Where writing failed, EndedAt stays zero: the record is not complete.
+// Samples, fates and events that come after Close are lost. A second Close gives the first error again.
+func (w *Writer) Close(ended time.Time, finish func(*Run)) error {
+	w.mu.Lock()
+	if w.closed {
+		defer w.mu.Unlock()
+		return w.err
+	}
+	w.closed = true
+	w.mu.Unlock()
+	close(w.wake) // closed is set: nobody sends any more
+	<-w.done
+
+	w.disk.Lock()
+	defer w.disk.Unlock()
+	err := w.flush(0, true)
+	for _, t := range w.tails() {
+		err = errors.Join(err, t.close())
+	}
+	w.settle()
+	if finish != nil {
+		finish(&w.run)
+	}
+	if err == nil {
+		w.run.EndedAt = ended
+		err = writeMetrics(w.create, &Record{Dir: w.dir, Run: w.run})
+	}
+	if err != nil {
+		w.run.EndedAt = time.Time{}
+		w.run.Warnings = append(w.run.Warnings, warnWriteFailed(err))
+	}
+	err = errors.Join(err, writeRun(w.create, w.dir, &w.run))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.keep(err)
+	return w.err
+}
+
+// settle fills in what the writer itself knows about the run.
+func (w *Writer) settle() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.run.Totals.Shots, w.run.Totals.ByOutcome = 0, map[string]int64{}
+	for o, n := range w.counted {
+		w.run.Totals.Shots += n
+		if n > 0 {
+			w.run.Totals.ByOutcome[Outcome(o).String()] = n
+		}
+	}
+	w.run.Warnings = append(w.run.Warnings, w.oddity.warnings()...)
+}
