@@ -15,9 +15,6 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 )
 
-// FormatVersion is the number of the record's format that this package writes and reads.
-const FormatVersion = 1
-
 // Record is a record on disk, opened for reading.
 type Record struct {
 	Dir string

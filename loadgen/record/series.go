@@ -28,7 +28,10 @@ func newNumbering(s *scenarios.Scenario) (*numbering, error) {
 	if s == nil {
 		return nil, fmt.Errorf("record: the run has no scenario")
 	}
-	n := &numbering{steps: stepNames(s), tags: map[uint32]string{}}
+	n := &numbering{tags: map[uint32]string{}}
+	for _, step := range s.AllSteps() {
+		n.steps = append(n.steps, step.Name)
+	}
 	for _, t := range s.Tenants.List {
 		n.tenants = append(n.tenants, t.Name)
 	}
@@ -43,17 +46,6 @@ func newNumbering(s *scenarios.Scenario) (*numbering, error) {
 		return nil, fmt.Errorf("record: %d steps of %d tenants are more than a record can hold", len(n.steps), len(n.tenants))
 	}
 	return n, nil
-}
-
-// stepNames lists the steps of all journeys, in the order that Sample.Step counts them.
-func stepNames(s *scenarios.Scenario) []string {
-	var names []string
-	for _, j := range s.Journeys {
-		for _, step := range j.Steps {
-			names = append(names, step.Name)
-		}
-	}
-	return names
 }
 
 func (n *numbering) all(measure int, step int32, o Outcome) uint32 {
