@@ -1,0 +1,127 @@
+package lab
+
+import (
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+var page = []byte(`<!doctype html><html lang="de"><head><meta charset="utf-8"><title>Antrag</title></head>` +
+	`<body><h1>Antrag</h1><form method="post"><input name="name"><button>Absenden</button></form></body></html>`)
+
+// answer is a request's way through the lab.
+func (s *server) answer(ctx *fasthttp.RequestCtx) {
+	if s.connections.Load() > s.most {
+		s.turnedAway.Add(1)
+		ctx.SetConnectionClose()
+		refuse(ctx, "too many connections")
+		return
+	}
+	tenant := s.tenants[ctx.LocalAddr().(*net.TCPAddr).Port]
+	step, known := s.stepOf(ctx)
+	if !known || s.clock.core.tenants[tenant].works[step] == nil {
+		ctx.SetContentType("application/json")
+		ctx.SetStatusCode(fasthttp.StatusNotFound)
+		ctx.SetBodyString(`{"error":"no such step: name it by the header Ansturm-Step or the first segment of the path"}`)
+		return
+	}
+	r := s.pool.Get().(*request)
+	ready := r.ready
+	*r = request{tenant: tenant, step: step, ready: ready}
+	r.key, r.keyed = parseKey(ctx.Request.Header.Peek("Idempotency-Key"))
+	if !s.clock.hand(r) {
+		s.turnedAway.Add(1)
+		s.pool.Put(r)
+		refuse(ctx, "the platform is not running")
+		return
+	}
+	<-ready
+	s.write(ctx, r)
+	if !r.orphaned { // else a back end still holds it
+		s.pool.Put(r)
+	}
+}
+
+func (s *server) write(ctx *fasthttp.RequestCtx, r *request) {
+	if r.podName != "" {
+		ctx.Response.Header.Set("Ansturm-Pod", r.podName)
+	}
+	switch r.outcome {
+	case served:
+		s.late.add(time.Since(s.clock.wall(r.doneAt)))
+		if !r.work.accepts {
+			ctx.SetContentType("text/html; charset=utf-8")
+			ctx.SetBody(page)
+			return
+		}
+		ctx.SetContentType("application/json")
+		ctx.SetStatusCode(fasthttp.StatusCreated)
+		body := append(ctx.Response.Body(), `{"id":"`...)
+		body = append(body, s.clock.core.tenants[r.tenant].tenant...)
+		body = append(body, '-')
+		body = strconv.AppendUint(body, uint64(r.key), 10)
+		body = append(body, `","status":"accepted"}`...)
+		ctx.SetBody(body)
+	case cut:
+		reset(ctx)
+	case unavailable:
+		refuse(ctx, "no pod is ready")
+	case closing:
+		refuse(ctx, "the platform is closing")
+	default:
+		refuse(ctx, "overloaded")
+	}
+}
+
+func refuse(ctx *fasthttp.RequestCtx, why string) {
+	ctx.SetContentType("application/json")
+	ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)
+	ctx.Response.Header.Set("Retry-After", "1")
+	ctx.SetBodyString(`{"error":"` + why + `"}`)
+}
+
+// reset breaks the connection as a dying machine's does for its client: no answer, a reset.
+func reset(ctx *fasthttp.RequestCtx) {
+	if conn, ok := ctx.Conn().(*net.TCPConn); ok {
+		_ = conn.SetLinger(0)
+	}
+	_ = ctx.Conn().Close()
+	ctx.SetConnectionClose()
+}
+
+// stepOf finds the step by header, else by the first segment of the path.
+func (s *server) stepOf(ctx *fasthttp.RequestCtx) (int, bool) {
+	if name := ctx.Request.Header.Peek("Ansturm-Step"); len(name) > 0 {
+		i, known := s.steps[string(name)]
+		return i, known
+	}
+	path := ctx.Path()
+	for len(path) > 0 && path[0] == '/' {
+		path = path[1:]
+	}
+	for i, b := range path {
+		if b == '/' {
+			path = path[:i]
+			break
+		}
+	}
+	i, known := s.steps[string(path)]
+	return i, known
+}
+
+// parseKey reads an idempotency key that is a decimal uint32.
+func parseKey(b []byte) (key uint32, ok bool) {
+	if len(b) == 0 || len(b) > 10 {
+		return 0, false
+	}
+	var n uint64
+	for _, d := range b {
+		if d < '0' || d > '9' {
+			return 0, false
+		}
+		n = n*10 + uint64(d-'0')
+	}
+	return uint32(n), n < 1<<32
+}

@@ -1,0 +1,209 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/planner/pack"
+	"github.com/ansturm/ansturm/scenarios"
+)
+
+// outcome is what became of a request handed in.
+type outcome uint8
+
+const (
+	served      outcome = iota + 1 // the work is done
+	overloaded                     // the pod's threads and backlog, or a back end, are full
+	unavailable                    // the balancer knows no ready pod
+	cut                            // the pod died under it: the client sees its connection break
+	closing                        // the lab was finished
+)
+
+// request is one request in the platform. Who hands it in sets tenant, step and key; the rest is the core's.
+type request struct {
+	tenant, step int
+	key          uint32
+	keyed        bool
+
+	outcome outcome
+	// doneAt is the platform time at which outcome came about.
+	doneAt time.Duration
+	// podName is the pod that served it, empty when none did.
+	podName string
+
+	pod  *pod
+	work *work
+	// stage is the next back end to go to.
+	stage int
+	next  *request // behind it in a backlog
+	// orphaned: its pod is gone, but a back end still works on it.
+	orphaned bool
+
+	// ready tells the waiting connection; live use only.
+	ready chan struct{}
+}
+
+// work is what one request of a step costs in one workload.
+type work struct {
+	cpu scenarios.Distribution
+	// backends is the work in seconds at each of the platform's back ends, in its order; zero means none.
+	backends []float64
+	accepts  bool
+}
+
+// core is the platform as a deterministic machine: it is given requests and moments, and moves from event to event.
+// It is not safe for concurrent use; live runs guard it by a lock.
+type core struct {
+	platform *scenarios.Platform
+	seed     uint64
+	now      time.Duration
+	queue    queue
+
+	steps    []string
+	tenants  []*deployment
+	nodes    []*node
+	backends []*backend
+	// waiting are pods that no node had room for, or that the scheduler has not looked at yet, oldest first.
+	waiting []*pod
+	cluster *pack.Cluster
+	kicked  event
+
+	auto scenarios.Autoscaling
+	// sampled is the time of the last scrape.
+	sampled time.Duration
+
+	// answered is called once for every request handed in, when its outcome is known.
+	answered func(*request)
+	// emit takes an event of the timeline; At is set, Wall is not.
+	emit func(record.Event)
+
+	closed   bool
+	counts   counts
+	accepted *roaring.Bitmap
+	// duplicates are applications kept again, unkeyed those without a numeric key.
+	duplicates, unkeyed int64
+}
+
+// counts say what became of the requests: handed = served + refused + cut + those still inside.
+type counts struct{ handed, served, refused, cut int64 }
+
+// newCore builds the platform with its initial replicas ready at moment at, and its control loop starting there.
+func newCore(p *scenarios.Platform, s *scenarios.Scenario, seed uint64) (*core, error) {
+	c := &core{
+		platform: p, seed: seed, auto: p.Autoscaling.WithDefaults(), accepted: roaring.New(),
+		answered: func(*request) {}, emit: func(record.Event) {},
+	}
+	if c.auto.SyncPeriod < 0 || c.auto.MetricResolution < 0 {
+		return nil, errors.New("lab: the autoscaling's syncPeriod and metricResolution must be more than 0")
+	}
+	for _, ref := range s.AllSteps() {
+		if !slices.Contains(c.steps, ref.Step.Name) {
+			c.steps = append(c.steps, ref.Step.Name)
+		}
+	}
+	for i := range p.Backends {
+		c.backends = append(c.backends, newBackend(c, &p.Backends[i]))
+	}
+	var nodes []pack.Node
+	for _, ref := range p.Nodes() {
+		n := newNode(ref)
+		c.nodes = append(c.nodes, n)
+		nodes = append(nodes, n.spec)
+	}
+	c.cluster = pack.NewCluster(nodes)
+	if err := c.deploy(s); err != nil {
+		return nil, fmt.Errorf("lab: %w", err)
+	}
+	c.kicked.fire = c.schedule
+	return c, nil
+}
+
+// begin lets the platform's time start at moment at (at most 0): nodes and initial replicas are ready, their images
+// there, their control loops set.
+func (c *core) begin(at time.Duration) {
+	c.now = min(at, 0)
+	c.warm()
+	c.control()
+	for _, d := range c.platform.Disruptions {
+		c.at(max(c.now, d.At), func() { c.loseNode(d.LoseNode) })
+	}
+	for _, b := range c.backends {
+		b.report()
+	}
+}
+
+// at sets fire for moment t.
+func (c *core) at(t time.Duration, fire func()) { c.queue.set(&event{fire: fire}, t) }
+
+// advance lets everything happen that is due until then.
+func (c *core) advance(until time.Duration) {
+	for e := c.queue.first(); e != nil && e.at <= until; e = c.queue.first() {
+		c.queue.drop(e)
+		c.now = max(c.now, e.at)
+		e.fire()
+	}
+	c.now = max(c.now, until)
+}
+
+// submit hands a request in, now.
+func (c *core) submit(r *request) {
+	c.counts.handed++
+	if c.closed {
+		c.end(r, closing)
+		return
+	}
+	d := c.tenants[r.tenant]
+	r.work = d.works[r.step]
+	p := d.choose()
+	if p == nil {
+		c.end(r, unavailable)
+		return
+	}
+	if !r.keyed {
+		d.unkeyed++
+		r.key = d.unkeyed
+	}
+	p.take(r)
+}
+
+// end gives a request its outcome and, if it is an application that was worked off, keeps it.
+func (c *core) end(r *request, o outcome) {
+	r.outcome, r.doneAt = o, c.now
+	switch o {
+	case served:
+		c.counts.served++
+		c.tenants[r.tenant].served++
+		c.keep(r)
+	case cut:
+		c.counts.cut++
+	default:
+		c.counts.refused++
+	}
+	c.answered(r)
+}
+
+// keep marks an application as accepted: before its answer is written, as a real platform commits first.
+func (c *core) keep(r *request) {
+	switch {
+	case !r.work.accepts:
+	case !r.keyed:
+		c.unkeyed++
+	case !c.accepted.CheckedAdd(r.key):
+		c.duplicates++
+	}
+}
+
+// close ends everything that is still inside.
+func (c *core) close() {
+	c.closed = true
+	for _, d := range c.tenants {
+		for _, p := range append(append([]*pod(nil), d.pods...), d.leaving...) {
+			p.abort(closing)
+		}
+	}
+}

@@ -1,0 +1,88 @@
+package lab
+
+import (
+	"fmt"
+	"math/bits"
+	"sync/atomic"
+	"time"
+)
+
+// Lateness is counted in buckets of an eighth of an octave of microseconds: coarse, but two instructions a request.
+const (
+	eighths = 8
+	buckets = 28 * eighths
+)
+
+// lateness counts how late answers left, second by second.
+type lateness struct {
+	second [buckets]atomic.Int64
+
+	// The rest belongs to who calls turn.
+	total         [buckets]int64
+	seconds, over int64
+}
+
+func bucketOf(d time.Duration) int {
+	us := uint64(max(0, d.Microseconds()))
+	if us < eighths {
+		return int(us)
+	}
+	octave := bits.Len64(us) - 4 // us>>octave is 8 to 15
+	return min(buckets-1, (octave+1)*eighths+int(us>>octave)-eighths)
+}
+
+// upper is the largest lateness of bucket i.
+func upper(i int) time.Duration {
+	if i < eighths {
+		return time.Duration(i) * time.Microsecond
+	}
+	octave := i/eighths - 1
+	return time.Duration((uint64(i%eighths+eighths+1)<<octave)-1) * time.Microsecond
+}
+
+func (l *lateness) add(d time.Duration) { l.second[bucketOf(d)].Add(1) }
+
+// turn closes a second and gives its 99 % quantile; false where nothing was counted in it.
+func (l *lateness) turn() (p99 time.Duration, any bool) {
+	var counts [buckets]int64
+	for i := range counts {
+		counts[i] = l.second[i].Swap(0)
+		l.total[i] += counts[i]
+	}
+	p99, any = quantile(&counts, 0.99)
+	if any {
+		l.seconds++
+		if p99 > LatenessLimit {
+			l.over++
+		}
+	}
+	return p99, any
+}
+
+func quantile(counts *[buckets]int64, q float64) (time.Duration, bool) {
+	var n, below int64
+	for _, c := range counts {
+		n += c
+	}
+	if n == 0 {
+		return 0, false
+	}
+	for i, c := range counts {
+		below += c
+		if float64(below) >= q*float64(n) {
+			return upper(i), true
+		}
+	}
+	return upper(buckets - 1), true
+}
+
+// judge says whether the lab kept up.
+func (l *lateness) judge(a *Account) {
+	a.LatenessP99, _ = quantile(&l.total, 0.99)
+	a.Limit, a.Valid = LatenessLimit, true
+	if l.seconds > 0 && float64(l.over) > SecondsOverMost*float64(l.seconds) {
+		a.Valid = false
+		a.Reason = fmt.Sprintf("lab-limited: in %d of %d seconds the 99 %% quantile of its answers' lateness was above %v (wall time)",
+			l.over, l.seconds, LatenessLimit)
+	}
+}

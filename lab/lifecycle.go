@@ -1,0 +1,178 @@
+package lab
+
+import (
+	"slices"
+	"time"
+
+	"github.com/ansturm/ansturm/loadgen/record"
+)
+
+// The draws of a pod.
+const (
+	drawPull = iota + 1
+	drawStart
+	drawReady
+)
+
+// warm puts the initial replicas on the nodes, ready since long ago, with their images there.
+func (c *core) warm() {
+	for _, n := range c.nodes {
+		c.say(record.Event{Kind: record.KindNode, Object: n.name, Workload: n.pool.Name, Phase: "ready"})
+	}
+	for _, d := range c.tenants {
+		for range d.desired {
+			d.number++
+			p := newPod(d, d.number)
+			d.pods = append(d.pods, p)
+			n := c.room(p)
+			if n == nil {
+				p.phase(record.PhaseCreated, "")
+				p.phase(record.PhasePending, "no node has room")
+				c.waiting = append(c.waiting, p)
+				continue
+			}
+			p.bind(n)
+			n.images[d.workload.Name] = c.now - 24*time.Hour
+			p.created, p.scheduled, p.started, p.readyAt = longAgo(c.now), longAgo(c.now), longAgo(c.now), longAgo(c.now)
+			p.running, p.ready = true, true
+			d.rotation = append(d.rotation, p)
+			p.phase(record.PhaseReady, "initial")
+		}
+		d.report()
+	}
+}
+
+func longAgo(now time.Duration) time.Duration { return now - time.Hour }
+
+// kick has the scheduler look at the waiting pods SchedulingDelay from now.
+func (c *core) kick() {
+	if c.kicked.place == 0 && len(c.waiting) > 0 {
+		c.queue.set(&c.kicked, c.now+c.auto.SchedulingDelay)
+	}
+}
+
+// schedule tries every waiting pod, oldest first; those without room wait until some appears.
+func (c *core) schedule() {
+	c.waiting = slices.DeleteFunc(c.waiting, func(p *pod) bool {
+		if p.leaving {
+			return true
+		}
+		if p.created+c.auto.SchedulingDelay > c.now {
+			c.kick()
+			return false
+		}
+		n := c.room(p)
+		if n == nil {
+			if !p.pending {
+				p.pending = true
+				p.phase(record.PhasePending, "no node has room")
+			}
+			return false
+		}
+		p.bind(n)
+		p.phase(record.PhaseScheduled, "")
+		p.pull()
+		return true
+	})
+}
+
+// room finds the node for a pod and takes its place there; nil where none has room.
+func (c *core) room(p *pod) *node {
+	i, ok := c.cluster.Schedule(p.d.claim)
+	if !ok {
+		return nil
+	}
+	return c.nodes[i]
+}
+
+func (p *pod) bind(n *node) {
+	p.node, p.scheduled = n, p.c.now
+	n.pods = append(n.pods, p)
+}
+
+// pull gets the workload's image onto the node, once, behind the pulls queued there.
+func (p *pod) pull() {
+	n, image := p.node, p.d.workload.Name
+	there, known := n.images[image]
+	if !known {
+		there = max(p.c.now, n.pulled) + p.drawn(p.d.workload.Start.Pull, drawPull)
+		n.images[image], n.pulled = there, there
+	}
+	p.then(max(p.c.now, there), func() {
+		p.phase(record.PhasePulled, "")
+		p.then(p.c.now+p.drawn(p.d.workload.Start.Start, drawStart), p.start)
+	})
+}
+
+func (p *pod) start() {
+	p.running, p.started = true, p.c.now
+	p.phase(record.PhaseStarted, "")
+	p.then(p.c.now+p.drawn(p.d.workload.Start.Ready, drawReady), p.becomeReady)
+}
+
+// becomeReady begins the warm-up, and tells the balancer, which hears it later.
+func (p *pod) becomeReady() {
+	p.ready, p.readyAt = true, p.c.now
+	p.phase(record.PhaseReady, "")
+	if w := p.d.workload.Start.WarmUp; w.For > 0 && w.Factor > 0 {
+		p.factor = w.Factor
+		p.warm.fire = func() {
+			p.catchUp()
+			p.factor = 1
+			p.turn()
+		}
+		p.c.queue.set(&p.warm, p.c.now+w.For)
+	}
+	p.then(p.c.now+p.c.auto.EndpointDelay, func() { p.d.rotation = append(p.d.rotation, p) })
+	p.d.report()
+}
+
+// then sets the next stage of the pod's life.
+func (p *pod) then(at time.Duration, fire func()) {
+	p.life.fire = fire
+	p.c.queue.set(&p.life, at)
+}
+
+// withdraw takes the pod out of the balancer and ends its way to readiness.
+func (p *pod) withdraw() {
+	p.d.rotation = without(p.d.rotation, p)
+	p.c.queue.drop(&p.life)
+}
+
+// remove is a scale-down: the pod leaves the balancer at once and goes when its requests are finished.
+func (p *pod) remove() {
+	p.leaving = true
+	p.withdraw()
+	p.d.pods = without(p.d.pods, p)
+	if p.dead {
+		return
+	}
+	p.d.leaving = append(p.d.leaving, p)
+	if p.open == 0 {
+		p.gone("scaled down")
+	}
+}
+
+// gone ends the pod and gives its room back.
+func (p *pod) gone(why string) {
+	p.phase(record.PhaseDeleted, why)
+	p.c.queue.drop(&p.warm)
+	p.d.leaving = without(p.d.leaving, p)
+	if p.node != nil {
+		p.catchUp()
+		p.node.leave(p)
+		p.d.usedGone += p.used
+		p.used = 0
+		p.c.cluster.Remove(slices.Index(p.c.nodes, p.node), p.d.claim)
+		p.c.kick()
+	}
+}
+
+// die is the pod's end with its node: its connections are cut. The control plane goes on counting it until it notices.
+func (p *pod) die(why string) {
+	p.dead, p.ready = true, false
+	p.withdraw()
+	p.abort(cut)
+	p.gone(why)
+	p.d.report()
+}
