@@ -265,24 +265,15 @@ func (t *tally) ratio(m *metric) (float64, Current) {
 	return float64(current.Milli) / float64(m.target), current
 }
 
-// sum adds a series up, held at the largest number where it would run over.
-func sum(series []int64) int64 {
-	total := int64(0)
-	for _, v := range series {
-		if v > 0 && total > math.MaxInt64-v {
-			return math.MaxInt64
-		}
-		total += v
-	}
-	return total
-}
-
-// byTotal is a value against a target for all (rule 15): it scales the ready pods.
+// byTotal is a value against a target for all (rule 15): it scales the ready pods, from zero it stands for itself.
 func (s *compiled) byTotal(m *metric, value *Value, in *Input) (int32, Current, error) {
 	if value == nil || len(value.Milli) == 0 {
 		return 0, Current{}, ErrNoSamples
 	}
-	usage := sum(value.Milli)
+	usage := value.Milli[0]
+	if m.series {
+		usage = sum(value.Milli)
+	}
 	current := Current{Valid: true, Milli: usage}
 	ratio := float64(usage) / float64(m.target)
 	switch {
@@ -307,7 +298,10 @@ func (s *compiled) byShare(m *metric, value *Value, in *Input) (int32, Current, 
 	if value == nil || len(value.Milli) == 0 {
 		return 0, Current{}, ErrNoSamples
 	}
-	usage := sum(value.Milli)
+	usage := value.Milli[0]
+	if m.series {
+		usage = sumOrMost(value.Milli)
+	}
 	replicas := in.StatusReplicas
 	ratio := float64(usage) / (float64(m.target) * float64(replicas))
 	if !s.within(ratio) {
@@ -318,6 +312,30 @@ func (s *compiled) byShare(m *metric, value *Value, in *Input) (int32, Current, 
 		current.Milli = int64(math.Ceil(float64(usage) / float64(in.StatusReplicas)))
 	}
 	return replicas, current, nil
+}
+
+// sum adds a series up, held at the largest number where it would run over.
+func sum(series []int64) int64 {
+	total := int64(0)
+	for _, v := range series {
+		if v > 0 && total > math.MaxInt64-v {
+			return math.MaxInt64
+		}
+		total += v
+	}
+	return total
+}
+
+// sumOrMost adds a series up, but whatever falls below zero counts as run over: the controller tells overflow by the
+// sign here, so a negative series asks for the maximum.
+func sumOrMost(series []int64) int64 {
+	total := int64(0)
+	for _, v := range series {
+		if total += v; total < 0 {
+			return math.MaxInt64
+		}
+	}
+	return total
 }
 
 // ceil rounds up, held at the largest count.

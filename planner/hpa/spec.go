@@ -92,7 +92,7 @@ const (
 	utilisation kind = iota // of the requests, in percent
 	average                 // of the pods' usage
 	podsAverage             // of a custom metric over the pods
-	total                   // a value against the ready pods
+	total                   // a value against a target for all ready pods
 	perPod                  // a value divided among the replicas
 )
 
@@ -101,6 +101,7 @@ type metric struct {
 	kind      kind
 	resource  resource
 	container string
+	series    bool   // External: the answer is a series to add up, not one value
 	target    int64  // percent or thousandths
 	failed    string // ScalingActive's reason when it is invalid
 }
@@ -226,7 +227,9 @@ func compileMetric(in *autoscalingv2.MetricSpec) (metric, error) {
 		if in.External.Target.AverageValue != nil {
 			k = perPod
 		}
-		return compileValue("external", k, &in.External.Target, "FailedGetExternalMetric")
+		m, err := compileValue("external", k, &in.External.Target, "FailedGetExternalMetric")
+		m.series = true
+		return m, err
 	}
 	return metric{}, fmt.Errorf("type is %q, want Resource, ContainerResource, Pods, Object or External, and the block of that name", in.Type)
 }

@@ -8,7 +8,6 @@ type Controller struct {
 	cfg  Config
 	spec compiled
 
-	seeded          bool
 	recommendations []recommendation
 	added, removed  []event
 	conditions      Conditions
@@ -55,7 +54,6 @@ func (c *Controller) SetSpec(spec *Spec) error {
 // Restart forgets the history, as a change of the controller's leader does (rule 2). Conditions stay: they live in the
 // object.
 func (c *Controller) Restart() {
-	c.seeded = false
 	c.recommendations, c.added, c.removed = c.recommendations[:0], c.added[:0], c.removed[:0]
 }
 
@@ -97,11 +95,8 @@ func (c *Controller) Sync(in *Input) Decision {
 // Decide is a sync up to the writing of the scale. Who calls it calls Commit once the write succeeded.
 func (c *Controller) Decide(in *Input) Decision {
 	c.conditions.AbleToScale = Condition{true, "SucceededGetScale"}
-	if !c.seeded { // rule 2
-		c.seeded = true
-		if len(c.recommendations) == 0 {
-			c.recommendations = append(c.recommendations, recommendation{in.Now, in.SpecReplicas})
-		}
+	if len(c.recommendations) == 0 { // rule 2
+		c.recommendations = append(c.recommendations, recommendation{in.Now, in.SpecReplicas})
 	}
 	d := Decision{Desired: in.SpecReplicas, Metric: -1, FirstInvalid: -1}
 	switch now := in.SpecReplicas; { // rule 4
