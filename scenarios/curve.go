@@ -1,21 +1,168 @@
 package scenarios
 
-import "time"
+import (
+	"fmt"
+	"math"
+	"slices"
+	"sort"
+	"time"
+)
 
-// Curve is the arrival rate over time, normalised to the scenario's total.
-type Curve struct{}
+// Curve is the arrival rate over time: piecewise linear, jumps allowed, its integral normalised to the total.
+// Its methods give the same bits on every processor.
+type Curve struct {
+	pieces []piece
+	// before[i] is the mass of the pieces before i; the last one is the mass of all.
+	before []float64
+	total  float64
+	over   time.Duration
+}
 
-// Curve makes the scenario's arrival curve.
-func (s *Scenario) Curve() (*Curve, error) { return nil, errNotBuilt }
+// Curve makes the scenario's arrival curve: each shape becomes straight pieces scaled to its weight, and the shapes
+// are added up at the union of their knots.
+func (s *Scenario) Curve() (*Curve, error) {
+	a := s.Arrivals
+	if a.Over <= 0 || a.Over > longest {
+		return nil, fmt.Errorf("arrival curve: over is %s, must be above 0 and at most %s", brief(a.Over), brief(longest))
+	}
+	shapes := a.Curve
+	if len(shapes) == 0 {
+		shapes = []Shape{{Kind: "constant"}}
+	}
+	summands := make([][]piece, len(shapes))
+	for i, shape := range shapes {
+		if err := shape.check(a.Over); err != nil {
+			return nil, fmt.Errorf("arrival curve: shape %d: %w", i+1, err)
+		}
+		list, err := shape.pieces(a.Over)
+		if err != nil {
+			return nil, fmt.Errorf("arrival curve: shape %d: %w", i+1, err)
+		}
+		summands[i] = list
+	}
+	c := &Curve{pieces: sum(summands, a.Over), total: float64(a.Total), over: a.Over}
+	c.before = make([]float64, len(c.pieces)+1)
+	for i, p := range c.pieces {
+		c.before[i+1] = c.before[i] + p.mass()
+	}
+	return c, nil
+}
 
-// Rate is the arrival rate at t, per second.
-func (c *Curve) Rate(t time.Duration) float64 { return 0 }
+// sum adds lists of pieces up at the union of their knots, from 0 to over without a gap.
+func sum(lists [][]piece, over time.Duration) []piece {
+	knots := []time.Duration{0, over}
+	for _, list := range lists {
+		for _, p := range list {
+			knots = append(knots, p.start, p.end)
+		}
+	}
+	slices.Sort(knots)
+	knots = slices.Compact(knots)
+	total := make([]piece, len(knots)-1)
+	for i := range total {
+		total[i] = piece{start: knots[i], end: knots[i+1]}
+	}
+	for _, list := range lists {
+		i := 0
+		for _, p := range list {
+			for total[i].start < p.start {
+				i++
+			}
+			for ; i < len(total) && total[i].end <= p.end; i++ {
+				total[i].from += p.at(total[i].start)
+				total[i].to += p.at(total[i].end)
+			}
+		}
+	}
+	return total
+}
 
-// Cumulative is the expected number of arrivals before t.
-func (c *Curve) Cumulative(t time.Duration) float64 { return 0 }
+// mass of the whole curve.
+func (c *Curve) mass() float64 { return c.before[len(c.pieces)] }
 
-// Quantile is the time at which the share u (0 to 1) of the arrivals has come.
-func (c *Curve) Quantile(u float64) time.Duration { return 0 }
+// Rate is the arrival rate at t in arrivals per second of platform time; at a jump the rate after it, and 0 outside
+// of the surge.
+func (c *Curve) Rate(t time.Duration) float64 {
+	if t < 0 || t > c.over {
+		return 0
+	}
+	i := min(c.pieceAt(t), len(c.pieces)-1)
+	return float64(c.pieces[i].at(t) / c.mass() * c.total * 1e9)
+}
 
-// Peak is the highest rate, per second, and when it is first reached.
-func (c *Curve) Peak() (at time.Duration, rate float64) { return 0, 0 }
+// Cumulative is the expected number of arrivals due before t: 0 at the start, the total at the end.
+func (c *Curve) Cumulative(t time.Duration) float64 {
+	switch {
+	case t <= 0:
+		return 0
+	case t >= c.over:
+		return c.total
+	}
+	i := c.pieceAt(t)
+	p := c.pieces[i]
+	inside := piece{p.start, t, p.from, p.at(t)}.mass()
+	return float64((c.before[i] + inside) / c.mass() * c.total)
+}
+
+// pieceAt is the piece that t lies in; its start belongs to it.
+func (c *Curve) pieceAt(t time.Duration) int {
+	return sort.Search(len(c.pieces), func(i int) bool { return c.pieces[i].end > t })
+}
+
+// Quantile is the time by which the share u (0 to 1) of the arrivals is expected, rounded to the nanosecond. It is
+// the inverse of the curve's integral, monotone in u: the roots of a quadratic per piece.
+func (c *Curve) Quantile(u float64) time.Duration {
+	target := float64(min(max(u, 0), 1) * c.mass())
+	n := len(c.pieces)
+	i := sort.Search(n, func(i int) bool { return c.before[i+1] > target })
+	if i == n { // u = 1: the end of the last piece that has any mass
+		i = sort.Search(n, func(i int) bool { return c.before[i+1] >= target })
+	}
+	return c.pieces[i].invert(target - c.before[i])
+}
+
+// invert is the time at which the piece has brought the mass m. Where the rate falls it solves from the start, where
+// it rises from the end: either way no difference of like numbers, and monotone in m for every rounding.
+func (p piece) invert(m float64) time.Duration {
+	length := float64(p.end - p.start)
+	slope := float64((p.to - p.from) / length)
+	var x float64
+	if slope <= 0 {
+		x = root(m, p.from, slope)
+	} else {
+		x = length - root(p.mass()-m, p.to, -slope)
+	}
+	return p.start + time.Duration(math.Round(min(max(x, 0), length)))
+}
+
+// root is the smaller x with rate·x + slope·x²/2 = m, for slope ≤ 0 < rate.
+func root(m, rate, slope float64) float64 {
+	if m <= 0 {
+		return 0
+	}
+	inner := max(0, float64(rate*rate)+float64(2*float64(slope*m)))
+	return float64(2 * m / (rate + math.Sqrt(inner)))
+}
+
+// Peak is the highest rate, in arrivals per second, and when it is first reached.
+func (c *Curve) Peak() (at time.Duration, rate float64) {
+	top := -1.0
+	for _, p := range c.pieces {
+		if p.from > top {
+			at, top = p.start, p.from
+		}
+		if p.to > top {
+			at, top = p.end, p.to
+		}
+	}
+	return at, float64(top / c.mass() * c.total * 1e9)
+}
+
+// Knots are the times at which the curve bends or jumps, from 0 to the end.
+func (c *Curve) Knots() []time.Duration {
+	knots := []time.Duration{0}
+	for _, p := range c.pieces {
+		knots = append(knots, p.end)
+	}
+	return knots
+}

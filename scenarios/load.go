@@ -1,70 +1,73 @@
 package scenarios
 
 import (
-	"errors"
+	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 )
 
-var errNotBuilt = errors.New("scenarios: not built yet")
+// mostFile bounds a scenario or platform file, in bytes.
+const mostFile = 16 << 20
 
-// Load reads a scenario from a YAML file; CSVs are looked for beside it.
-func Load(path string) (*Scenario, error) { return nil, errNotBuilt }
-
-// LoadPlatform reads a platform from a YAML file.
-func LoadPlatform(path string) (*Platform, error) { return nil, errNotBuilt }
-
-// Parse reads a scenario from YAML. name is the file's name in errors; files is where its CSVs are, nil for none.
-func Parse(name string, data []byte, files fs.FS) (*Scenario, error) { return nil, errNotBuilt }
-
-// ParsePlatform reads a platform from YAML. name is the file's name in errors.
-func ParsePlatform(name string, data []byte) (*Platform, error) { return nil, errNotBuilt }
-
-// Marshal writes a scenario as YAML that loads back to the same.
-func Marshal(s *Scenario) ([]byte, error) { return nil, errNotBuilt }
-
-// MarshalPlatform writes a platform as YAML that loads back to the same.
-func MarshalPlatform(p *Platform) ([]byte, error) { return nil, errNotBuilt }
-
-// Validate says what is wrong with the scenario; it never changes it.
-func (s *Scenario) Validate() error { return errNotBuilt }
-
-// Validate says what is wrong with the platform; it never changes it.
-func (p *Platform) Validate() error { return errNotBuilt }
-
-// Check says whether the platform serves the scenario: every tenant has a workload, every step has work.
-func (p *Platform) Check(s *Scenario) error { return errNotBuilt }
-
-// Clone is an independent copy.
-func (p *Platform) Clone() *Platform { return nil }
-
-// Entry is one scenario of the library with its platform.
-type Entry struct {
-	Name               string
-	Title, Description Text
-	// YAML and PlatformYAML are the files as shipped.
-	YAML, PlatformYAML []byte
+// Load reads a scenario from a YAML file; CSVs are looked for beside it. What is wrong with the file is told by
+// file, line and column (see [Problem]).
+func Load(path string) (*Scenario, error) {
+	data, err := read(path)
+	if err != nil {
+		return nil, fmt.Errorf("scenario: %w", err)
+	}
+	return Parse(path, data, os.DirFS(filepath.Dir(path)))
 }
 
-// Scenario parses the entry's scenario.
-func (e Entry) Scenario() (*Scenario, error) { return nil, errNotBuilt }
+// LoadPlatform reads a platform from a YAML file.
+func LoadPlatform(path string) (*Platform, error) {
+	data, err := read(path)
+	if err != nil {
+		return nil, fmt.Errorf("platform: %w", err)
+	}
+	return ParsePlatform(path, data)
+}
 
-// Platform parses the entry's platform.
-func (e Entry) Platform() (*Platform, error) { return nil, errNotBuilt }
+func read(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > mostFile {
+		return nil, fmt.Errorf("%s has %d MiB, at most %d are read", path, info.Size()>>20, mostFile>>20)
+	}
+	return os.ReadFile(path)
+}
 
-// Library lists the shipped scenarios by name.
-func Library() []Entry { return nil }
+// Parse reads a scenario from YAML, fills in what was left out (see the Default constants) and checks it. name is the
+// file's name in errors; files is where its CSVs are, nil for none.
+func Parse(name string, data []byte, files fs.FS) (*Scenario, error) {
+	s := &Scenario{files: files}
+	c, err := decode(name, data, s)
+	if err != nil {
+		return nil, err
+	}
+	s.expand(c)
+	s.fill()
+	s.validate(c)
+	if err := c.err(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
 
-// Open is the library's entry of that name.
-func Open(name string) (Entry, error) { return Entry{}, errNotBuilt }
-
-// Find loads a scenario by its name in the library or by its path.
-func Find(nameOrPath string) (*Scenario, error) { return nil, errNotBuilt }
-
-// FindPlatform loads a platform by the name of its scenario in the library or by its path.
-func FindPlatform(nameOrPath string) (*Platform, error) { return nil, errNotBuilt }
-
-// Schema is the JSON Schema of a scenario file.
-func Schema() []byte { return nil }
-
-// PlatformSchema is the JSON Schema of a platform file.
-func PlatformSchema() []byte { return nil }
+// ParsePlatform reads a platform from YAML, fills in what was left out and checks it. name is the file's name in errors.
+func ParsePlatform(name string, data []byte) (*Platform, error) {
+	p := &Platform{}
+	c, err := decode(name, data, p)
+	if err != nil {
+		return nil, err
+	}
+	p.fill()
+	p.validate(c)
+	if err := c.err(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}

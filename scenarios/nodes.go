@@ -35,7 +35,7 @@ func (n NodePool) Allocatable() (cores float64, memory int64, pods int) {
 		}
 		return max(0, have.Value()-taken.Value())
 	}
-	pods = 110
+	pods = DefaultPods
 	if _, said := n.Capacity[corev1.ResourcePods]; said {
 		pods = int(left(corev1.ResourcePods))
 	}
@@ -96,4 +96,3 @@ func (a Autoscaling) WithDefaults() Autoscaling {
 	fill(&a.NodeLossDetection, 40*time.Second)
 	return a
 }
-

@@ -1,5 +1,18 @@
 // Package arrivals is the pure schedule of a scenario: who comes when, of which tenant, what they will do, how
 // patient they are. Engine and simulator use the same one.
+//
+// Exactly N arrivals as a Poisson process conditioned on its count are N independent uniforms through the inverse of
+// the curve's integral. Drawing and sorting them all would make every worker pay for the whole, and would allow no
+// start in the middle. Instead a binary tree hands the N out: a node with n arrivals gives Binomial(n, 1/2) of them,
+// the number of ones among n random bits, to its left half. The law is the same, and the generator of a node depends
+// on (seed, node) only, so that any leaf is made without the others:
+//
+//	upper levels   the axis of the quantile u is halved into blocks of equal mass, about 8,192 arrivals each
+//	lower 6 levels a block's arrivals, wherever they fall in it, are dealt to 64 strands
+//	leaf           a strand of a block: n uniforms inside the block's stretch of u, Due = Curve.Quantile(u)
+//
+// A worker of k owns every k-th strand and makes only what it fires. Everything else about an arrival (tenant,
+// journey, think times, patience) is a hash of (seed, Seq) and costs nothing until asked for.
 package arrivals
 
 import "time"
@@ -15,7 +28,14 @@ type Arrival struct {
 }
 
 // Share is the part of a schedule one worker fires: Index of Of, Index from 0. The zero value is the whole.
+//
+// Of is at most Strands; the shares of one Of are disjoint and their union is the whole.
 type Share struct{ Index, Of int }
+
+// owns says whether the share fires the strand. An index outside of 0..Of−1 owns nothing.
+func (s Share) owns(strand int) bool {
+	return s.Of <= 1 && s.Index == 0 || s.Of > 1 && strand%s.Of == s.Index
+}
 
 // Reaction is what a person does after waiting in vain or meeting an error.
 type Reaction int

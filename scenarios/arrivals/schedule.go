@@ -1,63 +1,209 @@
 package arrivals
 
 import (
-	"errors"
+	"cmp"
+	"fmt"
 	"iter"
+	"math/bits"
+	"math/rand/v2"
+	"slices"
+	"sort"
 	"time"
 
 	"github.com/ansturm/ansturm/scenarios"
 )
 
-// Schedule is a scenario's arrivals. It holds no arrival: each block is made when asked for. Safe for concurrent use.
-type Schedule struct{}
+// Strands is the number of parts each block is dealt to: the largest number of shares.
+const Strands = 64
 
-// New makes the schedule of a scenario.
+const (
+	strandLevels = 6
+	blockAim     = 8192 // arrivals a block: some hundred kB to hold, a millisecond to make
+)
+
+// Schedule is a scenario's arrivals. It holds no arrival: each block is made when asked for. Safe for concurrent use.
+type Schedule struct {
+	total   int64
+	seed    uint64
+	uniform bool
+	curve   *scenarios.Curve
+	levels  int     // blocks are 1 << levels
+	before  []int64 // arrivals before each block, and the total at the end
+	tenants alias
+	people  people
+}
+
+// New makes the schedule of a scenario that was loaded, or is valid and has its tenants listed.
 func New(s *scenarios.Scenario) (*Schedule, error) {
-	return nil, errors.New("arrivals: not built yet")
+	a := s.Arrivals
+	curve, err := s.Curve()
+	if err != nil {
+		return nil, fmt.Errorf("schedule: %w", err)
+	}
+	if a.Total < 1 || a.Total > 1<<32-1 {
+		return nil, fmt.Errorf("schedule: total is %d, must be 1 to 4294967295", a.Total)
+	}
+	if a.Process != "" && a.Process != "poisson" && a.Process != "uniform" {
+		return nil, fmt.Errorf("schedule: process is %q, must be poisson or uniform", a.Process)
+	}
+	weights := make([]float64, len(s.Tenants.List))
+	for i, t := range s.Tenants.List {
+		weights[i] = t.Weight
+	}
+	tenants, err := newAlias(weights)
+	if err != nil {
+		return nil, fmt.Errorf("schedule: tenants: %w", err)
+	}
+	people, err := newPeople(s)
+	if err != nil {
+		return nil, fmt.Errorf("schedule: %w", err)
+	}
+	schedule := &Schedule{
+		total: a.Total, seed: a.Seed, uniform: a.Process == "uniform",
+		curve: curve, tenants: tenants, people: people,
+	}
+	schedule.deal()
+	return schedule, nil
+}
+
+// deal counts the arrivals of every block: the upper levels of the tree, root first.
+func (s *Schedule) deal() {
+	s.levels = bits.Len64(uint64((s.total - 1) / blockAim))
+	blocks := 1 << s.levels
+	s.before = make([]int64, blocks+1)
+	if s.uniform {
+		for b := range s.before {
+			hi, lo := bits.Mul64(uint64(b), uint64(s.total))
+			s.before[b] = int64(lo>>s.levels | hi<<(64-s.levels))
+		}
+		return
+	}
+	counts := make([]int64, blocks)
+	counts[0] = s.total
+	for level := range s.levels {
+		for i := 1<<level - 1; i >= 0; i-- {
+			n := counts[i]
+			left := half(n, s.seed, uint64(1)<<level|uint64(i))
+			counts[2*i], counts[2*i+1] = left, n-left
+		}
+	}
+	for b, n := range counts {
+		s.before[b+1] = s.before[b] + n
+	}
+}
+
+// half draws Binomial(n, 1/2) for a node of the tree: the ones among n random bits.
+func half(n int64, seed, node uint64) int64 {
+	var bit rand.PCG
+	bit.Seed(key(seed, forNode, node), node)
+	ones := 0
+	for ; n >= 64; n -= 64 {
+		ones += bits.OnesCount64(bit.Uint64())
+	}
+	if n > 0 {
+		ones += bits.OnesCount64(bit.Uint64() >> (64 - n))
+	}
+	return int64(ones)
 }
 
 // Total is the number of arrivals.
-func (s *Schedule) Total() int64 { return 0 }
+func (s *Schedule) Total() int64 { return s.total }
 
-// Blocks is the number of blocks.
-func (s *Schedule) Blocks() int { return 0 }
+// Blocks is the number of blocks, a power of two.
+func (s *Schedule) Blocks() int { return 1 << s.levels }
 
 // Block appends the share's arrivals of block b to buf, in order of Due, then Seq. Blocks follow one another in time.
-func (s *Schedule) Block(b int, share Share, buf []Arrival) []Arrival { return buf }
+// A block outside of 0..Blocks()−1 is empty.
+func (s *Schedule) Block(b int, share Share, buf []Arrival) []Arrival {
+	if b < 0 || b >= s.Blocks() {
+		return buf
+	}
+	start := len(buf)
+	if s.uniform {
+		buf = s.even(b, share, buf)
+	} else {
+		buf = s.drawn(b, share, buf)
+	}
+	slices.SortFunc(buf[start:], func(a, b Arrival) int {
+		return cmp.Or(cmp.Compare(a.Due, b.Due), cmp.Compare(a.Seq, b.Seq))
+	})
+	return buf
+}
+
+// even makes the arrivals of the uniform process: the k-th of N at the curve's quantile k/N, on strand k mod 64.
+func (s *Schedule) even(b int, share Share, buf []Arrival) []Arrival {
+	for k := s.before[b]; k < s.before[b+1]; k++ {
+		if share.owns(int(k % Strands)) {
+			buf = append(buf, s.arrival(k, float64(float64(k)/float64(s.total))))
+		}
+	}
+	return buf
+}
+
+// drawn makes the arrivals of the Poisson process: deals the block to its strands and draws those of the share.
+func (s *Schedule) drawn(b int, share Share, buf []Arrival) []Arrival {
+	var counts [Strands]int64
+	counts[0] = s.before[b+1] - s.before[b]
+	for level := range strandLevels {
+		for i := 1<<level - 1; i >= 0; i-- {
+			n := counts[i]
+			left := half(n, s.seed, uint64(1)<<(s.levels+level)|uint64(b)<<level|uint64(i))
+			counts[2*i], counts[2*i+1] = left, n-left
+		}
+	}
+	blocks, seq := float64(s.Blocks()), s.before[b]
+	for strand, n := range counts {
+		if share.owns(strand) {
+			leaf := uint64(b)*Strands + uint64(strand)
+			var draw rand.PCG
+			draw.Seed(key(s.seed, forLeaf, leaf), leaf)
+			for k := range n {
+				inside := float64(draw.Uint64()>>11) * 0x1p-53
+				buf = append(buf, s.arrival(seq+k, (float64(b)+inside)/blocks))
+			}
+		}
+		seq += n
+	}
+	return buf
+}
+
+// arrival is the arrival of that Seq at the quantile u.
+func (s *Schedule) arrival(seq int64, u float64) Arrival {
+	return Arrival{
+		Seq:    uint32(seq),
+		Due:    s.curve.Quantile(u),
+		Tenant: s.tenants.draw(key(s.seed, forTenant, uint64(seq))),
+	}
+}
 
 // All gives the share's arrivals in order of Due.
-func (s *Schedule) All(share Share) iter.Seq[Arrival] { return func(func(Arrival) bool) {} }
+func (s *Schedule) All(share Share) iter.Seq[Arrival] {
+	return func(yield func(Arrival) bool) {
+		var buf []Arrival
+		for b := range s.Blocks() {
+			buf = s.Block(b, share, buf[:0])
+			for _, a := range buf {
+				if !yield(a) {
+					return
+				}
+			}
+		}
+	}
+}
 
 // CountBefore is the number of arrivals, of all shares, due before t.
-func (s *Schedule) CountBefore(t time.Duration) int64 { return 0 }
+func (s *Schedule) CountBefore(t time.Duration) int64 {
+	b := s.FirstBlock(t)
+	if b == s.Blocks() {
+		return s.total
+	}
+	block := s.Block(b, Share{}, nil)
+	inside := sort.Search(len(block), func(i int) bool { return block[i].Due >= t })
+	return s.before[b] + int64(inside)
+}
 
-// FirstBlock is the first block that may hold an arrival due at t or later.
-func (s *Schedule) FirstBlock(t time.Duration) int { return 0 }
-
-// Person is what the arrival seq will do. Any seq below Total has one.
-func (s *Schedule) Person(seq uint32) Person { return Person{} }
-
-// Person is one arrival's behaviour: pure draws from (seed, seq), so that engine and simulator see the same one.
-// A step is an index into the scenario's AllSteps; a try counts from 0.
-type Person struct{}
-
-// Journey indexes Scenario.Journeys.
-func (p Person) Journey() int { return 0 }
-
-// Steps are the first step of the person's journey and the one after its last, as indices into AllSteps.
-func (p Person) Steps() (first, end int) { return 0, 0 }
-
-// Takes says whether the person takes the step.
-func (p Person) Takes(step int) bool { return false }
-
-// Think is the time before the step, after the answer of the one before.
-func (p Person) Think(step int) time.Duration { return 0 }
-
-// Patience is how long the person waits for the answer of that try; 0 means without end.
-func (p Person) Patience(step, try int) time.Duration { return 0 }
-
-// React is what the person does when that try was in vain, and the pause of one who comes back.
-func (p Person) React(step, try int) (Reaction, time.Duration) { return GiveUp, 0 }
-
-// Work is a uniform draw from (0, 1) for the platform's work of that try.
-func (p Person) Work(step, try int) float64 { return 0.5 }
+// FirstBlock is the first block that may hold an arrival due at t or later; Blocks() when none does.
+func (s *Schedule) FirstBlock(t time.Duration) int {
+	blocks := float64(s.Blocks())
+	return sort.Search(s.Blocks(), func(b int) bool { return s.curve.Quantile(float64(b+1)/blocks) >= t })
+}
