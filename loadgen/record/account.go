@@ -1,22 +1,41 @@
 package record
 
-import "errors"
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/ansturm/ansturm/scenarios"
+)
 
 // Account is what a record holds and whether it adds up; `ansturm inspect --json` prints it.
 type Account struct {
-	Dir      string         `json:"dir"`
+	Dir string `json:"dir"`
+	// Complete says that the run was closed in order, or repaired.
 	Complete bool           `json:"complete"`
 	Ledger   LedgerAccount  `json:"ledger"`
 	Lab      *LabComparison `json:"lab,omitempty"`
-	Shots    int64          `json:"shots"`
-	Windows  int            `json:"windows"`
-	Events   int            `json:"events"`
-	Gaps     int            `json:"gaps"`
+	// Shots are counted in the windows; Gaps are the events that tell of an interrupted watching.
+	Shots   int64 `json:"shots"`
+	Windows int   `json:"windows"`
+	Events  int   `json:"events"`
+	Gaps    int   `json:"gaps"`
 	// MissingMinutes are the minutes of the run (from 0) of which no window is there although arrivals were due.
 	MissingMinutes []int `json:"missingMinutes,omitempty"`
 	// Problems say what is missing or does not add up; empty when all is well.
 	Problems []string `json:"problems"`
-	Valid    bool     `json:"valid"`
+	// Valid is the run's own validity: neither the generator nor the lab's timers were the limit.
+	Valid bool `json:"valid"`
 }
 
 // LedgerAccount are the ledger's counts. Missing = Total − the sum of the others; it is more than 0 only for a killed run.
@@ -30,7 +49,8 @@ type LedgerAccount struct {
 	Overlaps      int64 `json:"overlaps"`
 }
 
-// LabComparison holds the ledger against the lab's own log, as sets.
+// LabComparison holds the ledger against the lab's own log, as sets. Where a journey can be completed without a step
+// that hands in an application, CompletedNotAccepted proves nothing and Agrees does not look at it.
 type LabComparison struct {
 	Accepted                int64 `json:"accepted"`
 	Duplicates              int64 `json:"duplicates"`
@@ -42,5 +62,288 @@ type LabComparison struct {
 	Agrees                  bool  `json:"agrees"`
 }
 
-// Account reads everything and says whether it adds up.
-func (r *Record) Account() (*Account, error) { return nil, errors.New("record: not built yet") }
+// Account reads everything and says whether it adds up. What is missing or broken is a problem in the account; an error
+// is only what kept it from being read at all.
+func (r *Record) Account() (*Account, error) {
+	a := &Account{Dir: r.Dir, Complete: r.Run.Complete(), Valid: r.Run.Validity.Valid, Problems: []string{}}
+	if !a.Complete {
+		a.problem("the run was killed, or still goes on: %s has no end", runFile)
+	}
+	ledger, err := a.readLedger(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.readWindows(r); err != nil {
+		return nil, err
+	}
+	if err := a.readTimeline(r); err != nil {
+		return nil, err
+	}
+	if a.Complete {
+		a.checkMetrics(r)
+	}
+	if ledger != nil {
+		a.compareLab(r, ledger)
+	}
+	return a, nil
+}
+
+func (a *Account) problem(format string, args ...any) {
+	a.Problems = append(a.Problems, fmt.Sprintf(format, args...))
+}
+
+// part notes what is damaged or missing in one part of the record; any other error is handed on.
+func (a *Account) part(d damage, err error) error {
+	a.Problems = append(append(a.Problems, d.broken...), d.torn...)
+	if errors.Is(err, fs.ErrNotExist) {
+		a.problem("%v", err)
+		return nil
+	}
+	return err
+}
+
+func (a *Account) readLedger(r *Record) (*Ledger, error) {
+	a.Ledger.Total = r.Run.Scenario.Arrivals.Total
+	a.Ledger.Missing = a.Ledger.Total
+	l, err := r.ledger()
+	if err != nil {
+		return nil, a.part(damage{}, err)
+	}
+	_ = a.part(l.damage, nil) // without an error to hand on
+	a.Problems = append(a.Problems, l.gaps()...)
+	a.Ledger = l.ledger.account()
+	if n := a.Ledger.Missing; n > 0 {
+		a.problem("ledger: %d of %d arrivals have no fate", n, a.Ledger.Total)
+	}
+	if n := a.Ledger.Overlaps; n > 0 {
+		a.problem("ledger: %d arrivals have more than one fate, the first is %d", n, l.ledger.Overlaps().Minimum())
+	}
+	if n := l.ledger.Foreign(); n > 0 {
+		a.problem("ledger: %d fates are of arrivals that the scenario does not have", n)
+	}
+	return l.ledger, nil
+}
+
+// account counts the sets.
+func (l *Ledger) account() LedgerAccount {
+	count := func(set *roaring.Bitmap) int64 { return int64(set.GetCardinality()) }
+	return LedgerAccount{
+		Total:         l.Total,
+		Completed:     count(l.Sets[Completed]),
+		Failed:        count(l.Sets[FailedArrival]),
+		Indeterminate: count(l.Sets[Indeterminate]),
+		Unsent:        count(l.Sets[Unsent]),
+		Missing:       count(l.Missing()),
+		Overlaps:      count(l.Overlaps()),
+	}
+}
+
+func (a *Account) readWindows(r *Record) error {
+	windows, damage, err := r.windows(nil)
+	if err := a.part(damage, err); err != nil {
+		return err
+	}
+	a.Windows = len(windows)
+	// The same shots are counted by the second for all tenants and by the minute for each.
+	seconds, minutes := map[Key]int64{}, map[Key]int64{}
+	for _, w := range windows {
+		key := w.Key
+		key.Tenant = ""
+		switch {
+		case w.Measure == Lateness:
+		case w.Tenant != "":
+			minutes[key] += w.Histogram.Count()
+		default:
+			seconds[key] += w.Histogram.Count()
+			if w.Measure == Response {
+				a.Shots += w.Histogram.Count()
+			}
+		}
+	}
+	if a.Complete {
+		a.compareSums(r, seconds, minutes)
+	}
+	a.findMissingMinutes(r, windows)
+	return nil
+}
+
+// compareSums holds against each other what was counted in several places.
+func (a *Account) compareSums(r *Record, seconds, minutes map[Key]int64) {
+	if want := r.Run.Totals.Shots; want != a.Shots {
+		a.problem("%s: windows count %d shots, %s counts %d", latencyFile, a.Shots, runFile, want)
+	}
+	keys := map[Key]bool{}
+	for k := range seconds {
+		keys[k] = true
+	}
+	for k := range minutes {
+		keys[k] = true
+	}
+	var differing []string
+	for k := range keys {
+		if seconds[k] != minutes[k] {
+			differing = append(differing, fmt.Sprintf("%s: %s: the seconds count %d shots, the tenants' minutes %d",
+				latencyFile, k.tag(), seconds[k], minutes[k]))
+		}
+	}
+	slices.Sort(differing)
+	a.Problems = append(a.Problems, differing...)
+}
+
+// judgeable is the least number of arrivals expected in a minute whose silence means something: a Poisson number with
+// that mean is zero once in 500 million minutes.
+const judgeable = 20
+
+// findMissingMinutes looks for minutes of the surge without a single response although arrivals were due.
+func (a *Account) findMissingMinutes(r *Record, windows []Window) {
+	curve, err := r.Run.Scenario.Curve()
+	if err != nil {
+		a.problem("minutes are not checked: %v", err)
+		return
+	}
+	there := map[int]bool{}
+	for _, w := range windows {
+		if w.Measure == Response && w.Tenant == "" {
+			there[int(w.Start/time.Minute)] = true
+		}
+	}
+	over := r.Run.Scenario.Arrivals.Over
+	for m := range int(min((over+time.Minute-1)/time.Minute, longestRun)) {
+		from := time.Duration(m) * time.Minute
+		if !there[m] && curve.Cumulative(min(from+time.Minute, over))-curve.Cumulative(from) >= judgeable {
+			a.MissingMinutes = append(a.MissingMinutes, m)
+		}
+	}
+	if len(a.MissingMinutes) > 0 {
+		a.problem("%s: no response in minute %s, although arrivals were due", latencyFile, ranges(a.MissingMinutes))
+	}
+}
+
+// longestRun bounds the minutes looked at: a year.
+const longestRun = 366 * 24 * 60
+
+// ranges writes ascending numbers as "1–3, 7".
+func ranges(numbers []int) string {
+	var parts []string
+	for i := 0; i < len(numbers); {
+		j := i
+		for j+1 < len(numbers) && numbers[j+1] == numbers[j]+1 {
+			j++
+		}
+		part := strconv.Itoa(numbers[i])
+		if j > i {
+			part += "–" + strconv.Itoa(numbers[j])
+		}
+		parts = append(parts, part)
+		i = j + 1
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (a *Account) readTimeline(r *Record) error {
+	events, damage, err := r.timeline()
+	if err := a.part(damage, err); err != nil {
+		return err
+	}
+	a.Events = len(events)
+	for _, e := range events {
+		if e.Kind == KindGap {
+			a.Gaps++
+		}
+	}
+	return nil
+}
+
+func (a *Account) checkMetrics(r *Record) {
+	switch whole, err := metricsWhole(r.Dir); {
+	case err != nil:
+		a.problem("%v", err)
+	case !whole:
+		a.problem("%s: the end is cut off", metricsFile)
+	}
+}
+
+// endOfMetrics is the line without which no tool loads the file.
+const endOfMetrics = "# EOF\n"
+
+// metricsWhole says whether metrics.om ends as it must.
+func metricsWhole(dir string) (bool, error) {
+	f, err := os.Open(filepath.Join(dir, metricsFile))
+	if err != nil {
+		return false, fmt.Errorf("record: %w", err)
+	}
+	defer f.Close()
+	end := make([]byte, len(endOfMetrics))
+	if _, err := f.Seek(-int64(len(end)), io.SeekEnd); err != nil {
+		return false, nil // shorter than its last line
+	}
+	if _, err := io.ReadFull(f, end); err != nil {
+		return false, fmt.Errorf("record: read %s: %w", metricsFile, err)
+	}
+	return bytes.Equal(end, []byte(endOfMetrics)), nil
+}
+
+// compareLab holds the ledger against what the embedded platform accepted.
+func (a *Account) compareLab(r *Record, l *Ledger) {
+	if r.Run.Lab == nil {
+		return
+	}
+	accepted, err := r.Accepted()
+	if err != nil {
+		a.problem("%v", err)
+		return
+	}
+	if accepted == nil {
+		a.problem("the lab's set of accepted applications is missing")
+		return
+	}
+	c := compare(l, accepted, r.Run.Lab.Duplicates, r.Run.Totals)
+	if !alwaysAccepts(r.Run.Scenario, r.Run.Platform) {
+		c.Agrees = c.agrees(0)
+	}
+	a.Lab = &c
+	if c.Accepted != r.Run.Lab.Accepted {
+		a.problem("lab: %d applications in %s, %d by the lab's count", c.Accepted, r.Run.Lab.File, r.Run.Lab.Accepted)
+	}
+	if !c.Agrees {
+		a.problem("lab: ledger and lab do not agree: %d completed but not accepted, %d accepted without a fate, "+
+			"%d accepted but unsent, %d duplicates that no reload explains",
+			c.CompletedNotAccepted, c.AcceptedWithoutFate, c.AcceptedUnsent, c.DuplicatesBeyondReloads)
+	}
+}
+
+func compare(l *Ledger, accepted *roaring.Bitmap, duplicates int64, totals Totals) LabComparison {
+	without := func(a, b *roaring.Bitmap) int64 { return int64(roaring.AndNot(a, b).GetCardinality()) }
+	c := LabComparison{
+		Accepted:                int64(accepted.GetCardinality()),
+		Duplicates:              duplicates,
+		CompletedNotAccepted:    without(l.Sets[Completed], accepted),
+		AcceptedNotCompleted:    without(accepted, l.Sets[Completed]),
+		AcceptedWithoutFate:     without(accepted, l.All()),
+		AcceptedUnsent:          int64(accepted.AndCardinality(l.Sets[Unsent])),
+		DuplicatesBeyondReloads: max(0, duplicates-totals.Reloads-totals.ComeBacks),
+	}
+	c.Agrees = c.agrees(c.CompletedNotAccepted)
+	return c
+}
+
+func (c *LabComparison) agrees(completedNotAccepted int64) bool {
+	return completedNotAccepted == 0 && c.AcceptedWithoutFate == 0 && c.AcceptedUnsent == 0 && c.DuplicatesBeyondReloads == 0
+}
+
+// alwaysAccepts says whether every journey hands in an application: it has a step that everybody takes and that every
+// workload accepts. Without a platform nothing is known, and the stricter reading holds.
+func alwaysAccepts(s *scenarios.Scenario, p *scenarios.Platform) bool {
+	if p == nil || len(p.Workloads) == 0 {
+		return true
+	}
+	for _, j := range s.Journeys {
+		if !slices.ContainsFunc(j.Steps, func(step scenarios.Step) bool {
+			return (step.Share == nil || *step.Share >= 1) &&
+				!slices.ContainsFunc(p.Workloads, func(w scenarios.Workload) bool { return !w.Steps[step.Name].Accepts })
+		}) {
+			return false
+		}
+	}
+	return true
+}

@@ -38,9 +38,9 @@ func (s *shelf) cell(minute bool) *cell {
 		*free = (*free)[:n-1]
 		return c
 	}
-	l := &secondLayout
+	l := secondLayout
 	if minute {
-		l = &minuteLayout
+		l = minuteLayout
 	}
 	return &cell{layout: l, pages: make([]*page, (l.counts+pageSize-1)/pageSize)}
 }
@@ -64,7 +64,7 @@ func (s *shelf) back(c *cell) {
 		}
 	}
 	c.count, c.highest = 0, 0
-	minute := c.layout == &minuteLayout
+	minute := c.layout == minuteLayout
 	s.cells[index(minute)] = append(s.cells[index(minute)], c)
 }
 
@@ -97,7 +97,7 @@ func sortCells(cells []*cell) {
 
 // start of the window in seconds.
 func (c *cell) start() int64 {
-	if c.layout == &minuteLayout {
+	if c.layout == minuteLayout {
 		return int64(c.id.slot) * 60
 	}
 	return int64(c.id.slot)

@@ -154,7 +154,7 @@ type decoder struct {
 }
 
 // maxInner bounds what a payload may unpack to: nine bytes for each counter of the finest layout that is read.
-var maxInner = innerHeader + 9*newLayout(5).counts
+var maxInner = innerHeader + 9*layouts[mostDigits].counts
 
 // decode reads one payload into a histogram of its own.
 func (d *decoder) decode(payload []byte) (*Histogram, error) {
@@ -210,15 +210,15 @@ func fromInner(b []byte) (*Histogram, error) {
 		return nil, fmt.Errorf("cookie %#x is not that of a V2 histogram", cookie)
 	case int64(length) != int64(len(b)-innerHeader):
 		return nil, fmt.Errorf("counts have %d bytes, the header says %d", len(b)-innerHeader, length)
-	case lowest != lowestMicros || highest != highestMicros || digits < 1 || digits > 5:
+	case lowest != lowestMicros || highest != highestMicros || digits < 1 || digits > mostDigits:
 		return nil, fmt.Errorf("layout %d to %d µs with %d digits is not one of a record", lowest, highest, digits)
 	}
 	h := &Histogram{hdrhistogram.NewPacked(lowest, highest, int(digits))}
-	return h, h.fill(newLayout(int(digits)), b[innerHeader:])
+	return h, h.fill(&layouts[digits], b[innerHeader:])
 }
 
 // fill counts what the encoded counters say.
-func (h *Histogram) fill(l layout, b []byte) error {
+func (h *Histogram) fill(l *layout, b []byte) error {
 	i := int64(0)
 	for len(b) > 0 {
 		v, n, err := zigZag(b)

@@ -2,6 +2,7 @@ package record
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -16,7 +17,7 @@ type Histogram struct{ h *hdrhistogram.PackedHistogram }
 // NewHistogram is an empty histogram with that many significant digits (1 to 5): 3 merges with the windows of all
 // tenants, 2 with those of single tenants.
 func NewHistogram(digits int) *Histogram {
-	return &Histogram{hdrhistogram.NewPacked(lowestMicros, highestMicros, min(max(digits, 1), 5))}
+	return &Histogram{hdrhistogram.NewPacked(lowestMicros, highestMicros, min(max(digits, 1), mostDigits))}
 }
 
 // Add counts n durations of length d; what lies outside 0 to 1 h is counted as the nearer end.
@@ -47,13 +48,27 @@ func (h *Histogram) Count() int64 { return h.h.TotalCount() }
 // Digits is the number of significant digits.
 func (h *Histogram) Digits() int { return int(h.h.SignificantFigures()) }
 
-// Quantile gives the q-quantile (0 to 1): the least counted value that at least the share q of all values does not
-// pass, rounded up within the histogram's precision. Zero where there is no value.
+// Quantile gives the q-quantile (0 to 1): the value of rank ⌈q·n⌉ among the n counted, the least that at least the
+// share q does not pass, rounded up to the end of its counter's range. Zero where there is no value.
+//
+// The library's own quantile rounds the rank to the nearest, so that of eight values the 0.9-quantile is the seventh:
+// too kind for a promise.
 func (h *Histogram) Quantile(q float64) time.Duration {
+	// The product may come out a hair above a whole number that it is.
+	rank := int64(math.Ceil(q * float64(h.Count()) * (1 - 1e-15)))
+	rank = min(max(rank, 1), h.Count())
+	var found int64
+	var seen int64
+	h.h.ForEachBucket(func(value, count int64) bool {
+		found = value
+		seen += count
+		return seen < rank
+	})
 	if h.Count() == 0 {
 		return 0
 	}
-	return time.Duration(h.h.ValueAtPercentile(q*100)) * time.Microsecond
+	l := layouts[h.Digits()]
+	return time.Duration(l.value(l.index(found)+1)-1) * time.Microsecond
 }
 
 // CountAbove is the number of values above d. Values that the histogram cannot tell from d are not above it.

@@ -175,13 +175,16 @@ func (h *hlogReader) window(tag, start, length []byte) (windowID, error) {
 	return windowID{key, from, long}, nil
 }
 
-// parseSeconds reads seconds to the millisecond, at most some 30 years.
+// latestSecond bounds the times of a record: some 30 years after its start, so that sums of times cannot overflow.
+const latestSecond = 1_000_000_000
+
+// parseSeconds reads seconds to the millisecond.
 func parseSeconds(b []byte) (time.Duration, error) {
 	s, err := strconv.ParseFloat(string(b), 64)
 	if err != nil {
 		return 0, err
 	}
-	if !(s >= 0 && s < 1e9) {
+	if !(s >= 0 && s < latestSecond) {
 		return 0, fmt.Errorf("%q is not a time in seconds", b)
 	}
 	return time.Duration(math.Round(s*1000)) * time.Millisecond, nil

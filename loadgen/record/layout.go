@@ -23,9 +23,15 @@ type layout struct {
 	counts int // number of counters up to highestMicros
 }
 
+// mostDigits is the finest layout of the format.
+const mostDigits = 5
+
+// layouts by their digits; the first is not used.
+var layouts = [mostDigits + 1]layout{1: newLayout(1), 2: newLayout(2), 3: newLayout(3), 4: newLayout(4), 5: newLayout(5)}
+
 var (
-	secondLayout = newLayout(secondDigits)
-	minuteLayout = newLayout(minuteDigits)
+	secondLayout = &layouts[secondDigits]
+	minuteLayout = &layouts[minuteDigits]
 )
 
 func newLayout(digits int) layout {
@@ -40,13 +46,13 @@ func newLayout(digits int) layout {
 }
 
 // index is the counter of v ≥ 0.
-func (l layout) index(v int64) int {
+func (l *layout) index(v int64) int {
 	octave := bits.Len64(uint64(v)|(1<<(l.half+1)-1)) - (l.half + 1)
 	return octave<<l.half + int(v>>octave)
 }
 
 // value is the least value that index i counts.
-func (l layout) value(i int) int64 {
+func (l *layout) value(i int) int64 {
 	octave := i>>l.half - 1
 	if octave <= 0 {
 		return int64(i)

@@ -1,10 +1,242 @@
 package record
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/ansturm/ansturm/scenarios"
 )
 
 // Repair finishes a killed run's record in place: cuts half lines and frames, accounts arrivals without a fate as
-// indeterminate (their worker died), writes metrics.om. Idempotent.
-func Repair(dir string, now time.Time) error { return errors.New("record: not built yet") }
+// indeterminate (their worker died), writes metrics.om and ends the run at its last sign of life, at the latest now.
+// Whoever calls it knows that nobody writes to the record any more.
+//
+// What was broken in the middle stays as it is and remains a problem of the account. A sound record is not touched, so
+// repairing twice is repairing once.
+func Repair(dir string, now time.Time) error {
+	r, err := Open(dir)
+	if err != nil {
+		return err
+	}
+	p := &repairer{record: r, now: now}
+	for _, step := range []func() error{p.latency, p.timeline, p.ledger, p.end, p.metrics, p.save} {
+		if err := step(); err != nil {
+			return fmt.Errorf("record: repair %s: %w", dir, err)
+		}
+	}
+	return nil
+}
+
+type repairer struct {
+	record  *Record
+	now     time.Time
+	changed bool
+	lost    int64 // arrivals that had no fate
+}
+
+func (p *repairer) latency() error {
+	h := hlogReader{name: latencyFile, keys: map[string]Key{}, at: map[windowID]int{}}
+	return p.lines(latencyFile, hlogHeader(&p.record.Run), func(line []byte) bool { return h.line(line) == nil })
+}
+
+func (p *repairer) timeline() error {
+	return p.lines(timelineFile, nil, func(line []byte) bool {
+		_, d, err := readTimeline(bytes.NewReader(line), timelineFile)
+		return err == nil && len(d.torn) == 0
+	})
+}
+
+// lines ends a file of lines with a whole line: a last line that is whole but for its end gets one, a half one is cut.
+// A file that is missing or does not hold more than a part of its head gets its head.
+func (p *repairer) lines(name string, head []byte, whole func([]byte) bool) error {
+	path := filepath.Join(p.record.Dir, name)
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(b) < len(head) && bytes.HasPrefix(head, b) {
+		p.changed = true
+		return os.WriteFile(path, head, 0o644)
+	}
+	if err != nil {
+		return err
+	}
+	end := bytes.LastIndexByte(b, '\n') + 1
+	switch rest := b[end:]; {
+	case len(rest) == 0:
+		return nil
+	case whole(rest):
+		p.changed = true
+		return appendTo(path, []byte("\n"))
+	default:
+		p.changed = true
+		return os.Truncate(path, int64(end))
+	}
+}
+
+func appendTo(path string, b []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	return errors.Join(err, f.Close())
+}
+
+// ledger cuts half frames and gives a fate to those who have none.
+func (p *repairer) ledger() error {
+	if err := os.MkdirAll(filepath.Join(p.record.Dir, ledgerDir), 0o755); err != nil {
+		return err
+	}
+	names, err := p.record.ledgerFiles()
+	if err != nil {
+		return err
+	}
+	l := newLedgerReader(p.record.Run.Scenario.Arrivals.Total)
+	for _, name := range names {
+		path := filepath.Join(p.record.Dir, name)
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if whole := l.file(name, b); whole < int64(len(b)) {
+			p.changed = true
+			if err := os.Truncate(path, whole); err != nil {
+				return err
+			}
+		}
+	}
+	missing := l.ledger.Missing()
+	if missing.IsEmpty() {
+		return nil
+	}
+	p.changed = true
+	p.lost = int64(missing.GetCardinality())
+	return p.lose(missing, freeEpoch(l, names))
+}
+
+// lose writes a ledger file of its own with the arrivals whose end nobody told.
+func (p *repairer) lose(missing *roaring.Bitmap, epoch uint32) error {
+	sets := NewLedger(0).Sets
+	missing.RunOptimize()
+	sets[Indeterminate] = missing
+	frame, err := appendFrame(nil, frameID{epoch: epoch}, &sets)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(p.record.Dir, ledgerDir, ledgerName(0, epoch))
+	return replaceFile(createFile, path, func(w io.Writer) error {
+		_, err := w.Write(frame)
+		return err
+	})
+}
+
+// freeEpoch is an epoch of worker 0 that neither a frame nor a file has.
+func freeEpoch(l *ledgerReader, names []string) uint32 {
+	taken := map[uint32]bool{}
+	for id := range l.seen {
+		if id.worker == 0 {
+			taken[id.epoch] = true
+		}
+	}
+	for _, name := range names {
+		var epoch uint32
+		if _, err := fmt.Sscanf(strings.TrimSuffix(filepath.Base(name), ".log"), "w0-e%d", &epoch); err == nil {
+			taken[epoch] = true
+		}
+	}
+	epoch := uint32(1)
+	for taken[epoch] {
+		epoch++
+	}
+	return epoch
+}
+
+// end ends the run, in memory: run.json is written last, so that a repair that is killed is done again.
+func (p *repairer) end() error {
+	run := &p.record.Run
+	if !p.changed && run.Complete() {
+		return nil
+	}
+	p.changed = true
+	windows, _, err := p.record.windows(func(k Key, _ time.Duration) bool { return k.Measure == Response && k.Tenant == "" })
+	if err != nil {
+		return err
+	}
+	events, _, err := p.record.timeline()
+	if err != nil {
+		return err
+	}
+	if !run.Complete() {
+		run.Interrupted = true
+		run.EndedAt = lastSign(run, windows, events, p.now)
+		run.Totals.count(windows)
+		run.Validity.Valid = false
+		run.Validity.Reasons = append(run.Validity.Reasons, "the run was killed before its evidence was written")
+	}
+	run.Warnings = append(run.Warnings, warnRepaired(p.lost))
+	return nil
+}
+
+func (p *repairer) save() error {
+	if !p.changed {
+		return nil
+	}
+	return writeRun(createFile, p.record.Dir, &p.record.Run)
+}
+
+// lastSign is the latest moment on the wall clock that the record tells of, at the latest now.
+func lastSign(run *Run, windows []Window, events []Event, now time.Time) time.Time {
+	last := run.StartedAt
+	for _, w := range windows {
+		wall := run.StartedAt.Add(time.Duration(float64(w.Start+w.Length) / run.Speed))
+		if wall.After(last) {
+			last = wall
+		}
+	}
+	for _, e := range events {
+		if e.Wall.After(last) {
+			last = e.Wall
+		}
+	}
+	if last.IsZero() || last.After(now) {
+		return now
+	}
+	return last
+}
+
+// count takes the number of shots from the response windows.
+func (t *Totals) count(windows []Window) {
+	t.Shots, t.ByOutcome = 0, map[string]int64{}
+	for _, w := range windows {
+		t.Shots += w.Histogram.Count()
+		t.ByOutcome[w.Outcome.String()] += w.Histogram.Count()
+	}
+}
+
+func warnRepaired(lost int64) Warning {
+	return Warning{WarnRepaired, scenarios.Text{
+		"de": fmt.Sprintf("Der Lauf wurde abgebrochen und seine Aufzeichnung nachträglich abgeschlossen; %d Ankünfte ohne Ausgang zählen als ungeklärt. "+
+			"Messwerte der letzten Sekunden können fehlen.", lost),
+		"en": fmt.Sprintf("The run was killed and its record finished afterwards; %d arrivals without a fate count as indeterminate. "+
+			"Measurements of the last seconds may be missing.", lost),
+	}}
+}
+
+// metrics writes metrics.om anew where anything changed or its end is missing.
+func (p *repairer) metrics() error {
+	whole, err := metricsWhole(p.record.Dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if whole && !p.changed {
+		return nil
+	}
+	return writeMetrics(createFile, p.record)
+}
