@@ -74,8 +74,6 @@ type core struct {
 	kicked  event
 
 	auto scenarios.Autoscaling
-	// sampled is the time of the last scrape.
-	sampled time.Duration
 
 	// answered is called once for every request handed in, when its outcome is known.
 	answered func(*request)
@@ -120,6 +118,11 @@ func newCore(p *scenarios.Platform, s *scenarios.Scenario, seed uint64) (*core, 
 		return nil, fmt.Errorf("lab: %w", err)
 	}
 	c.kicked.fire = c.schedule
+	for _, d := range p.Disruptions {
+		if !slices.ContainsFunc(c.nodes, func(n *node) bool { return n.name == d.LoseNode }) {
+			return nil, fmt.Errorf("lab: disruption at %v: platform %q has no node %q", d.At, p.Name, d.LoseNode)
+		}
+	}
 	return c, nil
 }
 

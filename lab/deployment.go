@@ -130,7 +130,7 @@ func (d *deployment) resize(n int32) {
 		d.pods = append(d.pods, p)
 		p.phase(record.PhaseCreated, "")
 		d.c.waiting = append(d.c.waiting, p)
-		d.c.kick()
+		d.c.kick(d.c.now + d.c.auto.SchedulingDelay)
 	}
 	if excess := len(d.pods) - int(n); excess > 0 {
 		for _, p := range d.victims()[:excess] {
@@ -204,9 +204,9 @@ func (d *deployment) inFlight() (n int) {
 	return n
 }
 
-// say puts an event on the timeline, now.
+// say puts an event on the timeline, now; what is so before the surge is so at its start.
 func (c *core) say(e record.Event) {
-	e.At, e.Source = c.now, "lab"
+	e.At, e.Source = max(0, c.now), "lab"
 	c.emit(e)
 }
 

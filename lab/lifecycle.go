@@ -44,10 +44,10 @@ func (c *core) warm() {
 
 func longAgo(now time.Duration) time.Duration { return now - time.Hour }
 
-// kick has the scheduler look at the waiting pods SchedulingDelay from now.
-func (c *core) kick() {
-	if c.kicked.place == 0 && len(c.waiting) > 0 {
-		c.queue.set(&c.kicked, c.now+c.auto.SchedulingDelay)
+// kick has the scheduler look at the waiting pods at moment t at the latest.
+func (c *core) kick(t time.Duration) {
+	if len(c.waiting) > 0 && (c.kicked.place == 0 || t < c.kicked.at) {
+		c.queue.set(&c.kicked, t)
 	}
 }
 
@@ -57,8 +57,8 @@ func (c *core) schedule() {
 		if p.leaving {
 			return true
 		}
-		if p.created+c.auto.SchedulingDelay > c.now {
-			c.kick()
+		if due := p.created + c.auto.SchedulingDelay; due > c.now {
+			c.kick(due)
 			return false
 		}
 		n := c.room(p)
@@ -164,7 +164,7 @@ func (p *pod) gone(why string) {
 		p.d.usedGone += p.used
 		p.used = 0
 		p.c.cluster.Remove(slices.Index(p.c.nodes, p.node), p.d.claim)
-		p.c.kick()
+		p.c.kick(p.c.now + p.c.auto.SchedulingDelay)
 	}
 }
 

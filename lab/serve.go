@@ -38,11 +38,11 @@ func Serve(ctx context.Context, cfg Config, ready func(Endpoints)) error {
 	group, inner := errgroup.WithContext(ctx)
 	web := &fasthttp.Server{
 		Handler: s.answer, ConnState: s.connState, Logger: silent{}, Name: "lab",
-		Concurrency: 18_000, NoDefaultDate: true, MaxRequestBodySize: 1 << 20,
+		Concurrency: 2*int(s.most) + 100, NoDefaultDate: true, MaxRequestBodySize: 1 << 20,
 		DisablePreParseMultipartForm: true,
 	}
 	for _, l := range listeners {
-		group.Go(func() error { return web.Serve(l) })
+		group.Go(func() error { return web.Serve(&door{l, s}) })
 	}
 	desk := &http.Server{Handler: s.control(), BaseContext: func(net.Listener) context.Context { return inner }}
 	group.Go(func() error {
@@ -140,6 +140,24 @@ func (s *server) close(ctx context.Context, web *fasthttp.Server, desk *http.Ser
 	_ = desk.Shutdown(grace)
 	_ = desk.Close()
 	s.clock.alarm.close()
+}
+
+// door closes connections far beyond the limit unread: descriptors run out before the platform's own answer is due.
+type door struct {
+	net.Listener
+	s *server
+}
+
+// Accept waits for the next connection that is let in.
+func (d *door) Accept() (net.Conn, error) {
+	for {
+		conn, err := d.Listener.Accept()
+		if err != nil || d.s.connections.Load() < 2*d.s.most {
+			return conn, err
+		}
+		d.s.turnedAway.Add(1)
+		_ = conn.Close()
+	}
 }
 
 func (s *server) connState(_ net.Conn, state fasthttp.ConnState) {
