@@ -67,7 +67,7 @@ type Account struct {
 }
 
 // A run in which the 99 % quantile of the lab's own lateness is above LatenessLimit (wall time) in more than the share
-// SecondsOverMost of its seconds is not valid: response times would be the machine's, not the platform's. At speed 10
+// SecondsOverMost of its seconds is not valid (seconds with fewer than 100 answers are joined to the next): response times would be the machine's, not the platform's. At speed 10
 // the limit is 100 ms of platform time, a tenth of the shortest promise anyone makes.
 const (
 	LatenessLimit   = 10 * time.Millisecond

@@ -17,10 +17,14 @@ const (
 type lateness struct {
 	second [buckets]atomic.Int64
 
-	// The rest belongs to who calls turn.
-	total         [buckets]int64
-	seconds, over int64
+	// The rest belongs to who calls turn: all answers, and those not judged yet.
+	total, open           [buckets]int64
+	seconds, judged, over int64
 }
+
+// fewest is the least number of answers a lateness quantile is judged on: with fewer in a second it is their maximum,
+// and one hiccup would condemn it. Such seconds are joined to the next.
+const fewest = 100
 
 func bucketOf(d time.Duration) int {
 	us := uint64(max(0, d.Microseconds()))
@@ -42,47 +46,51 @@ func upper(i int) time.Duration {
 
 func (l *lateness) add(d time.Duration) { l.second[bucketOf(d)].Add(1) }
 
-// turn closes a second and gives its 99 % quantile; false where nothing was counted in it.
-func (l *lateness) turn() (p99 time.Duration, any bool) {
+// turn closes a second and gives its 99 % quantile; zero where nothing was answered in it.
+func (l *lateness) turn() (p99 time.Duration) {
 	var counts [buckets]int64
 	for i := range counts {
 		counts[i] = l.second[i].Swap(0)
 		l.total[i] += counts[i]
+		l.open[i] += counts[i]
 	}
-	p99, any = quantile(&counts, 0.99)
-	if any {
-		l.seconds++
-		if p99 > LatenessLimit {
-			l.over++
+	l.seconds++
+	if together, n := quantile(&l.open, 0.99); n >= fewest {
+		l.judged += l.seconds
+		if together > LatenessLimit {
+			l.over += l.seconds
 		}
+		l.seconds, l.open = 0, [buckets]int64{}
 	}
-	return p99, any
+	p99, _ = quantile(&counts, 0.99)
+	return p99
 }
 
-func quantile(counts *[buckets]int64, q float64) (time.Duration, bool) {
-	var n, below int64
+// quantile is the upper end of the bucket in which the q-quantile lies, and how many values there are.
+func quantile(counts *[buckets]int64, q float64) (d time.Duration, n int64) {
+	var below int64
 	for _, c := range counts {
 		n += c
 	}
 	if n == 0 {
-		return 0, false
+		return 0, 0
 	}
 	for i, c := range counts {
 		below += c
 		if float64(below) >= q*float64(n) {
-			return upper(i), true
+			return upper(i), n
 		}
 	}
-	return upper(buckets - 1), true
+	return upper(buckets - 1), n
 }
 
 // judge says whether the lab kept up.
 func (l *lateness) judge(a *Account) {
 	a.LatenessP99, _ = quantile(&l.total, 0.99)
 	a.Limit, a.Valid = LatenessLimit, true
-	if l.seconds > 0 && float64(l.over) > SecondsOverMost*float64(l.seconds) {
+	if float64(l.over) > SecondsOverMost*float64(l.judged) {
 		a.Valid = false
 		a.Reason = fmt.Sprintf("lab-limited: in %d of %d seconds the 99 %% quantile of its answers' lateness was above %v (wall time)",
-			l.over, l.seconds, LatenessLimit)
+			l.over, l.judged, LatenessLimit)
 	}
 }

@@ -184,7 +184,7 @@ func (s *server) watch(ctx context.Context) {
 		share := (total - used).Seconds() / now.Sub(last).Seconds()
 		last, used = now, total
 		s.lateMu.Lock()
-		p99, _ := s.late.turn()
+		p99 := s.late.turn()
 		s.lateMu.Unlock()
 		s.clock.look(func(c *core) {
 			c.say(record.Event{Kind: record.KindLab, Values: map[string]float64{
