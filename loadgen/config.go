@@ -59,7 +59,7 @@ type Transport interface {
 }
 
 // Recorder takes the samples, fates and events of a run, from many goroutines at once. A Recorder that also has a
-// method Flush(now time.Duration) is flushed every second with the run's platform time. Err is not nil once nothing
+// method Flush(now time.Duration) error is flushed every second with the run's platform time. Err is not nil once nothing
 // can be recorded any more (a full disk); the engine then stops firing.
 type Recorder interface {
 	Sample(s record.Sample)

@@ -1,0 +1,119 @@
+package loadgen
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/scenarios"
+)
+
+// leastLatenessLimit is the lateness that a shared machine shows at the 99th percentile anyway.
+const leastLatenessLimit = 5 * time.Millisecond
+
+// mostSecondsOver is the share of seconds that may be over the limit.
+const mostSecondsOver = 0.05
+
+// latenessLimit is the wall lateness that p99 is held against: lateness adds to the response time, so that it must
+// stay small against the smallest promise.
+func latenessLimit(cfg Config) time.Duration {
+	if cfg.LatenessLimit > 0 {
+		return cfg.LatenessLimit
+	}
+	limit := time.Duration(0)
+	for _, slo := range cfg.Scenario.SLOs {
+		tenth := time.Duration(float64(slo.Within) / 10 / cfg.Speed)
+		if slo.Within > 0 && (limit == 0 || tenth < limit) {
+			limit = tenth
+		}
+	}
+	return max(limit, leastLatenessLimit)
+}
+
+func (e *Engine) result(interrupted bool) Result {
+	return Result{
+		Totals:      e.totals(),
+		Validity:    e.validity(interrupted),
+		Warnings:    e.warnings(),
+		Interrupted: interrupted,
+	}
+}
+
+func (e *Engine) totals() record.Totals {
+	_, peak, dialed := e.pool.numbers()
+	t := record.Totals{
+		Shots: e.count.shots(), Late: e.count.late.Load(), Reloads: e.count.reloads.Load(),
+		ComeBacks: e.count.comeBacks.Load(), GaveUp: e.count.gaveUp.Load(), ByOutcome: map[string]int64{},
+		Connections: dialed, ConnectionsPeak: int64(peak),
+	}
+	for o := range e.count.outcomes {
+		t.ByOutcome[record.Outcome(o).String()] = e.count.outcomes[o].Load()
+	}
+	return t
+}
+
+// validity judges the generator itself.
+func (e *Engine) validity(interrupted bool) record.Validity {
+	all := e.late.snapshot()
+	v := record.Validity{
+		LatenessP50: all.quantile(0.5), LatenessP99: all.quantile(0.99), LatenessMax: time.Duration(e.late.max.Load()),
+		LatenessLimit: e.limit, Unsent: e.count.fates[record.Unsent].Load(),
+	}
+	if e.watching.seconds > 0 {
+		v.SecondsOver = float64(e.watching.over) / float64(e.watching.seconds)
+	}
+	if v.LatenessP99 > e.limit {
+		v.Reasons = append(v.Reasons, fmt.Sprintf("one shot in a hundred went out more than %s late (limit %s on the wall)",
+			v.LatenessP99, e.limit))
+	}
+	if v.SecondsOver > mostSecondsOver {
+		v.Reasons = append(v.Reasons, fmt.Sprintf("in %.0f %% of the seconds one shot in a hundred was later than %s (limit %.0f %%)",
+			100*v.SecondsOver, e.limit, 100*mostSecondsOver))
+	}
+	if v.Unsent > 0 && !interrupted {
+		v.Reasons = append(v.Reasons, fmt.Sprintf("%d arrivals were never sent", v.Unsent))
+	}
+	if n := e.count.starved.Load(); n > 0 {
+		v.Reasons = append(v.Reasons, fmt.Sprintf("%d times no connection could be opened for want of descriptors or ports", n))
+		v.Advice = append(v.Advice, "raise the limit of open files (ulimit -n), or share the run among more workers")
+	}
+	if v.Valid = len(v.Reasons) == 0; !v.Valid {
+		v.Advice = append(v.Advice, e.advice()...)
+	}
+	return v
+}
+
+// advice says what would help a generator that was too slow, by what held it back.
+func (e *Engine) advice() (advice []string) {
+	_, peak, _ := e.pool.numbers()
+	if peak >= e.pool.max {
+		advice = append(advice, fmt.Sprintf("all %d connections were in use and shots had to wait: allow more connections", e.pool.max))
+	}
+	if e.watching.throttled > 0 {
+		advice = append(advice, "a CPU quota held the generator back: raise the quota of its control group")
+	}
+	return append(advice, "give the generator more processor time (no other work on its machine), lower the speed, or share the run among more workers")
+}
+
+func (e *Engine) warnings() []record.Warning {
+	var warnings []record.Warning
+	if n := e.count.late.Load(); n > 0 {
+		warnings = append(warnings, record.Warning{Code: "generator-late", Text: scenarios.Text{
+			"de": fmt.Sprintf("%d Anfragen gingen mehr als %s zu spät ab. Die Verspätung ist in ihren Antwortzeiten enthalten.", n, LateAfter),
+			"en": fmt.Sprintf("%d shots went out more than %s late. Their response times include the lateness.", n, LateAfter),
+		}})
+	}
+	if e.watching.throttled > 0 {
+		warnings = append(warnings, record.Warning{Code: "generator-throttled", Text: scenarios.Text{
+			"de": fmt.Sprintf("Eine CPU-Quote hielt den Lastgenerator insgesamt %s lang auf.", e.watching.throttledTime.Round(time.Millisecond)),
+			"en": fmt.Sprintf("A CPU quota held the generator back for %s in all.", e.watching.throttledTime.Round(time.Millisecond)),
+		}})
+	}
+	if e.fewer > 0 {
+		warnings = append(warnings, record.Warning{Code: "few-descriptors", Text: scenarios.Text{
+			"de": fmt.Sprintf("Die Grenze offener Dateien ließ nur %d gleichzeitige Verbindungen zu.", e.fewer),
+			"en": fmt.Sprintf("The limit of open files allowed only %d connections at a time.", e.fewer),
+		}})
+	}
+	return warnings
+}

@@ -1,0 +1,122 @@
+package loadgen
+
+import (
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"github.com/ansturm/ansturm/loadgen/record"
+)
+
+const (
+	watchEvery = time.Second
+	errEvery   = 100 * time.Millisecond
+)
+
+// watchState is what the watching goroutine has seen; others read it after that has ended, total excepted.
+type watchState struct {
+	total   int64 // arrivals of the share, about that many where there are several shares
+	seconds int   // with shots in them
+	over    int   // of these, with a lateness above the limit
+	before  *latenessCounts
+	health  health
+	gc      debug.GCStats
+	// throttled periods and their time, over the run.
+	throttled     int64
+	throttledTime time.Duration
+}
+
+// health is what the operating system says about this process, cumulative.
+type health struct {
+	cpu           time.Duration // used by all threads
+	runQueue      time.Duration // threads were ready to run and had to wait
+	descriptors   int64
+	throttled     int64         // periods in which a CPU quota held the process back
+	throttledTime time.Duration // and for how long
+}
+
+// watch looks after the run once a second, and at the recorder ten times, until the function it gives is called. It
+// fails the run when nothing can be recorded any more.
+func (e *Engine) watch(fail func(error)) (stop func()) {
+	e.watching.total = e.cfg.Schedule.Total() / int64(e.cfg.Share.Of)
+	e.watching.before = e.late.snapshot()
+	e.watching.health = readHealth()
+	debug.ReadGCStats(&e.watching.gc)
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		second, look := time.NewTicker(watchEvery), time.NewTicker(errEvery)
+		defer second.Stop()
+		defer look.Stop()
+		for {
+			select {
+			case <-quit:
+				e.everySecond()
+				return
+			case <-second.C:
+				e.everySecond()
+			case <-look.C:
+				if err := e.cfg.Recorder.Err(); err != nil {
+					fail(err)
+				}
+			}
+		}
+	}()
+	return func() {
+		close(quit)
+		<-done
+	}
+}
+
+// everySecond writes one line about the generator's own health.
+func (e *Engine) everySecond() {
+	w := &e.watching
+	counts, health := e.late.snapshot(), readHealth()
+	latest := counts.since(w.before)
+	p99 := latest.quantile(0.99)
+	e.lastP99.Store(int64(p99))
+	if latest.total() > 0 {
+		w.seconds++
+		if p99 > e.limit {
+			w.over++
+		}
+	}
+	pausesBefore := w.gc.PauseTotal
+	debug.ReadGCStats(&w.gc)
+	now := e.now()
+	e.cfg.Recorder.Event(record.Event{
+		At: e.platform(now), Wall: e.start.Add(now), Source: "generator", Kind: record.KindGenerator,
+		Values: e.healthValues(latest, &health, w.gc.PauseTotal-pausesBefore),
+	})
+	w.throttled += health.throttled - w.health.throttled
+	w.throttledTime += health.throttledTime - w.health.throttledTime
+	w.before, w.health = counts, health
+	if f, ok := e.cfg.Recorder.(interface{ Flush(now time.Duration) error }); ok {
+		_ = f.Flush(e.platform(now)) // Err says the same
+	}
+}
+
+func (e *Engine) healthValues(latest *latenessCounts, now *health, gcPause time.Duration) map[string]float64 {
+	before := &e.watching.health
+	open, _, _ := e.pool.numbers()
+	descriptors := now.descriptors
+	if descriptors == 0 {
+		descriptors = int64(open)
+	}
+	return map[string]float64{
+		"lateness_p50_seconds": latest.quantile(0.5).Seconds(),
+		"lateness_p99_seconds": latest.quantile(0.99).Seconds(),
+		"cpu_share":            (now.cpu - before.cpu).Seconds() / watchEvery.Seconds() / float64(runtime.NumCPU()),
+		"cpu_seconds":          (now.cpu - before.cpu).Seconds(),
+		"run_queue_seconds":    (now.runQueue - before.runQueue).Seconds(),
+		"gc_pause_seconds":     gcPause.Seconds(),
+		"descriptors":          float64(descriptors),
+		"connections":          float64(open),
+		"late":                 float64(e.count.late.Load()),
+		"sent":                 float64(latest.total()),
+		"goroutines":           float64(runtime.NumGoroutine()),
+		"throttled_periods":    float64(now.throttled - before.throttled),
+		"throttled_seconds":    (now.throttledTime - before.throttledTime).Seconds(),
+		"starved_dials":        float64(e.count.starved.Load()),
+	}
+}
