@@ -1,0 +1,102 @@
+package sim
+
+import "math"
+
+// leave lets those of quarter from go whose patience ends in quarter j: the part of the came persons whose request is
+// not done. Its work is still worked off.
+func (r *Runner) leave(i, j, from int, came, worked float64, w *Workload) {
+	at := min(from/quarters, len(r.shape)-1)
+	share := 0.0
+	for k := range w.Work {
+		above := 1.0
+		if worked >= 0 {
+			above = w.Work[k].Tail.above(worked / w.Work[k].Mean)
+		}
+		share += r.frac[k][at] * above
+	}
+	if gone := came * share; gone > 1e-9 {
+		r.left += gone
+		r.inVain(i, j, from, gone)
+	}
+}
+
+// cut loses the share of a tenant's requests that were in pods that died.
+func (r *Runner) cut(i, sec int, share float64) {
+	t := &r.tenants[i]
+	gone := math.Min(t.n, math.Round(t.n*share))
+	t.n -= gone
+	held := t.held * share
+	t.held -= held
+	r.lost += gone + held
+	r.failEarly(i, sec*quarters, max(0, sec*quarters-1), gone+held)
+}
+
+// failEarly is inVain for shots that no promise's bound will find waiting.
+func (r *Runner) failEarly(i, j, due int, x float64) {
+	if x > 0 {
+		r.count(r.early, i, due, x)
+		r.inVain(i, j, due, x)
+	}
+}
+
+// inVain counts x shots due in quarter due as failed at quarter j, and lets the persons react: reload at once, come
+// back later, or give up; who has tried often enough gives up.
+func (r *Runner) inVain(i, j, due int, x float64) {
+	if x <= 0 {
+		return
+	}
+	r.count(r.failed, i, due, x)
+	im := r.p.Impatience
+	if im == nil {
+		return
+	}
+	t := &r.tenants[i]
+	most := min(im.Most, mostRetries)
+	for g := range most {
+		again := x * t.tries[g]
+		if again <= 0 {
+			continue
+		}
+		r.comeAgain(t, g+1, j/quarters+1, again*im.Reload)
+		if back := again * im.ComeBack; back > 0 {
+			for _, e := range [...]int{5, 16, 27, 37, 48, 58} {
+				r.comeAgain(t, g+1, j/quarters+1+int(im.After[e]), back/6)
+			}
+		}
+	}
+}
+
+func (r *Runner) comeAgain(t *tenant, tries, sec int, x float64) {
+	if x <= 0 || sec >= r.last {
+		return
+	}
+	if len(t.retries[tries]) < r.last {
+		t.retries[tries] = resize(t.retries[tries], r.last)
+	}
+	t.retries[tries][sec] += x
+	t.coming += x
+}
+
+// returning adds the persons who come again in this second to the rate, and notes who is at which try.
+func (r *Runner) returning(t *tenant, sec int, offered float64) float64 {
+	total := offered
+	for g := 1; g <= mostRetries; g++ {
+		if sec < len(t.retries[g]) {
+			total += t.retries[g][sec]
+		}
+	}
+	if total <= 0 {
+		return 0
+	}
+	t.tries[0] = offered / total
+	for g := 1; g <= mostRetries; g++ {
+		t.tries[g] = 0
+		if sec < len(t.retries[g]) {
+			x := t.retries[g][sec]
+			t.tries[g] = x / total
+			t.coming -= x
+			t.retries[g][sec] = 0
+		}
+	}
+	return total
+}

@@ -1,0 +1,105 @@
+package sim
+
+import (
+	"context"
+	"math"
+	"testing"
+)
+
+// TestSteadyAgainstReference holds a fixed number of pods under a constant rate: the share of slow requests and the
+// utilisation of the simulation against the same from the requests one by one.
+func TestSteadyAgainstReference(t *testing.T) {
+	for _, c := range []struct {
+		pods int
+		rho  float64
+	}{{2, 0.5}, {2, 0.7}, {2, 0.8}, {4, 0.8}, {8, 0.85}, {24, 0.9}, {24, 0.95}} {
+		p := small(c.rho*float64(c.pods)*0.5/0.15, 3000, c.pods)
+		var slow, shots, refSlow, refShots, cores, refCores float64
+		for seed := range uint64(3) {
+			ref := &reference{p: p}
+			if err := ref.run(seed); err != nil {
+				t.Fatal(err)
+			}
+			refSlow += float64(ref.slow)
+			refShots += float64(ref.shots)
+			refCores += ref.cpu
+		}
+		for seed := range uint64(3) {
+			var r Runner
+			r.Detail = true
+			res, err := r.Run(context.Background(), p, World{Seed: seed})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for m := range r.minutes {
+				slow += float64(r.slow[m])
+				shots += float64(r.shots[m])
+			}
+			for _, x := range res.Series.Cores {
+				cores += x
+			}
+		}
+		a, b := slow/shots, refSlow/refShots
+		t.Logf("%d pods at %.2f: slow %.4f, one by one %.4f; cores %.3f, %.3f", c.pods, c.rho, a, b, cores/9000, refCores/9000)
+		if math.Abs(a-b) > 0.003+0.3*b {
+			t.Errorf("%d pods at %.2f: share of slow requests %.4f, one by one %.4f", c.pods, c.rho, a, b)
+		}
+		if math.Abs(cores/refCores-1) > 0.03 {
+			t.Errorf("%d pods at %.2f: %.1f core-seconds, one by one %.1f", c.pods, c.rho, cores, refCores)
+		}
+	}
+}
+
+// TestScalingAgainstReference lets one tenant's load rise threefold with the autoscaler acting. The replicas must follow
+// the one-by-one reference's within one, and the slow share agree.
+func TestScalingAgainstReference(t *testing.T) {
+	p := small(1, 1200, 4)
+	for s := range p.Shape[0] {
+		p.Shape[0][s] = 8 + 24*math.Min(1, math.Max(0, (float64(s)-200)/90))
+	}
+	p.Workloads[0].HPA = scaling(60, 2, 40)
+	p.Workloads[0].Pull = fixed(0) // the reference pulls no images
+	p.Control.Lag = 0 // nor has it a metrics API
+	const seeds = 24
+	seconds := 1200
+	sum, refSum := make([]float64, seconds), make([]float64, seconds)
+	var slow, shots, refSlow, refShots, cores, refCores float64
+	for seed := range uint64(seeds) {
+		ref := &reference{p: p}
+		if err := ref.run(seed); err != nil {
+			t.Fatal(err)
+		}
+		r := Runner{Detail: true}
+		res, err := r.Run(context.Background(), p, World{Seed: seed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for s := range seconds {
+			sum[s] += float64(res.Series.TenantDesired[0][s]) / seeds
+			refSum[s] += float64(ref.desiredAt[s]) / seeds
+			cores += res.Series.Cores[s]
+		}
+		refSlow, refShots, refCores = refSlow+float64(ref.slow), refShots+float64(ref.shots), refCores+ref.cpu
+		for m := range r.minutes {
+			slow += float64(r.slow[m])
+			shots += float64(r.shots[m])
+		}
+	}
+	within := 0
+	for s := range seconds {
+		if math.Abs(sum[s]-refSum[s]) <= 1.25 {
+			within++
+		}
+	}
+	t.Logf("within one replica in %.1f %% of the seconds; slow %.4f, one by one %.4f; core-seconds %.0f, %.0f",
+		100*float64(within)/float64(seconds), slow/shots, refSlow/refShots, cores, refCores)
+	if float64(within) < 0.93*float64(seconds) {
+		t.Errorf("replicas within one of the reference in %d of %d seconds only", within, seconds)
+	}
+	if a, b := slow/shots, refSlow/refShots; math.Abs(a-b) > 0.01+0.3*b {
+		t.Errorf("slow share %.4f, one by one %.4f", a, b)
+	}
+	if math.Abs(cores/refCores-1) > 0.03 {
+		t.Errorf("%.0f core-seconds, one by one %.0f", cores, refCores)
+	}
+}

@@ -1,0 +1,185 @@
+package sim
+
+import "math"
+
+// Result is what came of one world.
+type Result struct {
+	World World
+	// Broken says whether any promise was broken in any window.
+	Broken   bool
+	Promises []PromiseResult
+	// Slow is the largest share of slow or failed shots in a window over all promises, relative shares: 0 to 1.
+	Slow float64
+	// Peak is each tenant's largest count of replicas, TenantSlow its worst window's share, TenantBroken whether a
+	// promise to it was broken.
+	Peak         []int
+	TenantSlow   []float64
+	TenantBroken []bool
+	// ReplicaSeconds, all tenants. Scalings counts changes of a count.
+	ReplicaSeconds float64
+	Scalings       int
+	// Pending is how many pods had no node at the end, BackendPeak the most requests in service at each back end.
+	Pending     int
+	BackendPeak []float64
+	Flow        Flow
+	Series      *Series
+}
+
+// Flow accounts for the shots: Arrived = Served + Refused + Lost + what is still open.
+type Flow struct {
+	Arrived, Served, Refused, Lost, Open float64
+	// Left in impatience or timed out; their work is still in Served.
+	Left float64
+}
+
+// PromiseResult is one promise (Params.Promises) in one world.
+type PromiseResult struct {
+	Judged, Broken int
+	Worst          Window
+}
+
+// Window is one judged window.
+type Window struct {
+	Tenant              int // −1: all together
+	Minute, Minutes     int
+	Shots, Slow, Failed float64
+}
+
+// Share of slow or failed shots.
+func (w Window) Share() float64 {
+	if w.Shots <= 0 {
+		return 0
+	}
+	return w.Slow / w.Shots
+}
+
+func (r *Runner) result() *Result {
+	p := r.p
+	out := &Result{
+		World: r.w, ReplicaSeconds: r.hours, Scalings: r.scalings, Pending: len(r.waiting),
+		Peak: make([]int, len(p.Tenants)), TenantSlow: make([]float64, len(p.Tenants)), TenantBroken: make([]bool, len(p.Tenants)),
+		Promises: make([]PromiseResult, len(p.Promises)),
+		Flow:     Flow{Arrived: r.arrived, Served: r.served, Refused: r.refused, Lost: r.lost, Left: r.left},
+	}
+	for i := range r.tenants {
+		out.Peak[i] = r.tenants[i].peak
+		out.Flow.Open += r.tenants[i].n
+	}
+	for i := range r.backends {
+		out.BackendPeak = append(out.BackendPeak, r.backends[i].peak)
+	}
+	for q := range p.Promises {
+		r.judge(q, out)
+	}
+	if r.Detail {
+		out.Series = r.detail.finish(r)
+	}
+	return out
+}
+
+// judge holds one promise against its windows, as package gate does against a record's.
+func (r *Runner) judge(q int, out *Result) {
+	switch who := r.p.Promises[q].Who; who {
+	case AllTenants:
+		r.judgeGroup(q, -1, out)
+	case EachTenant:
+		for i := range r.tenants {
+			r.judgeGroup(q, i, out)
+		}
+	default:
+		r.judgeGroup(q, who, out)
+	}
+}
+
+// judgeGroup joins minutes to windows and windows to such with enough shots.
+func (r *Runner) judgeGroup(q, tenant int, out *Result) {
+	promise := &r.p.Promises[q]
+	length := promise.Window
+	if length <= 0 {
+		length = r.minutes
+	}
+	noise := hashed(r.w.Seed, uint64(tenant+1), uint64(q), 5)
+	var open, last Window
+	open.Minute, last.Minutes = -1, -1
+	for from := 0; from < r.minutes; from += length {
+		w := r.window(q, tenant, from, min(length, r.minutes-from), &noise)
+		if w.Shots < 0.5 {
+			continue
+		}
+		if open.Minute < 0 {
+			open = Window{Tenant: tenant, Minute: from}
+		}
+		open.join(w)
+		if open.Shots >= promise.Least {
+			if last.Minutes > 0 {
+				out.weigh(q, promise, last)
+			}
+			last, open = open, Window{Minute: -1}
+		}
+	}
+	if last.Minutes > 0 {
+		if open.Minute >= 0 {
+			last.join(open)
+		}
+		out.weigh(q, promise, last)
+	}
+}
+
+func (w *Window) join(o Window) {
+	w.Minutes = o.Minute + o.Minutes - w.Minute
+	w.Shots += o.Shots
+	w.Slow += o.Slow
+	w.Failed += o.Failed
+}
+
+// window sums minutes. The slow shots are an expectation given the queues; which of the requests are the large ones is
+// drawn here, once a window.
+func (r *Runner) window(q, tenant, from, length int, noise *source) Window {
+	w := Window{Tenant: tenant, Minute: from, Minutes: length}
+	first, end := tenant, tenant+1
+	if tenant < 0 {
+		first, end = 0, len(r.tenants)
+	}
+	steps, promises := len(r.p.Steps), len(r.p.Promises)
+	k := r.p.Promises[q].Step
+	slow, beside := 0.0, 0.0
+	for i := first; i < end; i++ {
+		for m := from; m < from+length; m++ {
+			w.Shots += float64(r.shots[(i*steps+k)*r.minutes+m])
+			slow += float64(r.slow[(i*promises+q)*r.minutes+m])
+			w.Failed += float64(r.failed[(i*steps+k)*r.minutes+m])
+			beside += float64(r.early[(i*steps+k)*r.minutes+m])
+		}
+	}
+	w.Failed = math.Min(w.Failed, w.Shots)
+	slow = math.Min(slow, w.Shots)
+	if share := slow / math.Max(w.Shots, 1); slow > 0 {
+		slow = clamp(slow+math.Sqrt(slow*(1-share))*normals[noise.next()>>52], 0, w.Shots)
+	}
+	// Those who left are among the slow, unless their patience was shorter than the promise.
+	w.Slow = math.Min(w.Shots, math.Max(slow+beside, w.Failed))
+	return w
+}
+
+func clamp(x, low, high float64) float64 { return math.Max(low, math.Min(high, x)) }
+
+// weigh counts a window in.
+func (out *Result) weigh(q int, promise *Promise, w Window) {
+	res := &out.Promises[q]
+	res.Judged++
+	slow := math.Round(w.Slow) > w.Shots*(promise.Slow+1e-9)
+	failed := math.Round(w.Failed) > w.Shots*(promise.Errors+1e-9)
+	if slow || failed {
+		res.Broken++
+		out.Broken = true
+	}
+	share := w.Share()
+	if res.Judged == 1 || share > res.Worst.Share() {
+		res.Worst = w
+	}
+	out.Slow = math.Max(out.Slow, share)
+	if w.Tenant >= 0 {
+		out.TenantSlow[w.Tenant] = math.Max(out.TenantSlow[w.Tenant], share)
+		out.TenantBroken[w.Tenant] = out.TenantBroken[w.Tenant] || slow || failed
+	}
+}

@@ -1,0 +1,132 @@
+package sim
+
+import (
+	"math"
+	"sort"
+)
+
+// Delay is a distribution of seconds as 64 quantiles at the middles of 64 equal shares.
+type Delay [64]float64
+
+// NewDelay tabulates a quantile function.
+func NewDelay(quantile func(u float64) float64) Delay {
+	var d Delay
+	for i := range d {
+		d[i] = max(0, quantile((float64(i)+0.5)/64))
+	}
+	return d
+}
+
+func (d *Delay) draw(u uint64) float64 { return d[u>>58] }
+
+// Tail is the shape of a distribution of work: P(X > u·mean), tabulated.
+type Tail struct {
+	survival [tailCells + 1]float64
+	// most is the largest u with a survival above zero.
+	most float64
+	// eighths are the quantiles at the middles of eight shares, for percentiles.
+	eighths [8]float64
+}
+
+const (
+	tailCells = 512
+	tailReach = 16.0
+)
+
+// NewTail tabulates the shape of a distribution given by its quantile function; the mean is divided out.
+func NewTail(quantile func(u float64) float64) *Tail {
+	const draws = 4096
+	x := make([]float64, draws)
+	var sum float64
+	for i := range x {
+		x[i] = max(0, quantile((float64(i)+0.5)/draws))
+		sum += x[i]
+	}
+	mean := sum / draws
+	t := &Tail{}
+	if !(mean > 0) || !finite(mean) {
+		x, mean = []float64{1}, 1
+	}
+	sort.Float64s(x)
+	for i := range t.survival {
+		u := float64(i) * tailReach / tailCells * mean
+		above := len(x) - sort.Search(len(x), func(k int) bool { return x[k] > u })
+		t.survival[i] = float64(above) / float64(len(x))
+	}
+	t.most = math.Min(tailReach, x[len(x)-1]/mean+tailReach/tailCells)
+	for i := range t.eighths {
+		t.eighths[i] = x[(2*i+1)*len(x)/16] / mean
+	}
+	return t
+}
+
+// LogNormalTail is the shape of a lognormal distribution with squared coefficient of variation scv.
+func LogNormalTail(scv float64) *Tail {
+	sigma := math.Sqrt(math.Log1p(math.Max(0, scv)))
+	return NewTail(func(u float64) float64 { return math.Exp(sigma * math.Sqrt2 * math.Erfinv(2*u-1)) })
+}
+
+// above is P(X > u·mean).
+func (t *Tail) above(u float64) float64 {
+	if u >= t.most {
+		return 0
+	}
+	x := max(0, u) * (tailCells / tailReach)
+	i := int(x)
+	return t.survival[i] + (x-float64(i))*(t.survival[i+1]-t.survival[i])
+}
+
+// units and normals are 4,096 stratified draws of the unit exponential and the standard normal distribution: a draw is
+// one look-up.
+var units, normals = func() (e, z [4096]float64) {
+	var sum float64
+	for i := range e {
+		u := (float64(i) + 0.5) / 4096
+		e[i] = -math.Log1p(-u)
+		sum += e[i]
+		z[i] = math.Sqrt2 * math.Erfinv(2*u-1)
+	}
+	for i := range e {
+		e[i] *= 4096 / sum
+	}
+	return e, z
+}()
+
+// source is SplitMix64 (Steele, Lea, Flood 2014).
+type source uint64
+
+func (s *source) next() uint64 {
+	*s += 0x9e3779b97f4a7c15
+	z := uint64(*s)
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
+// hashed is a source of its own for what the words name.
+func hashed(words ...uint64) source {
+	var s source
+	for _, w := range words {
+		s ^= source(w)
+		s = source(s.next())
+	}
+	return s
+}
+
+// clockwork is a unit Poisson process run along an integral of rates.
+type clockwork struct {
+	source
+	left float64 // until its next event
+}
+
+// events moves on by x expected events and says how many came. Many at once come from the normal approximation.
+func (c *clockwork) events(x float64) float64 {
+	if x > 8 {
+		return math.Max(0, math.Round(x+math.Sqrt(x)*normals[c.next()>>52]))
+	}
+	var n float64
+	for c.left -= x; c.left < 0; n++ {
+		c.left += units[c.next()>>52]
+	}
+	return n
+}

@@ -1,0 +1,245 @@
+package sim
+
+import (
+	"math"
+	"slices"
+
+	"github.com/ansturm/ansturm/planner/hpa"
+	"github.com/ansturm/ansturm/planner/pack"
+)
+
+// world is the state of one run.
+type world struct {
+	end, last int // seconds
+	tenants   []tenant
+	pods      []pod
+	free      []int32 // pods that can be used again
+	waiting   []int32 // pods no node has been found for yet, oldest first
+	kick      bool    // there may be room now
+
+	cluster       *pack.Cluster
+	nodes         []nodeState
+	nodesOf       []Node // what cluster was made of
+	images        int
+	overcommitted bool
+	thirsty       []thirst
+
+	scalers    []scaler
+	scrapes    int
+	input      hpa.Input
+	containers []hpa.Container
+
+	mixes    []mix // by workload, of the present second
+	backends []backendState
+	shape    []float64   // shots of all steps in each second
+	frac     [][]float64 // step, second: its share of shape
+	stretch  []float64   // promise × workload: share of Within left for the CPU phase
+	busyTime []float64   // step × workload: seconds in back ends now
+
+	ring, minutes int
+	leastLag      int // shortest of lags and patience
+	leastStretch  float64
+	v             []float64 // work so far, tenant × ring
+	came          []float64 // requests taken in, tenant × ring
+	waits         []float64 // seconds in the backlog, tenant × ring
+	lags          []int     // by promise, in quarters
+	patience      []int     // quarters, equally likely
+	shots         []float32 // tenant × step × minute
+	failed        []float32 // tenant × step × minute
+	early         []float32 // of the failed, those never looked up as slow: refused, lost, left before any bound
+	slow          []float32 // tenant × promise × minute
+
+	hours    float64 // replica-seconds
+	scalings int
+	refused  float64
+	lost     float64
+	arrived  float64
+	served   float64
+	left     float64
+
+	refusedBehind float64
+	detail        series
+}
+
+// tenant is one tenant's server and control state.
+type tenant struct {
+	arrive, depart clockwork
+	n, held        float64 // requests before or in the CPU phase; in back ends
+	v              float64
+	waited         int // until that quarter some request may have waited in the backlog
+
+	// capacity in cores of work a second; parallel requests at speed each; burn is cores used when all are busy.
+	capacity, parallel, speed, burn, threads, room float64
+	inRotation                                     int
+	perPod, apart                                  float64 // 1/parallel; 1 − 1/pods
+	decay, theta, young, most, decayFor            float64 // exp(−θ) for θ = speed·quarter/mean, see step
+	change                                         float64 // when the pods' state changes next
+
+	cpu      float64 // core-seconds so far
+	scraped  float64 // cpu at the last scrape
+	pods     []int32
+	desired  int
+	peak     int
+	podDraws source
+
+	coming  float64                    // persons who will come again
+	retries [mostRetries + 1][]float64 // by number of tries and second
+	tries   [mostRetries + 1]float64   // share of the present arrivals by number of tries
+	failing float64                    // share of shots in vain lately
+}
+
+// mix is what the average request of a workload costs at the present mix of steps.
+type mix struct {
+	mean    float64 // CPU seconds
+	behind  float64 // seconds in back ends
+	most    float64 // largest work of a request, CPU seconds
+	visits  []float64
+	cpuOnly bool
+}
+
+func (r *Runner) reset(p *Params, w World) error {
+	if p != r.p {
+		if err := p.validate(); err != nil {
+			return err
+		}
+	}
+	if w.Demand == 0 {
+		w.Demand = 1
+	}
+	r.p, r.w = p, w
+	r.measure()
+	r.lay()
+	r.pods, r.free, r.waiting = r.pods[:0], r.free[:0], r.waiting[:0]
+	r.hours, r.scalings, r.refused, r.lost, r.arrived, r.served, r.left = 0, 0, 0, 0, 0, 0, 0
+	r.refusedBehind = 0
+	r.resetNodes()
+	if err := r.resetScalers(); err != nil {
+		return err
+	}
+	r.resetTenants()
+	r.detail.reset(r)
+	return nil
+}
+
+// measure works out lengths: how far back a shot's fate is looked up, and how many minutes there are.
+func (r *Runner) measure() {
+	p := r.p
+	r.lags = r.lags[:0]
+	far := 1
+	for _, q := range p.Promises {
+		lag := max(1, int(math.Ceil(q.Within/quarter)))
+		r.lags = append(r.lags, lag)
+		far = max(far, lag)
+	}
+	r.patience = r.patience[:0]
+	timeout := p.Timeout
+	if timeout <= 0 {
+		timeout = 60
+	}
+	if p.Impatience == nil {
+		r.patience = append(r.patience, max(1, int(timeout/quarter)))
+	} else {
+		for _, i := range [...]int{5, 16, 27, 37, 48, 58} {
+			r.patience = append(r.patience, max(1, int(math.Min(timeout, p.Impatience.Patience[i])/quarter)))
+		}
+	}
+	for _, lag := range r.patience {
+		far = max(far, lag)
+	}
+	r.leastLag = slices.Min(r.patience)
+	if len(r.lags) > 0 {
+		r.leastLag = min(r.leastLag, slices.Min(r.lags))
+	}
+	seconds := 0
+	for _, s := range p.Shape {
+		seconds = max(seconds, len(s))
+	}
+	r.end = max(seconds, int(math.Ceil(p.Length))) + far/quarters + 2
+	r.last = r.end + 600
+	r.minutes = r.last/60 + 1
+	for r.ring = 8; r.ring < far+2; r.ring *= 2 {
+	}
+	r.layShape(seconds)
+}
+
+func (r *Runner) layShape(seconds int) {
+	p := r.p
+	r.shape = resize(r.shape, seconds)
+	if len(r.frac) != len(p.Steps) {
+		r.frac = make([][]float64, len(p.Steps))
+	}
+	clear(r.shape)
+	for _, s := range p.Shape {
+		for i, x := range s {
+			r.shape[i] += x
+		}
+	}
+	for k := range p.Steps {
+		r.frac[k] = resize(r.frac[k], seconds)
+		for i := range seconds {
+			r.frac[k][i] = 1 / float64(len(p.Steps))
+			if i < len(p.Shape[k]) && r.shape[i] > 0 {
+				r.frac[k][i] = p.Shape[k][i] / r.shape[i]
+			}
+		}
+	}
+}
+
+// lay makes room for rings and windows.
+func (r *Runner) lay() {
+	p := r.p
+	n := len(p.Tenants)
+	r.v = zeroed(r.v, n*r.ring)
+	r.came = zeroed(r.came, n*r.ring)
+	r.waits = zeroed(r.waits, n*r.ring)
+	r.shots = zeroed(r.shots, n*len(p.Steps)*r.minutes)
+	r.early = zeroed(r.early, n*len(p.Steps)*r.minutes)
+	r.failed = zeroed(r.failed, n*len(p.Steps)*r.minutes)
+	r.slow = zeroed(r.slow, n*len(p.Promises)*r.minutes)
+	r.stretch = zeroed(r.stretch, len(p.Promises)*len(p.Workloads))
+	r.busyTime = zeroed(r.busyTime, len(p.Steps)*len(p.Workloads))
+	r.mixes = resize(r.mixes, len(p.Workloads))
+	r.backends = resize(r.backends, len(p.Backends))
+	for i := range r.backends {
+		r.backends[i] = backendState{speed: 1}
+	}
+}
+
+func (r *Runner) resetTenants() {
+	r.tenants = resize(r.tenants, len(r.p.Tenants))
+	for i := range r.tenants {
+		t := &r.tenants[i]
+		old := *t
+		seed := r.w.Seed
+		*t = tenant{
+			arrive:   clockwork{source: hashed(seed, uint64(i), 1)},
+			depart:   clockwork{source: hashed(seed, uint64(i), 2)},
+			podDraws: hashed(seed, uint64(i), 3),
+			pods:     old.pods[:0],
+			retries:  old.retries,
+		}
+		t.arrive.left = units[t.arrive.next()>>52]
+		t.depart.left = units[t.depart.next()>>52]
+		t.tries[0] = 1
+		for g := range t.retries {
+			clear(t.retries[g])
+		}
+		r.startPods(i)
+	}
+}
+
+// resize gives a slice of length n, with the old contents where it is long enough.
+func resize[T any](s []T, n int) []T {
+	if cap(s) < n {
+		grown := make([]T, n)
+		copy(grown, s[:cap(s)])
+		return grown
+	}
+	return s[:n]
+}
+
+func zeroed[T any](s []T, n int) []T {
+	s = resize(s, n)
+	clear(s)
+	return s
+}
