@@ -10,9 +10,6 @@ import (
 
 var errNotBuilt = errors.New("reports: not built yet")
 
-// HTML writes the report as one self-contained file that holds every language and opens in lang.
-func HTML(w io.Writer, in *Input, lang string) error { return errNotBuilt }
-
 // Text writes a summary for a terminal, at most 100 columns wide.
 func Text(w io.Writer, in *Input, lang string) error { return errNotBuilt }
 
