@@ -320,3 +320,18 @@ func warningLines(in *Input, t tongue) []string {
 	}
 	return lines
 }
+
+// bookLines say where a record's books could not be read or do not add up.
+func bookLines(runs []*measured, t tongue) []string {
+	var lines []string
+	for _, m := range runs {
+		if m.accountErr != nil {
+			lines = append(lines, t.say("warnings.account", m.run.ID, m.accountErr))
+			continue
+		}
+		for _, problem := range m.account.Problems {
+			lines = append(lines, t.say("warnings.problem", m.run.ID, problem))
+		}
+	}
+	return lines
+}

@@ -18,6 +18,9 @@ func (f *figurist) effect() figure {
 	}{
 		{"effect.verdict", f.verdictCell},
 		{"effect.completed", func(s side) cell {
+			if s.account == nil {
+				return plain("–")
+			}
 			l := s.account.Ledger
 			return plain(f.count(l.Completed) + " (" + f.share(float64(l.Completed)/float64(max(l.Total, 1))) + ")")
 		}},

@@ -154,6 +154,10 @@ func (f *figurist) ledger() figure {
 	for _, line := range lines {
 		cells := words(f.say(line.key))
 		for _, s := range f.sides {
+			if s.account == nil {
+				cells = append(cells, plain("–"), plain("–"))
+				continue
+			}
 			l := &s.account.Ledger
 			share := float64(line.pick(l)) / float64(max(l.Total, 1))
 			cells = append(cells, cell{Text: f.count(line.pick(l)), Bar: -1}, cell{Text: f.share(share), Bar: share * 100})
@@ -167,7 +171,10 @@ func (f *figurist) ledger() figure {
 }
 
 func (f *figurist) labAgreement(s side) string {
-	lab := s.account.Lab
+	var lab *record.LabComparison
+	if s.account != nil {
+		lab = s.account.Lab
+	}
 	switch {
 	case lab == nil:
 		return f.say("ledger.noLab", s.caption)

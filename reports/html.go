@@ -128,7 +128,7 @@ func versionIn(in *Input, runs []*measured, lang string) (version, error) {
 	v := version{
 		Lang: lang, Name: t.say("language"), tongue: t, Title: t.say("title"), Sub: titleOf(run, t),
 		Now: a.now, Plan: a.plan, Why: a.why, Pools: a.pools, HasPlan: in.Plan != nil, Limit: a.limit, Settings: a.settings,
-		Basis: a.basis, Warnings: a.warnings, RunID: run.ID,
+		Basis: a.basis, Warnings: append(a.warnings, bookLines(runs, t)...), RunID: run.ID,
 		Footer: t.say("footer", run.ID, t.stamp(in.Made), run.Ansturm),
 	}
 	v.Facts = factsOf(runs[0], t)

@@ -27,7 +27,9 @@ var quantiles = [3]float64{0.50, 0.95, 0.99}
 type measured struct {
 	run     *record.Run
 	verdict *gate.Verdict
-	account *record.Account
+	// account is nil, and accountErr says why, where the record's books cannot be read; the rest is still worth telling.
+	account    *record.Account
+	accountErr error
 
 	bin, rowBin time.Duration
 	// step is the one whose response times are drawn, slo the promise about it (nil where there is none).
@@ -73,11 +75,7 @@ func measure(f *Fired) (*measured, error) {
 			return nil, fmt.Errorf("reports: record %s: %w", r.Dir, err)
 		}
 	}
-	account, err := r.Account()
-	if err != nil {
-		return nil, fmt.Errorf("reports: record %s: %w", r.Dir, err)
-	}
-	m.account = account
+	m.account, m.accountErr = r.Account()
 	m.level()
 	return m, nil
 }

@@ -226,4 +226,6 @@ var german = map[string]string{
 	"text.more":                 "… und %s weitere",
 	"text.step":                 "alle Schritte",
 	"junit.noSLOs":              "Das Szenario enthält keine Zusagen, es gibt nichts zu beurteilen.",
+	"warnings.account":          "Die Bücher des Laufs %s sind nicht lesbar: %v",
+	"warnings.problem":          "Lauf %s: %s",
 }

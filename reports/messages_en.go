@@ -226,4 +226,6 @@ var english = map[string]string{
 	"text.more":                 "… and %s more",
 	"text.step":                 "every step",
 	"junit.noSLOs":              "The scenario makes no promises, there is nothing to judge.",
+	"warnings.account":          "The books of run %s cannot be read: %v",
+	"warnings.problem":          "Run %s: %s",
 }

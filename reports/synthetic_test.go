@@ -1,0 +1,339 @@
+package reports
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/planner"
+	"github.com/ansturm/ansturm/planner/fit"
+	"github.com/ansturm/ansturm/planner/gate"
+	"github.com/ansturm/ansturm/scenarios"
+)
+
+// The synthetic rush: 150 municipalities, 18 minutes, a peak at minute 13, on a platform whose autoscalers may go to
+// three replicas (before) or to what is needed (after). Queues are fluid, one a tenant; what a pod carries is scaled
+// with the total, so that small records have the shape of the large one.
+const (
+	municipalities = 150
+	rush           = 18 * time.Minute
+)
+
+var begun = time.Date(2026, 2, 14, 9, 0, 0, 0, time.UTC)
+
+func rushScenario(total int64) *scenarios.Scenario {
+	share := 0.15
+	s := &scenarios.Scenario{
+		Name: "briefwahl", Title: scenarios.Text{"de": "Briefwahlanträge", "en": "Absentee-ballot applications"},
+		On:       time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC),
+		Arrivals: scenarios.Arrivals{Total: total, Over: rush},
+		Journeys: []scenarios.Journey{{Name: "apply", Steps: []scenarios.Step{{Name: "form", Share: &share, URL: "/form"}, {Name: "submit", Method: "POST", URL: "/submit"}}}},
+		SLOs: []scenarios.SLO{
+			{Name: "submit-in-2s", Step: "submit", Percentile: 95, Within: 2 * time.Second, Errors: 0.01, Window: time.Minute},
+			{Name: "form-in-1s", Step: "form", Percentile: 95, Within: time.Second, Errors: 0.01, Window: time.Minute},
+		},
+	}
+	for i := range municipalities {
+		s.Tenants.List = append(s.Tenants.List, scenarios.Tenant{
+			Name: fmt.Sprintf("gemeinde-%03d", i+1), Title: fmt.Sprintf("Gemeinde %03d", i+1), Weight: math.Pow(float64(i+1), -0.8),
+		})
+	}
+	return s
+}
+
+func rushPlatform(nodes int) *scenarios.Platform {
+	return &scenarios.Platform{
+		Name: "rechenzentrum", Title: scenarios.Text{"de": "Antragsplattform im Rechenzentrum", "en": "application platform, data centre"},
+		Pools: []scenarios.NodePool{{Name: "vm", Count: nodes, LeadTime: 4 * time.Hour}, {Name: "dedicated", Count: 4, LeadTime: 72 * time.Hour}},
+	}
+}
+
+// rushRate is the shape of the rush at t, 1 at its top.
+func rushRate(t time.Duration) float64 {
+	m := t.Minutes()
+	if m < 13 {
+		return 0.28 + 0.72*math.Exp((m-13)/2.6)
+	}
+	return 0.18 + 0.82*math.Exp((13-m)/1.1)
+}
+
+// fired writes the record of a synthetic rush and judges it.
+func fired(t testing.TB, total int64, after bool) *Fired {
+	t.Helper()
+	purpose, nodes := "surge", 14
+	if after {
+		purpose, nodes = "verify", 23
+	}
+	dir := filepath.Join(t.TempDir(), purpose)
+	w, err := record.Create(dir, record.Run{
+		ID: "briefwahl-" + purpose, Ansturm: "v0.1.0", Go: "go1.26", Purpose: purpose, Scenario: rushScenario(total),
+		Platform: rushPlatform(nodes), Target: "lab", Speed: 10, Workers: 1, StartedAt: begun,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rusher{w: w, rng: rand.New(rand.NewPCG(7, uint64(total))), total: total, after: after}
+	r.play()
+	err = w.Close(begun.Add(rush/10), func(run *record.Run) {
+		run.Validity = record.Validity{Valid: true, LatenessP50: 40 * time.Microsecond, LatenessP99: 900 * time.Microsecond, LatenessMax: 6 * time.Millisecond, LatenessLimit: 10 * time.Millisecond}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec, err := record.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	verdict, err := gate.Judge(rec, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Fired{Record: rec, Verdict: verdict}
+}
+
+// rusher plays one synthetic rush into a writer, second by second.
+type rusher struct {
+	w     *record.Writer
+	rng   *rand.Rand
+	total int64
+	after bool
+	seq   uint32
+	pods  int
+}
+
+type town struct {
+	weight, queue, load float64
+	ready, current      int32
+	starting            []time.Duration // when the next pods are ready
+}
+
+func (r *rusher) play() {
+	towns, weights := make([]town, municipalities), 0.0
+	for i := range towns {
+		towns[i].weight = math.Pow(float64(i+1), -0.8)
+		weights += towns[i].weight
+	}
+	shape := 0.0
+	for s := range int(rush.Seconds()) {
+		shape += rushRate(time.Duration(s) * time.Second)
+	}
+	for i := range towns {
+		low := int32(1)
+		if r.after {
+			low = int32(math.Ceil(towns[i].weight / weights * 130))
+		}
+		towns[i].ready, towns[i].current = low, low
+		r.replicas(0, i, low, &towns[i])
+	}
+	cumulative := make([]float64, len(towns))
+	owed := 0.0
+	for s := range int(rush.Seconds()) {
+		now := time.Duration(s) * time.Second
+		owed += rushRate(now) / shape * float64(r.total)
+		n := int(owed)
+		if s == int(rush.Seconds())-1 {
+			n = int(r.total) - int(r.seq)
+		}
+		owed -= float64(n)
+		sum := 0.0
+		for i := range towns {
+			sum += towns[i].weight
+			cumulative[i] = sum
+		}
+		dues := make([]time.Duration, n)
+		for i := range dues {
+			dues[i] = now + time.Duration(r.rng.Int64N(int64(time.Second)))
+		}
+		slices.Sort(dues)
+		for _, due := range dues {
+			i, _ := slices.BinarySearch(cumulative, r.rng.Float64()*sum)
+			r.arrive(due, int32(min(i, len(towns)-1)), &towns[min(i, len(towns)-1)])
+		}
+		for i := range towns {
+			r.second(now+time.Second, i, &towns[i])
+		}
+		if s%5 == 0 {
+			r.w.Event(record.Event{At: now, Source: "lab", Kind: record.KindLab, Values: map[string]float64{"lateness_p99_seconds": 0.0006 + 0.0004*r.rng.Float64()}})
+		}
+	}
+}
+
+// perPod is how many submissions a pod carries a second.
+func (r *rusher) perPod() float64 { return 3.3 * float64(r.total) / 600_000 }
+
+func (r *rusher) arrive(due time.Duration, tenant int32, t *town) {
+	wait := time.Duration(t.queue / (float64(t.ready) * r.perPod()) * float64(time.Second))
+	t.queue++
+	t.load++
+	late := time.Duration(r.rng.ExpFloat64() * float64(2*time.Millisecond))
+	sample := record.Sample{Seq: r.seq, Tenant: tenant, Step: 1, Due: due, Sent: due + late}
+	work := time.Duration(math.Exp(r.rng.NormFloat64()*0.35) * float64(220*time.Millisecond))
+	sample.Done = sample.Sent + wait + work
+	fate := record.Completed
+	switch {
+	case t.queue > 36*float64(t.ready)*max(r.perPod()/3.3, 0.05)*3.3 && r.rng.Float64() < 0.5:
+		sample.Outcome, sample.Done = record.Failed, sample.Sent+5*time.Millisecond
+		t.queue--
+		fate = record.FailedArrival
+	case wait > 30*time.Second:
+		sample.Outcome, sample.Done = record.TimedOut, sample.Sent+30*time.Second
+		fate = record.Indeterminate
+	}
+	sample.FirstByte = sample.Done
+	if r.rng.Float64() < 0.15 {
+		form := record.Sample{Seq: r.seq, Tenant: tenant, Due: due, Sent: due + late, Done: due + late + wait/3 + work/2}
+		form.FirstByte = form.Done
+		r.w.Sample(form)
+	}
+	r.w.Sample(sample)
+	r.w.Fate(r.seq, fate)
+	r.seq++
+}
+
+// second lets a tenant's pods work for a second and its autoscaler decide every fifteen.
+func (r *rusher) second(now time.Duration, i int, t *town) {
+	t.queue = max(0, t.queue-float64(t.ready)*r.perPod())
+	came := 0
+	for len(t.starting) > came && t.starting[came] <= now {
+		came++
+	}
+	if came > 0 {
+		t.starting = t.starting[came:]
+		t.ready += int32(came)
+		r.replicas(now, i, t.current, t)
+	}
+	if int(now.Seconds())%15 != i%15 {
+		return
+	}
+	target, top := 0.8, int32(3)
+	if r.after {
+		target, top = 0.5, 60
+	}
+	desired := int32(math.Ceil(t.load / 15 / (r.perPod() * target)))
+	t.load = 0
+	desired = min(max(desired, t.current), top, t.current*2+4)
+	if desired > t.current {
+		r.w.Event(record.Event{At: now, Source: "lab", Kind: record.KindScale, Tenant: name(i), Workload: "antrag", From: t.current, Desired: desired})
+		for range desired - t.current {
+			t.starting = append(t.starting, r.pod(now, i))
+		}
+		slices.Sort(t.starting)
+		t.current = desired
+		r.replicas(now, i, desired, t)
+	}
+}
+
+func name(i int) string { return fmt.Sprintf("gemeinde-%03d", i+1) }
+
+func (r *rusher) replicas(at time.Duration, i int, desired int32, t *town) {
+	r.w.Event(record.Event{At: at, Source: "lab", Kind: record.KindReplicas, Tenant: name(i), Workload: "antrag", Desired: desired, Current: t.current, Ready: t.ready})
+}
+
+// pod writes a pod's way and gives when it is ready.
+func (r *rusher) pod(at time.Duration, i int) time.Duration {
+	r.pods++
+	object := fmt.Sprintf("antrag-%d", r.pods)
+	step := func(phase string, median, sigma float64) {
+		if median > 0 {
+			at += time.Duration(median * math.Exp(r.rng.NormFloat64()*sigma) * float64(time.Second))
+		}
+		r.w.Event(record.Event{At: at, Source: "lab", Kind: record.KindPod, Tenant: name(i), Workload: "antrag", Object: object, Phase: phase})
+	}
+	at += time.Millisecond
+	step(record.PhaseCreated, 0, 0)
+	step(record.PhaseScheduled, 0.12, 0.2)
+	if r.rng.Float64() < 0.3 {
+		step(record.PhasePulled, 6, 0.5)
+	}
+	step(record.PhaseStarted, 1.4, 0.3)
+	step(record.PhaseReady, 14, 0.35)
+	ready := at
+	step(record.PhaseServing, 1.1, 0.4)
+	return ready
+}
+
+// rushPlan is a plan by hand, as the planner would give it for the synthetic rush.
+func rushPlan(total int64) *planner.Plan {
+	p := &planner.Plan{
+		Format: 1, Scenario: rushScenario(total), Before: rushPlatform(14), Platform: rushPlatform(23), Stands: gate.Fail, Mendable: true,
+		Pools: []planner.PoolPlan{
+			{Pool: "vm", Now: 14, Planned: 23, LowerBound: 22, LeadTime: 4 * time.Hour, OrderBy: time.Date(2026, 3, 2, 4, 0, 0, 0, time.UTC), BoundBy: scenarios.Text{"de": "CPU der gleichzeitig nötigen Pods", "en": "CPU of the pods needed at the same time"}},
+			{Pool: "dedicated", Now: 4, Planned: 4, LowerBound: 4, LeadTime: 72 * time.Hour},
+		},
+		Risk: planner.Risk{Delta: 0.01, Worlds: 512, Broken: 1, Upper: 0.0092},
+		Notch: planner.Notch{
+			Kind: "node", What: scenarios.Text{"de": "ein Knoten „vm“ weniger", "en": "one node of “vm” fewer"},
+			Breaks: scenarios.Text{"de": "Fällt Knoten vm-3 aus, finden 11 Pods keinen Platz; in Gemeinde 001 sind dann 23 % der Anfragen zu langsam.", "en": "when node vm-3 is lost, 11 pods find no room; 23 % of the requests in Gemeinde 001 are then too slow."},
+		},
+		Constraints: []scenarios.Text{
+			{"de": "Höchstzahl 3 Replikate je Mandant: Die 38 größten Gemeinden brauchen zur Spitze bis zu 29.", "en": "The maximum of 3 replicas a tenant: the 38 largest municipalities need up to 29 at the peak."},
+			{"de": "Die Knoten tragen zur Spitze höchstens 392 Pods, nötig sind 615.", "en": "The nodes carry at most 392 pods at the peak, 615 are needed."},
+		},
+		Evidence: []fit.Source{{ID: "cal-1", Purpose: "calibration"}, {ID: "briefwahl-surge", Purpose: "surge"}},
+		Warnings: []record.Warning{{Code: "lab", Text: scenarios.Text{"de": "Gemessen auf der eingebauten Modellplattform; vor der Bestellung ist ein Lauf auf dem eigenen Cluster nötig.", "en": "Measured on the embedded model platform; before ordering, a run on the real cluster is needed."}}},
+		Model:    rushModel(),
+	}
+	for i := range municipalities {
+		peak := math.Ceil(math.Pow(float64(i+1), -0.8) * 29)
+		minimum := int32(2)
+		p.Tenants = append(p.Tenants, planner.TenantPlan{
+			Tenant: name(i), Workload: "antrag", Before: hpaSpec(80, 1, 3), HPA: *hpaSpec(50, max(minimum, int32(peak/3)), int32(peak)+4),
+			Target: 50, Min: max(minimum, int32(peak/3)), Max: int32(peak) + 4, Peak: fit.Estimate{Value: peak, Low: math.Floor(peak * 0.9), High: math.Ceil(peak * 1.15)},
+		})
+	}
+	for i := range 14 {
+		risk := math.Min(1, math.Exp(-float64(i)*0.62)*1.4)
+		p.Frontier = append(p.Frontier, planner.Candidate{
+			Nodes: 18 + i, Target: int32(70 - 5*(i%5)), ReplicaHours: 120 + 9*float64(i), Cost: 18 + float64(i) + 0.3*float64(i%5),
+			Risk: risk, RiskUpper: math.Min(1, risk+0.004+0.03*risk), Chosen: i == 9,
+		})
+	}
+	p.Validation = []planner.Comparison{
+		{Figure: scenarios.Text{"de": "Beginn des ersten Bruchs", "en": "start of the first break"}, Unit: "s", Predicted: 408, Low: 360, High: 480, Measured: 420},
+		{Figure: scenarios.Text{"de": "p95 in der Spitzenminute", "en": "p95 in the peak minute"}, Unit: "s", Predicted: 27.4, Low: 24.1, High: 29.9, Measured: 30},
+	}
+	return p
+}
+
+func hpaSpec(target, low, high int32) *autoscalingv2.HorizontalPodAutoscalerSpec {
+	return &autoscalingv2.HorizontalPodAutoscalerSpec{MinReplicas: &low, MaxReplicas: high, Metrics: []autoscalingv2.MetricSpec{{
+		Type:     autoscalingv2.ResourceMetricSourceType,
+		Resource: &autoscalingv2.ResourceMetricSource{Name: corev1.ResourceCPU, Target: autoscalingv2.MetricTarget{AverageUtilization: &target}},
+	}}}
+}
+
+func rushModel() *fit.Model {
+	rng := rand.New(rand.NewPCG(1, 2))
+	c := fit.Capacity{KneeObserved: true}
+	for range 160 {
+		n := 1 + rng.Float64()*29
+		c.Points = append(c.Points, fit.CapacityPoint{Replicas: math.Round(n), Throughput: usl(3.3, 0.008, 0.00035, math.Round(n)) * (1 + 0.05*rng.NormFloat64()), Utilisation: 0.9})
+	}
+	draws := func(v, sd float64) fit.Estimate {
+		e := fit.Estimate{Value: v, Low: v * (1 - 1.64*sd), High: v * (1 + 1.64*sd)}
+		for range 200 {
+			e.Draws = append(e.Draws, v*(1+sd*rng.NormFloat64()))
+		}
+		return e
+	}
+	c.Gamma, c.Alpha, c.Beta = draws(3.3, 0.03), draws(0.008, 0.2), draws(0.00035, 0.2)
+	return &fit.Model{Level: 0.9, Workloads: map[string]*fit.WorkloadModel{"antrag": {Capacity: c}}}
+}
+
+// rushInput is the whole input: a run that fails, a plan, and its proof.
+func rushInput(t testing.TB, total int64) *Input {
+	in := &Input{Surge: fired(t, total, false), VerifyRun: fired(t, total, true), Plan: rushPlan(total), Made: time.Date(2026, 2, 16, 7, 30, 0, 0, time.UTC)}
+	in.Calibration = []*record.Record{in.Surge.Record}
+	in.Verify = &planner.Verification{Format: 1, Verdict: in.VerifyRun.Verdict, Comparisons: []planner.Comparison{
+		{Figure: scenarios.Text{"de": "größte Zahl bereiter Replikate", "en": "most replicas ready"}, Predicted: 588, Low: 560, High: 640, Measured: 601},
+	}}
+	return in
+}
