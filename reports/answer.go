@@ -248,7 +248,7 @@ func basisLines(in *Input, t tongue) []string {
 	run := &in.Surge.Record.Run
 	lines := []string{t.say("basis.surge", t.count(run.Scenario.Arrivals.Total), t.length(run.Scenario.Arrivals.Over), t.stamp(run.StartedAt))}
 	if in.Surge.Record.Run.Target == "lab" {
-		lines = append(lines, t.say("basis.lab", t.number(max(run.Speed, 1))))
+		lines = append(lines, t.say("basis.lab", t.short(max(run.Speed, 1))))
 	}
 	if n := len(in.Calibration); n > 0 {
 		lines = append(lines, t.say("basis.calibration", t.count(int64(n))))

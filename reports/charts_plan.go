@@ -55,29 +55,28 @@ func capacityChart(c *fit.Capacity, level float64, t tongue) drawing {
 		Type: "value", Name: t.say("axis.replicas.tenant"), NameLocation: "middle", NameGap: 30, AxisLabel: labels(), Max: end,
 		SplitLine: &opts.SplitLine{Show: opts.Bool(false)},
 	}
+	// echarts stacks only over categories: the curves lie on a hidden axis of their own that spans the same width.
+	scatter.XAxisList = append(scatter.XAxisList, opts.XAxis{Type: "category", Data: make([]string, len(curve)), Show: opts.Bool(false)})
 	scatter.YAxisList[0] = valueAxis(t.say("axis.throughput"), false, 0, 0)
-	lower := pairs("low", low, slate, "dotted", 0)
+	lower := overReplicas(t.say("capacity.low"), low, 0)
 	lower.Stack = "band"
-	upper := pairs(t.say("capacity.band", t.share(level)), band, blue, "solid", 0)
-	upper.Stack, upper.AreaStyle = "band", &opts.AreaStyle{Color: blue, Opacity: opts.Float(0.18)}
-	law := pairs(t.say("capacity.law"), curve, blue, "solid", 2.5)
+	upper := overReplicas(t.say("capacity.band", t.share(level)), band, 0)
+	upper.Stack, upper.AreaStyle = "band", &opts.AreaStyle{Color: blue, Opacity: opts.Float(0.2)}
+	law := overReplicas(t.say("capacity.law"), curve, 2.5)
 	dots := charts.SingleSeries{Name: t.say("capacity.points"), Type: "scatter", Data: seen, SymbolSize: 6, ItemStyle: &opts.ItemStyle{Color: orange, Opacity: opts.Float(0.65)}}
 	scatter.MultiSeries = append(scatter.MultiSeries, lower, upper, law, dots)
 	scatter.Legend.Data = []string{dots.Name, law.Name, upper.Name}
 	return drawing{Option: scatter.JSON(), X: "count", Y: []string{"count"}}
 }
 
-func pairs(name string, points [][2]float64, colour, dash string, width float32) charts.SingleSeries {
-	data := make([]any, len(points))
-	for i, p := range points {
-		data[i] = []any{tidy(p[0]), tidy(p[1])}
-	}
-	style := &opts.LineStyle{Color: colour, Type: dash, Width: width}
+// overReplicas is a curve on the hidden axis; without a width it is only the edge of the band.
+func overReplicas(name string, values []float64, width float32) charts.SingleSeries {
+	style := &opts.LineStyle{Color: blue, Width: width}
 	if width == 0 {
 		style.Opacity = opts.Float(0)
 	}
 	return charts.SingleSeries{
-		Name: name, Type: "line", Data: data, ShowSymbol: opts.Bool(false), Symbol: "none", LineStyle: style, ItemStyle: &opts.ItemStyle{Color: colour},
+		Name: name, Type: "line", XAxisIndex: 1, Data: rounded(values), ShowSymbol: opts.Bool(false), Symbol: "none", LineStyle: style, ItemStyle: &opts.ItemStyle{Color: blue},
 	}
 }
 
@@ -86,17 +85,16 @@ func usl(gamma, alpha, beta, n float64) float64 {
 	return gamma * n / (1 + alpha*(n-1) + beta*n*(n-1))
 }
 
-// uslBand draws the law from 1 to end, with the band its parameters' draws span at each point; where there are no
+// uslBand draws the law from 0 to end, with the band its parameters' draws span at each point; where there are no
 // draws, the band of the intervals' corners, which is wider. The band is given as its lower edge and its height.
-func uslBand(c *fit.Capacity, level, end float64) (curve, low, band [][2]float64) {
+func uslBand(c *fit.Capacity, level, end float64) (curve, low, band []float64) {
 	if level <= 0 || level >= 1 {
 		level = 0.9
 	}
 	const steps = 60
 	draws := min(len(c.Gamma.Draws), len(c.Alpha.Draws), len(c.Beta.Draws))
 	for i := range steps + 1 {
-		n := 1 + (end-1)*float64(i)/steps
-		curve = append(curve, [2]float64{n, usl(c.Gamma.Value, c.Alpha.Value, c.Beta.Value, n)})
+		n := end * float64(i) / steps
 		bottom, top := usl(c.Gamma.Low, c.Alpha.High, c.Beta.High, n), usl(c.Gamma.High, c.Alpha.Low, c.Beta.Low, n)
 		if draws > 1 {
 			at := make([]float64, draws)
@@ -105,8 +103,8 @@ func uslBand(c *fit.Capacity, level, end float64) (curve, low, band [][2]float64
 			}
 			bottom, top = quantileOf(at, (1-level)/2), quantileOf(at, (1+level)/2)
 		}
-		low = append(low, [2]float64{n, bottom})
-		band = append(band, [2]float64{n, top - bottom})
+		curve = append(curve, usl(c.Gamma.Value, c.Alpha.Value, c.Beta.Value, n))
+		low, band = append(low, bottom), append(band, top-bottom)
 	}
 	return curve, low, band
 }
@@ -120,24 +118,31 @@ func frontierChart(p *planner.Plan, t tongue) drawing {
 		Type: "value", Name: t.say("axis.cost"), NameLocation: "middle", NameGap: 30, AxisLabel: labels(), Scale: opts.Bool(true),
 		SplitLine: &opts.SplitLine{Show: opts.Bool(false)},
 	}
-	scatter.YAxisList[0] = valueAxis(t.say("axis.risk"), false, 0, 0)
 	var estimate, upper, chosen []any
+	low := 1.0
 	for _, c := range p.Frontier {
-		estimate = append(estimate, []any{tidy(c.Cost), tidy(c.Risk * 100)})
+		if c.Risk > 0 { // a logarithmic axis has no place for nothing; the bound is always more
+			estimate = append(estimate, []any{tidy(c.Cost), tidy(c.Risk * 100)})
+			low = min(low, c.Risk*100)
+		}
 		upper = append(upper, []any{tidy(c.Cost), tidy(c.RiskUpper * 100)})
+		if c.RiskUpper > 0 {
+			low = min(low, c.RiskUpper*100)
+		}
 		if c.Chosen {
-			chosen = append(chosen, []any{tidy(c.Cost), tidy(c.Risk * 100)})
+			chosen = append(chosen, []any{tidy(c.Cost), tidy(c.RiskUpper * 100)})
 		}
 	}
-	first := spots(t.say("frontier.estimate"), estimate, "circle", 9, blue)
+	scatter.YAxisList[0] = valueAxis(t.say("axis.risk"), true, max(decade(low, math.Floor), 0.001), 100)
+	first := spots(t.say("frontier.upper"), upper, "triangle", 10, blue)
 	if p.Risk.Delta > 0 {
 		first.MarkLines = &opts.MarkLines{Data: []any{mark{
 			Name: t.say("frontier.delta", t.share(p.Risk.Delta)), YAxis: p.Risk.Delta * 100, Label: markLabel("insideEndTop", red),
 			LineStyle: &opts.LineStyle{Color: red, Type: "dashed", Width: 1.5},
 		}}, MarkLineStyle: opts.MarkLineStyle{Symbol: []string{"none", "none"}}}
 	}
-	scatter.MultiSeries = append(scatter.MultiSeries, first,
-		spots(t.say("frontier.upper"), upper, "triangle", 9, slate), spots(t.say("frontier.chosen"), chosen, "diamond", 20, green))
+	scatter.MultiSeries = append(scatter.MultiSeries, spots(t.say("frontier.chosen"), chosen, "diamond", 24, green), first,
+		spots(t.say("frontier.estimate"), estimate, "circle", 7, slate))
 	return drawing{Option: scatter.JSON(), X: "count", Y: []string{"percent"}}
 }
 

@@ -144,7 +144,7 @@ func (f *figurist) response() figure {
 			{name: f.say("response.p99"), values: positive(m.response[2]), colour: purple, dash: "dashed", width: 1.5},
 		}}
 		if m.slo != nil {
-			c.limit, c.limitName = m.slo.Within.Seconds(), f.say("mark.slo", f.number(m.slo.Percentile), f.duration(m.slo.Within))
+			c.limit, c.limitName = m.slo.Within.Seconds(), f.say("mark.slo", f.short(m.slo.Percentile), f.duration(m.slo.Within))
 			low, top = min(low, c.limit), max(top, c.limit)
 		}
 		c.min, c.max = decade(low, math.Floor), decade(top, math.Ceil)

@@ -117,3 +117,12 @@ func clock(d time.Duration) string {
 	}
 	return sign + strconv.FormatInt(total/3600, 10) + ":" + two(total/60%60) + ":" + two(total%60)
 }
+
+// short writes v with at most two decimals, and none that say nothing.
+func (n numbers) short(v float64) string {
+	s := n.decimal(v, 2)
+	if strings.Contains(s, n.point) {
+		s = strings.TrimSuffix(strings.TrimRight(s, "0"), n.point)
+	}
+	return s
+}

@@ -2,6 +2,7 @@ package reports
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -36,6 +37,15 @@ func TestWriteLook(t *testing.T) {
 	for name, width := range map[string]int64{"desktop.png": 1280, "mobile.png": 390} {
 		page := openPage(t, file, width)
 		save(name, picture(t, page))
+		height := eval[int](t, page, `document.documentElement.scrollHeight`)
+		for y := 0; y < height && width > 600; y += 880 {
+			eval[any](t, page, fmt.Sprintf(`window.scrollTo(0, %d)`, y))
+			shot, err := chromedp.Run(page.ctx, chromedp.CaptureScreenshot())
+			if err != nil {
+				t.Fatal(err)
+			}
+			save(fmt.Sprintf("view-%02d.png", y/880), shot)
+		}
 		if width > 600 {
 			save("page.pdf", pdf(t, page))
 			eval[any](t, page, `document.querySelector('.version:not([hidden]) button[data-lang=en]').click()`)

@@ -155,7 +155,7 @@ var german = map[string]string{
 	"capacity.alpha":            "α: Wettbewerb um Gemeinsames",
 	"capacity.beta":             "β: Abstimmung untereinander",
 	"frontier.title":            "Kosten gegen Risiko",
-	"frontier.say":              "Jeder Punkt ist ein durchgerechneter Ausbau. Gewählt ist der günstigste, dessen Risiko auch mit Unsicherheit unter der zulässigen Grenze bleibt.",
+	"frontier.say":              "Jeder Punkt ist ein durchgerechneter Ausbau. Gewählt ist der günstigste, dessen Risiko auch im ungünstigsten Fall der Schätzung unter der zulässigen Grenze bleibt. Eine Skalenstufe bedeutet das Zehnfache.",
 	"frontier.candidate":        "Ausbau",
 	"frontier.nodes":            "Knoten",
 	"frontier.target":           "CPU-Zielwert",
@@ -228,4 +228,5 @@ var german = map[string]string{
 	"junit.noSLOs":              "Das Szenario enthält keine Zusagen, es gibt nichts zu beurteilen.",
 	"warnings.account":          "Die Bücher des Laufs %s sind nicht lesbar: %v",
 	"warnings.problem":          "Lauf %s: %s",
+	"capacity.low":              "untere Grenze",
 }

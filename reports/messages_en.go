@@ -155,7 +155,7 @@ var english = map[string]string{
 	"capacity.alpha":            "α: contention",
 	"capacity.beta":             "β: coherency",
 	"frontier.title":            "Cost against risk",
-	"frontier.say":              "Each point is a set-up that was computed. The chosen one is the cheapest whose risk stays below the accepted limit, uncertainty included.",
+	"frontier.say":              "Each point is a set-up that was computed. The chosen one is the cheapest whose risk stays below the accepted limit, uncertainty included. One step of the scale means ten times as much.",
 	"frontier.candidate":        "Set-up",
 	"frontier.nodes":            "Nodes",
 	"frontier.target":           "CPU target",
@@ -228,4 +228,5 @@ var english = map[string]string{
 	"junit.noSLOs":              "The scenario makes no promises, there is nothing to judge.",
 	"warnings.account":          "The books of run %s cannot be read: %v",
 	"warnings.problem":          "Run %s: %s",
+	"capacity.low":              "lower edge",
 }

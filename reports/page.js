@@ -23,8 +23,8 @@
       if (time) {
         axis.axisLabel.interval = function (i) { return i % d.every === 0; };
         axis.axisTick = { interval: axis.axisLabel.interval };
-        axis.boundaryGap = false;
-      } else if (d.x) { axis.axisLabel.formatter = f[d.x]; }
+      } else if (d.x && axis.axisLabel) { axis.axisLabel.formatter = f[d.x]; }
+      if (axis.type === 'category') { axis.boundaryGap = false; }
     });
     o.yAxis.forEach(function (axis, i) {
       axis.nameTextStyle = { color: '#1f2933', fontSize: 13, align: i === 0 ? 'left' : 'right', padding: i === 0 ? [0, 0, 2, -40] : [0, -20, 2, 0] };

@@ -110,9 +110,9 @@ type rusher struct {
 }
 
 type town struct {
-	weight, queue, load float64
-	ready, current      int32
-	starting            []time.Duration // when the next pods are ready
+	weight, share, queue, load float64
+	ready, current             int32
+	starting                   []time.Duration // when the next pods are ready
 }
 
 func (r *rusher) play() {
@@ -126,10 +126,8 @@ func (r *rusher) play() {
 		shape += rushRate(time.Duration(s) * time.Second)
 	}
 	for i := range towns {
-		low := int32(1)
-		if r.after {
-			low = int32(math.Ceil(towns[i].weight / weights * 130))
-		}
+		towns[i].share = towns[i].weight / weights
+		low, _, _ := r.autoscaling(towns[i].share)
 		towns[i].ready, towns[i].current = low, low
 		r.replicas(0, i, low, &towns[i])
 	}
@@ -213,10 +211,7 @@ func (r *rusher) second(now time.Duration, i int, t *town) {
 	if int(now.Seconds())%15 != i%15 {
 		return
 	}
-	target, top := 0.8, int32(3)
-	if r.after {
-		target, top = 0.5, 60
-	}
+	_, top, target := r.autoscaling(t.share)
 	desired := int32(math.Ceil(t.load / 15 / (r.perPod() * target)))
 	t.load = 0
 	desired = min(max(desired, t.current), top, t.current*2+4)
@@ -229,6 +224,14 @@ func (r *rusher) second(now time.Duration, i int, t *town) {
 		t.current = desired
 		r.replicas(now, i, desired, t)
 	}
+}
+
+// autoscaling are least and most replicas, and the target, of a tenant with that share of the rush.
+func (r *rusher) autoscaling(share float64) (low, top int32, target float64) {
+	if r.after {
+		return int32(math.Ceil(share*360)) + 1, int32(math.Ceil(share*1000)) + 2, 0.45
+	}
+	return int32(math.Ceil(share * 150)), int32(math.Ceil(share * 270)), 0.8
 }
 
 func name(i int) string { return fmt.Sprintf("gemeinde-%03d", i+1) }
