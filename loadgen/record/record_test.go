@@ -198,3 +198,7 @@ func TestRunSurvivesItsFile(t *testing.T) {
 		t.Errorf("read back: %s\nwritten: %s", c, b)
 	}
 }
+
+func tenantNamed(k int) scenarios.Tenant {
+	return scenarios.Tenant{Name: fmt.Sprintf("tenant-%03d", k)}
+}

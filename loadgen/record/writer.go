@@ -150,24 +150,31 @@ func (w *Writer) Sample(s Sample) {
 	}
 	w.hear(s.Done)
 	w.counted[s.Outcome]++
-	w.add(0, s.Sent, s.Lateness())
-	w.add(w.names.all(byResponse, s.Step, s.Outcome), s.Due, s.Response())
-	w.add(w.names.one(byResponse, s.Step, s.Tenant, s.Outcome), s.Due, s.Response())
+	w.add(0, s.Sent, w.micros(s.Lateness()))
+	response := w.micros(s.Response())
+	w.add(w.names.all(byResponse, s.Step, s.Outcome), s.Due, response)
+	w.add(w.names.one(byResponse, s.Step, s.Tenant, s.Outcome), s.Due, response)
 	if s.Outcome == Refused {
 		return // nothing was sent, so nothing was served
 	}
-	w.add(w.names.all(byService, s.Step, s.Outcome), s.Done, s.Service())
-	w.add(w.names.one(byService, s.Step, s.Tenant, s.Outcome), s.Done, s.Service())
+	service := w.micros(s.Service())
+	w.add(w.names.all(byService, s.Step, s.Outcome), s.Done, service)
+	w.add(w.names.one(byService, s.Step, s.Tenant, s.Outcome), s.Done, service)
 }
 
-// add counts value in the window of series that holds the time at.
-func (w *Writer) add(series uint32, at, value time.Duration) {
-	v, clamped := micros(value)
-	if clamped && value < -w.early {
+// micros is d as the histograms count it, and notes what does not fit.
+func (w *Writer) micros(d time.Duration) int64 {
+	v, clamped := micros(d)
+	if clamped && d < -w.early {
 		w.oddity.negative++
-	} else if clamped && value > 0 {
+	} else if clamped && d > 0 {
 		w.oddity.long++
 	}
+	return v
+}
+
+// add counts the value v (µs) in the window of series that holds the time at.
+func (w *Writer) add(series uint32, at time.Duration, v int64) {
 	id := cellID{series, slot(at, w.names.length(series))}
 	c := w.cells[id]
 	if c == nil {
