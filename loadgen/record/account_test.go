@@ -208,7 +208,7 @@ func TestDamageIsNamed(t *testing.T) {
 		file, want string
 		change     func([]byte) []byte
 	}{
-		{timelineFile, "timeline.jsonl:3: not an event", func(b []byte) []byte {
+		{timelineFile, "timeline.jsonl:2: not an event", func(b []byte) []byte {
 			return bytes.Replace(b, []byte("\n{"), []byte("\n\x00garbage\n{"), 2)
 		}},
 		{timelineFile, "(the end is cut off)", func(b []byte) []byte { return b[:len(b)-20] }},
