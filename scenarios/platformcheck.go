@@ -117,11 +117,10 @@ func (p *Platform) validateWorkloads(c *checker) {
 	if len(p.Workloads) == 0 {
 		c.add("workloads", "there is none: who serves the tenants?")
 	}
-	names, served, rest := map[string]bool{}, map[string]string{}, ""
+	served, rest := map[string]string{}, "" // names may come again: other settings for other tenants
 	for i, w := range p.Workloads {
 		path := fmt.Sprintf("workloads[%d]", i)
 		c.label(path+".name", w.Name)
-		c.unique(path+".name", w.Name, names)
 		for k, tenant := range w.Tenants {
 			at := fmt.Sprintf("%s.tenants[%d]", path, k)
 			c.label(at, tenant)
