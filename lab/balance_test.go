@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -92,16 +93,17 @@ func TestDuplicatesAreCountedNotKept(t *testing.T) {
 	}
 }
 
-func TestKeysAreDecimalNumbers(t *testing.T) {
-	for text, want := range map[string]int64{
-		"0": 0, "4294967295": 4294967295, "007": 7,
-		"": -1, "4294967296": -1, "-1": -1, "1e3": -1, "99999999999": -1, "a": -1,
-	} {
-		got, ok := parseKey([]byte(text))
-		if ok != (want >= 0) || ok && int64(got) != want {
-			t.Errorf("key %q is %d, %v; want %d", text, got, ok, want)
-		}
+func FuzzKeysAreDecimalNumbers(f *testing.F) {
+	for _, seed := range []string{"0", "4294967295", "007", "", "4294967296", "-1", "+1", "1e3", "99999999999", "1_0", "\x00"} {
+		f.Add(seed)
 	}
+	f.Fuzz(func(t *testing.T, text string) {
+		want, err := strconv.ParseUint(text, 10, 32)
+		valid := err == nil && len(text) <= 10
+		if got, ok := parseKey([]byte(text)); ok != valid || ok && uint64(got) != want {
+			t.Errorf("key %q is %d, %v; want %d, %v", text, got, ok, want, valid)
+		}
+	})
 }
 
 func TestLatenessBucketsHoldTheirValues(t *testing.T) {

@@ -182,20 +182,21 @@ func (s *scaler) see() {
 	}
 }
 
-// seen is the pod as the API server shows it. A dead node's pods look ready until the loss is noticed.
+// seen is the pod as the API server shows it: times in whole seconds, and a dead node's pods ready until the loss is
+// noticed.
 func (p *pod) seen(containers []hpa.Container) hpa.Pod {
 	v := hpa.Pod{Phase: hpa.Pending, Containers: containers}
-	v.Sample = hpa.Sample{Has: p.shown.rated, Time: p.shown.at, Window: p.shown.window}
+	v.Sample = hpa.Sample{Has: p.shown.rated, Time: p.shown.at.Truncate(time.Second), Window: p.shown.window}
 	if p.node == nil {
 		return v
 	}
-	v.HasStart, v.Start = true, p.scheduled
-	v.Ready, v.ReadyChanged = hpa.NotReady, p.scheduled
+	v.HasStart, v.Start = true, p.scheduled.Truncate(time.Second)
+	v.Ready, v.ReadyChanged = hpa.NotReady, v.Start
 	if p.running {
 		v.Phase = hpa.Running
 	}
 	if p.readyAt != 0 || p.ready {
-		v.Ready, v.ReadyChanged = hpa.Ready, p.readyAt
+		v.Ready, v.ReadyChanged = hpa.Ready, p.readyAt.Truncate(time.Second)
 	}
 	return v
 }

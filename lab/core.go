@@ -105,6 +105,9 @@ func newCore(p *scenarios.Platform, s *scenarios.Scenario, seed uint64) (*core, 
 		}
 	}
 	for i := range p.Backends {
+		if b := &p.Backends[i]; !(b.Cores > 0 && b.Contention >= 0 && b.Coherency >= 0) {
+			return nil, fmt.Errorf("lab: back end %q: cores must be more than 0, contention and coherency not negative", b.Name)
+		}
 		c.backends = append(c.backends, newBackend(c, &p.Backends[i]))
 	}
 	var nodes []pack.Node

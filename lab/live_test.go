@@ -1,15 +1,22 @@
 package lab
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/valyala/fasthttp"
 
 	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/scenarios"
 )
 
 // startLab serves until the test ends and waits until it has.
@@ -118,5 +125,82 @@ func checkTimeline(t *testing.T, events []record.Event) {
 	}
 	if kinds[record.KindNode] != 3 || kinds[record.KindReplicas] != 3 || kinds[record.KindMetrics] < 3 {
 		t.Errorf("kinds %v: want 3 nodes, 3 replica counts, at least 3 metrics", kinds)
+	}
+}
+
+// raw opens a connection of its own and sends one request to it.
+func raw(t *testing.T, address, step string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	if _, err := fmt.Fprintf(conn, "GET /%s HTTP/1.1\r\nHost: lab\r\n\r\n", step); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+func TestLostNodeResetsConnections(t *testing.T) {
+	p, s := smallWorld(1)
+	p.Workloads[0].Replicas = 1
+	p.Workloads[0].Steps["form"] = scenarios.Work{CPU: *fixed(time.Hour)}
+	p.Disruptions = []scenarios.Disruption{{At: time.Second, LoseNode: "vm-1"}}
+	e := startLab(t, Config{Platform: p, Scenario: s, Speed: 10})
+	if err := Dial(e.Control).Begin(t.Context(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(raw(t, e.Tenants["t1"], "form"))
+	if !errors.Is(err, syscall.ECONNRESET) || len(answer) > 0 {
+		t.Errorf("answer %q, %v: want nothing and a reset", answer, err)
+	}
+}
+
+func TestConnectionsBeyondTheMostAreRefused(t *testing.T) {
+	p, s := smallWorld(1)
+	e := startLab(t, Config{Platform: p, Scenario: s, Speed: 10, MaxConnections: 2})
+	client := Dial(e.Control)
+	if err := client.Begin(t.Context(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []int{200, 200, 503} {
+		response, err := http.ReadResponse(bufio.NewReader(raw(t, e.Tenants["t1"], "form")), nil)
+		if err != nil || response.StatusCode != want {
+			t.Fatalf("connection %d: %v, %v; want status %d", i+1, response, err, want)
+		}
+		if want == 503 && (response.Header.Get("Retry-After") == "" || !response.Close) {
+			t.Errorf("refused with header %v and without closing", response.Header)
+		}
+	}
+	if a, err := client.Finish(t.Context()); err != nil || a.Refused != 1 {
+		t.Errorf("%d refused, %v; want 1", a.Refused, err)
+	}
+}
+
+func TestFinishAnswersWhatIsInside(t *testing.T) {
+	p, s := smallWorld(1)
+	p.Workloads[0].Steps["form"] = scenarios.Work{CPU: *fixed(time.Hour)}
+	e := startLab(t, Config{Platform: p, Scenario: s, Speed: 10})
+	client := Dial(e.Control)
+	if err := client.Begin(t.Context(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	conn := raw(t, e.Tenants["t1"], "form")
+	for inside := 0; inside == 0; {
+		stats, err := client.Stats(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		inside = stats.InFlight
+	}
+	if _, err := client.Finish(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if response, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || response.StatusCode != 503 {
+		t.Errorf("%v, %v; want status 503", response, err)
+	}
+	if err := client.Timeline(t.Context(), func(record.Event) {}); err != nil {
+		t.Errorf("the timeline after the end: %v", err)
 	}
 }
