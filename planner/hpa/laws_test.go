@@ -1,6 +1,7 @@
 package hpa
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -171,4 +172,27 @@ func TestSyncDoesNotAllocate(t *testing.T) {
 			t.Errorf("%s: %v allocations a sync in the steady state, want 0", name, n)
 		}
 	}
+}
+
+func TestAbsurdAmountsStayWithinBounds(t *testing.T) {
+	extreme := rapid.SampledFrom([]int64{math.MinInt64, -1, 0, 1, math.MaxInt32, math.MaxInt64 / 2, math.MaxInt64/2 + 1, math.MaxInt64})
+	rapid.Check(t, func(t *rapid.T) {
+		spec := by(resourceMetric(corev1.ResourceCPU, percent(60)), resourceMetric(corev1.ResourceMemory, averageValue("1m")), external(averageValue("1m")), podsMetric(averageValue("1m")))
+		c, err := New(spec, Default())
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := &Input{Now: noon, SpecReplicas: rapid.Int32Range(1, 9).Draw(t, "current"), Values: make([]Value, 4)}
+		for range rapid.IntRange(1, 5).Draw(t, "pods") {
+			p := drawPod(t, noon)
+			p.Containers[0].Request = Of(extreme.Draw(t, "request"), extreme.Draw(t, "bytes"))
+			p.Containers[0].Usage = Of(extreme.Draw(t, "usage"), extreme.Draw(t, "used bytes"))
+			in.Pods = append(in.Pods, p)
+			in.Values[3].Pods = append(in.Values[3].Pods, PodValue{true, extreme.Draw(t, "value")})
+		}
+		in.Values[2].Milli = []int64{extreme.Draw(t, "series"), extreme.Draw(t, "series")}
+		if d := c.Sync(in); d.Desired < 1 || d.Desired > spec.MaxReplicas {
+			t.Fatalf("%+v", d)
+		}
+	})
 }

@@ -52,7 +52,6 @@ type tally struct {
 // addPods sorts the pods by class for a resource metric.
 func (t *tally) addPods(cfg *Config, m *metric, in *Input) {
 	t.pods = len(in.Pods)
-	fallback := max(100, m.target) // rule 12
 	for i := range in.Pods {
 		p := &in.Pods[i]
 		t.answered = t.answered || p.Sample.Has
@@ -63,28 +62,7 @@ func (t *tally) addPods(cfg *Config, m *metric, in *Input) {
 				t.noReq = err
 			}
 		}
-		if p.Deleting || p.Phase == Failed {
-			continue
-		}
-		if p.Phase == Pending {
-			t.unready++
-			t.unreadyRequest += request
-			continue
-		}
-		usage, has := p.usage(m)
-		switch {
-		case !has:
-			t.missing++
-			t.missingRequest += request
-			t.missingFallback += request * fallback / 100
-		case m.resource == cpu && p.unreadyForCPU(cfg, in.Now):
-			t.unready++
-			t.unreadyRequest += request
-		default:
-			t.counted++
-			t.usage += usage
-			t.request += request
-		}
+		t.addPod(cfg, m, p, request, in.Now)
 	}
 	for i := range in.Strays {
 		t.answered = t.answered || in.Strays[i].Sample.Has
@@ -92,6 +70,27 @@ func (t *tally) addPods(cfg *Config, m *metric, in *Input) {
 			t.strays++
 			t.strayUsage += usage
 		}
+	}
+}
+
+// addPod is rule 8.
+func (t *tally) addPod(cfg *Config, m *metric, p *Pod, request int64, now time.Duration) {
+	if p.Deleting || p.Phase == Failed {
+		return
+	}
+	usage, has := p.usage(m)
+	switch {
+	case p.Phase != Pending && !has:
+		t.missing++
+		t.missingRequest += request
+		t.missingFallback += request * max(100, m.target) / 100
+	case p.Phase == Pending || m.resource == cpu && p.unreadyForCPU(cfg, now):
+		t.unready++
+		t.unreadyRequest += request
+	default:
+		t.counted++
+		t.usage += usage
+		t.request += request
 	}
 }
 
@@ -196,31 +195,45 @@ func (a *Amount) milli(r resource) (int64, bool) {
 	return 0, false
 }
 
-// byPods is rules 11 to 14 for everything that is measured pod by pod.
+// byPods is rules 11 to 14 for everything that is measured pod by pod: a first look at the pods that count, and a second
+// one if others might change the answer.
 func (s *compiled) byPods(m *metric, t *tally, in *Input) (int32, Current, error) {
-	switch {
-	case !t.answered:
-		return 0, Current{}, ErrNoSamples
-	case t.pods == 0:
-		return 0, Current{}, ErrNoPods
-	case t.counted+t.strays == 0:
-		return 0, Current{}, ErrNoUsableSample
-	case t.noReq != nil:
-		return 0, Current{}, t.noReq
-	case m.kind == utilisation && t.request == 0:
-		return 0, Current{}, ErrNothingMatched
+	if err := t.check(m); err != nil {
+		return 0, Current{}, err
 	}
 	ratio, current := t.ratio(m)
 	unready := t.unready > 0 && ratio > 1
-	if !unready && t.missing == 0 {
-		if s.within(ratio) {
-			return in.SpecReplicas, current, nil
-		}
-		return int32(math.Ceil(ratio * float64(t.counted))), current, nil
+	if unready || t.missing > 0 {
+		replicas, err := s.secondLook(m, t, ratio, unready, in.SpecReplicas)
+		return replicas, current, err
 	}
-	entries := t.counted + t.strays
+	if s.within(ratio) {
+		return in.SpecReplicas, current, nil
+	}
+	return int32(math.Ceil(ratio * float64(t.counted))), current, nil
+}
+
+// check says why there is nothing to go by, in the order in which the controller finds out (rule 14).
+func (t *tally) check(m *metric) error {
+	switch {
+	case !t.answered:
+		return ErrNoSamples
+	case t.pods == 0:
+		return ErrNoPods
+	case t.counted+t.strays == 0:
+		return ErrNoUsableSample
+	case t.noReq != nil:
+		return t.noReq
+	case m.kind == utilisation && t.request == 0:
+		return ErrNothingMatched
+	}
+	return nil
+}
+
+// secondLook takes the missing and the unready pods in (rule 12) and holds the current count where that leaves no reason
+// to change it, or turns the direction (rule 13).
+func (s *compiled) secondLook(m *metric, t *tally, ratio float64, unready bool, current int32) (int32, error) {
 	if t.missing > 0 && ratio != 1 {
-		entries += t.missing
 		t.counted += t.missing
 		t.request += t.missingRequest
 		if ratio < 1 {
@@ -228,19 +241,21 @@ func (s *compiled) byPods(m *metric, t *tally, in *Input) (int32, Current, error
 		}
 	}
 	if unready {
-		entries += t.unready
 		t.counted += t.unready
 		t.request += t.unreadyRequest
 	}
+	if m.kind == utilisation && t.request == 0 { // requests so large that they ran over
+		return 0, ErrNothingMatched
+	}
 	second, _ := t.ratio(m)
 	if s.within(second) || ratio < 1 && second > 1 || ratio > 1 && second < 1 {
-		return in.SpecReplicas, current, nil
+		return current, nil
 	}
-	replicas := int32(math.Ceil(second * float64(entries)))
-	if second < 1 && replicas > in.SpecReplicas || second > 1 && replicas < in.SpecReplicas {
-		return in.SpecReplicas, current, nil
+	replicas := int32(math.Ceil(second * float64(t.counted+t.strays)))
+	if second < 1 && replicas > current || second > 1 && replicas < current {
+		return current, nil
 	}
-	return replicas, current, nil
+	return replicas, nil
 }
 
 // absent is what the missing pods are taken to use when the others ask for fewer (rule 12).

@@ -153,19 +153,26 @@ func compile(spec *Spec, cfg Config) (compiled, error) {
 		return compiled{}, fmt.Errorf("hpa: spec.minReplicas is %d, want at least 1 (0 needs an Object or External metric)", out.min)
 	case out.max < 1 || out.max < out.min:
 		return compiled{}, fmt.Errorf("hpa: spec.maxReplicas is %d, want at least 1 and at least minReplicas (%d)", out.max, out.min)
-	case spec.Behavior == nil:
+	}
+	if spec.Behavior == nil {
 		return out, nil
 	}
-	out.behavior = true
-	var err error
-	if out.up, err = compileRules(spec.Behavior.ScaleUp, 0, &out.tolUp); err != nil {
-		return compiled{}, fmt.Errorf("hpa: spec.behavior.scaleUp.%w", err)
-	}
-	window := time.Duration(int32(cfg.DownscaleStabilization.Seconds())) * time.Second
-	if out.down, err = compileRules(spec.Behavior.ScaleDown, window, &out.tolDown); err != nil {
-		return compiled{}, fmt.Errorf("hpa: spec.behavior.scaleDown.%w", err)
+	if err := out.compileBehavior(spec.Behavior); err != nil {
+		return compiled{}, err
 	}
 	return out, nil
+}
+
+func (s *compiled) compileBehavior(b *autoscalingv2.HorizontalPodAutoscalerBehavior) (err error) {
+	s.behavior = true
+	if s.up, err = compileRules(b.ScaleUp, 0, &s.tolUp); err != nil {
+		return fmt.Errorf("hpa: spec.behavior.scaleUp.%w", err)
+	}
+	window := time.Duration(int32(s.downscaleDefault.Seconds())) * time.Second
+	if s.down, err = compileRules(b.ScaleDown, window, &s.tolDown); err != nil {
+		return fmt.Errorf("hpa: spec.behavior.scaleDown.%w", err)
+	}
+	return nil
 }
 
 func compileRules(in *autoscalingv2.HPAScalingRules, window time.Duration, tolerance *float64) (rules, error) {

@@ -29,7 +29,11 @@ func TestScheduleChooses(t *testing.T) {
 		want    int
 	}{
 		{"the lowest index of equals", func(*Cluster) {}, small, 0},
-		{"the least allocated", func(c *Cluster) { c.Place(0, Pod{8000, 8 * gib, "x"}); c.Place(1, Pod{4000, 4 * gib, "y"}); c.Place(2, Pod{8000, 8 * gib, "z"}) }, small, 1},
+		{"the least allocated", func(c *Cluster) {
+			c.Place(0, Pod{8000, 8 * gib, "x"})
+			c.Place(1, Pod{4000, 4 * gib, "y"})
+			c.Place(2, Pod{8000, 8 * gib, "z"})
+		}, small, 1},
 		{"the group's pods push it away, although the others are fuller", func(c *Cluster) {
 			c.Place(0, small)
 			c.Place(1, Pod{12_000, 48 * gib, "x"})
