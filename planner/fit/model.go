@@ -48,6 +48,8 @@ type WorkloadModel struct {
 	// WarmUpFactor and WarmUpSeconds describe the dear time after Ready; factor 1 where none was seen.
 	WarmUpFactor  Estimate `json:"warmUpFactor"`
 	WarmUpSeconds Estimate `json:"warmUpSeconds"`
+	// HeldOut is how well the demand predicts runs it was not fitted to; nil where there is none.
+	HeldOut *HeldOut `json:"heldOut,omitempty"`
 	// Residuals of the demand regression, in cores, one a scrape.
 	Residuals []Residual `json:"residuals,omitempty"`
 }
@@ -97,6 +99,14 @@ type Residual struct {
 	Tenant    string        `json:"tenant"`
 	Observed  float64       `json:"observed"`
 	Predicted float64       `json:"predicted"`
+}
+
+// HeldOut is the relative error of predicted CPU over scrapes of runs held out from the fit, with warm pods and few
+// failed requests.
+type HeldOut struct {
+	Scrapes int     `json:"scrapes"`
+	Median  float64 `json:"median"`
+	P95     float64 `json:"p95"`
 }
 
 // Domain is where the model may be believed.

@@ -1,0 +1,213 @@
+package fit
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// dirty is the share of failed answers from which a slot says too little: failed requests used CPU too, nobody knows how much.
+const dirty = 0.05
+
+// harmful is the condition number from which columns cannot be told apart (see condition).
+const harmful = 30
+
+// demandFit is the regression C = c₀·n + Σ d_k·λ_k of one workload.
+type demandFit struct {
+	steps     []string
+	slots     []slot // those the regression rests on
+	x         []float64
+	draws     [][]float64 // by column
+	condition float64
+}
+
+// at is the predicted cores of a slot with coefficients x.
+func at(x []float64, s slot) float64 {
+	sum := x[0] * s.pods
+	for k, rate := range s.rate {
+		sum += x[1+k] * rate
+	}
+	return sum
+}
+
+// fitDemand chooses the slots that identify the demand, solves, and draws.
+func fitDemand(ctx context.Context, name string, steps []string, all []slot, runs []*run, opts Options, warn *warnings) (*demandFit, error) {
+	f := &demandFit{steps: steps}
+	need := 2 * (len(steps) + 1)
+	f.slots = choose(name, all, runs, need, warn)
+	if len(f.slots) < need {
+		return nil, fmt.Errorf("fit: workload %s: %d scrape intervals with load, need at least %d for %d steps: run longer, or scrape more often",
+			name, len(f.slots), need, len(steps))
+	}
+	a, b, weight := rows(f.slots, len(steps))
+	f.condition = condition(a)
+	if f.condition > harmful {
+		warn.collinear(name, f.condition)
+	}
+	var err error
+	if f.x, err = nnls(a, b); err != nil {
+		return nil, fmt.Errorf("fit: workload %s: demand: %w", name, err)
+	}
+	return f, f.bootstrap(ctx, a, b, weight, opts)
+}
+
+// choose keeps the slots of calibration runs, where replicas are fixed and the mix is varied; while an autoscaler acts,
+// load and pods move together. Slots in which pods warmed up or requests failed are left out while enough others exist.
+func choose(name string, all []slot, runs []*run, need int, warn *warnings) []slot {
+	loaded := slices.DeleteFunc(slices.Clone(all), func(s slot) bool { return s.cores <= 0 && sum(s.rate) <= 0 })
+	kept := slices.DeleteFunc(slices.Clone(loaded), func(s slot) bool { return runs[s.run].Run.Purpose != "calibration" })
+	if len(kept) < need {
+		kept = loaded
+		warn.uncalibrated(name)
+	}
+	clean := slices.DeleteFunc(slices.Clone(kept), func(s slot) bool { return s.bad > dirty || s.fresh[len(s.fresh)-1] > 0 })
+	if len(clean) >= need {
+		return clean
+	}
+	if len(kept) >= need {
+		warn.unclean(name, len(clean), need)
+	}
+	return kept
+}
+
+// rows are the regression's rows, each weighted by the square root of what it is worth: requests come at random, so the
+// variance of the work in a slot grows with the work itself and falls with the slot's length.
+func rows(slots []slot, steps int) (a *mat.Dense, b, weight []float64) {
+	var cores float64
+	for _, s := range slots {
+		cores += s.cores / float64(len(slots))
+	}
+	a, b = mat.NewDense(len(slots), steps+1, nil), make([]float64, len(slots))
+	weight = make([]float64, len(slots))
+	for i, s := range slots {
+		w := math.Sqrt((s.to - s.from) / math.Max(s.cores, math.Max(cores/20, 1e-9)))
+		weight[i] = w
+		a.Set(i, 0, w*s.pods)
+		for k, rate := range s.rate {
+			a.Set(i, 1+k, w*rate)
+		}
+		b[i] = w * s.cores
+	}
+	return a, b, weight
+}
+
+// bootstrap draws the coefficients: moving blocks of residuals, within each run, put back onto the fitted values.
+// Residuals and not rows are drawn, because the design is fixed by the experiment: a resample of rows could miss one of
+// the two mixes. Each residual is blown up by its leverage first (Wu 1986), which a fit always makes too small.
+func (f *demandFit) bootstrap(ctx context.Context, a *mat.Dense, b, weight []float64, opts Options) error {
+	n, cols := a.Dims()
+	fitted, residual := make([]float64, n), make([]float64, n)
+	lever := leverage(a, f.x)
+	for i := range n {
+		fitted[i] = weight[i] * at(f.x, f.slots[i])
+		residual[i] = (b[i] - fitted[i]) / math.Sqrt(math.Max(0.05, 1-lever[i]))
+	}
+	parts, centre := byRun(f.slots), mean(residual)
+	rng := source(opts, streamDemand)
+	f.draws = make([][]float64, cols)
+	y := make([]float64, n)
+	for range opts.Draws {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		for _, p := range parts {
+			for i, k := range resample(rng, p[1]-p[0]) {
+				y[p[0]+i] = fitted[p[0]+i] + residual[p[0]+k] - centre
+			}
+		}
+		x, err := nnls(a, y)
+		if err != nil {
+			return fmt.Errorf("fit: bootstrap: %w", err)
+		}
+		for c := range cols {
+			f.draws[c] = append(f.draws[c], x[c])
+		}
+	}
+	// Blocks are drawn from the same n residuals they are centred on, which takes about one block's part of the variance.
+	short := math.Sqrt(float64(n) / float64(n-blockOf(n)))
+	for c := range cols {
+		stretch(f.draws[c], f.x[c], short, n-blockOf(n)-cols, opts.Level)
+	}
+	return nil
+}
+
+// leverage is the diagonal of the hat matrix over the columns in use.
+func leverage(a *mat.Dense, x []float64) []float64 {
+	n, _ := a.Dims()
+	h := make([]float64, n)
+	var cols [][]float64
+	for j := range x {
+		if x[j] > 0 {
+			cols = append(cols, mat.Col(nil, j, a))
+		}
+	}
+	if len(cols) == 0 {
+		return h
+	}
+	sub := mat.NewDense(n, len(cols), nil)
+	for k, col := range cols {
+		sub.SetCol(k, col)
+	}
+	var qr mat.QR
+	qr.Factorize(sub)
+	var q mat.Dense
+	qr.QTo(&q)
+	for i := range n {
+		for k := range cols {
+			h[i] += q.At(i, k) * q.At(i, k)
+		}
+	}
+	return h
+}
+
+// byRun are the ranges of slots that belong to one run.
+func byRun(slots []slot) [][2]int {
+	var out [][2]int
+	for i := range slots {
+		if i == 0 || slots[i].run != slots[i-1].run {
+			out = append(out, [2]int{i, i})
+		}
+		out[len(out)-1][1] = i + 1
+	}
+	return out
+}
+
+// residuals of the regression for the report.
+func (f *demandFit) residuals() []Residual {
+	out := make([]Residual, len(f.slots))
+	for i, s := range f.slots {
+		out[i] = Residual{At: time.Duration(s.from * float64(time.Second)), Observed: s.cores, Predicted: at(f.x, s)}
+	}
+	return out
+}
+
+// heldOut is the prediction error on slots of other runs than those fitted: the model's honest test.
+func (f *demandFit) heldOut(all []slot) *HeldOut {
+	used := map[int]bool{}
+	for _, s := range f.slots {
+		used[s.run] = true
+	}
+	var errs []float64
+	for _, s := range all {
+		if !used[s.run] && s.bad <= dirty && s.fresh[len(s.fresh)-1] == 0 && s.cores > 0 {
+			errs = append(errs, math.Abs(at(f.x, s)-s.cores)/s.cores)
+		}
+	}
+	if len(errs) == 0 {
+		return nil
+	}
+	slices.Sort(errs)
+	return &HeldOut{Scrapes: len(errs), Median: errs[len(errs)/2], P95: errs[min(len(errs)-1, len(errs)*95/100)]}
+}
+
+func sum(v []float64) float64 {
+	var s float64
+	for _, x := range v {
+		s += x
+	}
+	return s
+}

@@ -1,0 +1,178 @@
+package fit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/ansturm/ansturm/loadgen/record"
+)
+
+// Options steer a fit. The zero value means the defaults each field names.
+type Options struct {
+	// Level of the intervals, 0 to 1. Zero means 0.9.
+	Level float64
+	// Draws is the number of bootstrap draws. Zero means 64.
+	Draws int
+	Seed  uint64
+	// Amplitude is how much larger than forecast the surge may be, as past events show: Value, Low and High at Level.
+	// Zero means an assumption, 0.9 to 1.1, and a warning.
+	Amplitude Estimate
+}
+
+// withDefaults fills in the defaults.
+func (o Options) withDefaults() Options {
+	if o.Level == 0 {
+		o.Level = 0.9
+	}
+	if o.Draws == 0 {
+		o.Draws = 64
+	}
+	return o
+}
+
+// Validate says what is wrong with the options.
+func (o Options) Validate() error {
+	switch {
+	case o.Level < 0 || o.Level >= 1:
+		return fmt.Errorf("level %g is not between 0 and 1", o.Level)
+	case o.Draws < 0 || o.Draws > 1<<16:
+		return fmt.Errorf("%d draws, must be 0 to %d", o.Draws, 1<<16)
+	case o.Amplitude.Value < 0 || o.Amplitude.Low > o.Amplitude.Value || o.Amplitude.High < o.Amplitude.Value:
+		return fmt.Errorf("amplitude %g does not lie within %g to %g", o.Amplitude.Value, o.Amplitude.Low, o.Amplitude.High)
+	case o.Amplitude.Value > 0 && o.Amplitude.Low <= 0:
+		return fmt.Errorf("amplitude's low end %g must be above 0", o.Amplitude.Low)
+	}
+	return nil
+}
+
+// Fit reads the records and fits a model to them. It refuses runs whose generator was the limit, runs that do not
+// belong together, and runs with too few scrapes, and says how many are needed.
+func Fit(ctx context.Context, records []*record.Record, opts Options) (*Model, error) {
+	data := make([]*Data, len(records))
+	for i, rec := range records {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		d, err := Read(rec)
+		if err != nil {
+			return nil, err
+		}
+		data[i] = d
+	}
+	return FromData(ctx, data, opts)
+}
+
+// FromData fits a model; the pure core of Fit. The same data and options give the same model, to the last bit.
+func FromData(ctx context.Context, data []*Data, opts Options) (*Model, error) {
+	if err := opts.Validate(); err != nil {
+		return nil, fmt.Errorf("fit: options: %w", err)
+	}
+	opts = opts.withDefaults()
+	if err := check(data); err != nil {
+		return nil, err
+	}
+	warn := &warnings{}
+	m := &Model{Level: opts.Level, Workloads: map[string]*WorkloadModel{}}
+	runs := make([]*run, len(data))
+	names := map[string]bool{}
+	for i, d := range data {
+		runs[i] = arrange(d)
+		for _, t := range runs[i].tenants {
+			if len(t.cpu.t) > 0 {
+				names[t.workload] = true
+			}
+		}
+		m.Runs = append(m.Runs, Source{ID: d.Run.ID, Purpose: d.Run.Purpose, Dir: d.Dir})
+		if !d.Run.Complete() || d.Run.Interrupted {
+			warn.incomplete(d.Run.ID)
+		}
+	}
+	if len(names) == 0 {
+		return nil, errors.New("fit: the timelines hold no scrape of any workload: without CPU counters no demand can be fitted")
+	}
+	var points []CapacityPoint
+	var slots []slot
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		w, seen, at, err := fitWorkload(ctx, name, runs, opts, warn)
+		if err != nil {
+			return nil, err
+		}
+		m.Workloads[name] = w
+		points, slots = append(points, at...), append(slots, seen...)
+	}
+	m.Domain = domain(runs, points, slots)
+	if opts.Amplitude.Value == 0 {
+		opts.Amplitude = Estimate{Value: 1, Low: 0.9, High: 1.1}
+		warn.noPastEvents(opts.Amplitude)
+	}
+	m.Demand = amplitude(opts)
+	m.Warnings = warn.list
+	return m, nil
+}
+
+// fitWorkload fits everything about one workload, and gives the slots and minutes it was seen in.
+func fitWorkload(ctx context.Context, name string, runs []*run, opts Options, warn *warnings) (*WorkloadModel, []slot, []CapacityPoint, error) {
+	steps := stepsOf(name, runs)
+	if len(steps) == 0 {
+		return nil, nil, nil, fmt.Errorf("fit: workload %s: no step was ever answered", name)
+	}
+	var slots []slot
+	var points []CapacityPoint
+	tenants, limit := 0, math.Inf(1)
+	for i, r := range runs {
+		slots = append(slots, r.slots(i, name, steps)...)
+		points = append(points, r.points(name)...)
+		n := 0
+		for _, t := range r.tenants {
+			if t.workload == name {
+				n++
+				limit = math.Min(limit, t.limit)
+			}
+		}
+		tenants = max(tenants, n)
+	}
+	f, err := fitDemand(ctx, name, steps, slots, runs, opts, warn)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	w := &WorkloadModel{
+		Idle:      estimate(f.x[0], f.draws[0], "cores", opts),
+		Steps:     f.fitSteps(runs, slots, tenants, limit, opts, warn, name),
+		Condition: math.Min(f.condition, 1e16), // JSON knows no infinity
+		Capacity:  f.fitCapacity(points, limit, opts, warn, name),
+		Chain:     fitChain(runs, name, warn),
+		Residuals: f.residuals(),
+		HeldOut:   f.heldOut(slots),
+	}
+	w.WarmUpFactor, w.WarmUpSeconds = f.fitWarmUp(slots, opts, warn, name)
+	return w, slots, points, nil
+}
+
+// stepsOf are the steps a workload serves: as the platform says, among those that were answered; all where no platform
+// is known.
+func stepsOf(name string, runs []*run) []string {
+	known, seen := map[string]bool{}, map[string]bool{}
+	for _, r := range runs {
+		for _, s := range r.steps {
+			seen[s] = true
+		}
+		if r.Run.Platform == nil {
+			continue
+		}
+		for _, w := range r.Run.Platform.Workloads {
+			if w.Name == name {
+				for s := range w.Steps {
+					known[s] = true
+				}
+			}
+		}
+	}
+	if len(known) > 0 {
+		maps.DeleteFunc(seen, func(s string, _ bool) bool { return !known[s] })
+	}
+	return slices.Sorted(maps.Keys(seen))
+}

@@ -1,0 +1,205 @@
+package fit
+
+import (
+	"cmp"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+const (
+	// quietShare is the part of the seconds that count as the quietest; leastQuiet and leastShots are the least it rests on.
+	quietShare = 0.25
+	leastQuiet = 5
+	leastShots = 50
+	// mostQuiet bounds the work.
+	mostQuiet = 240
+	// loadedFloor is the utilisation from which the quietest seconds are not quiet.
+	loadedFloor = 0.5
+)
+
+// quiet is one second of one step with the load it was measured under.
+type quiet struct {
+	moment
+	used float64 // utilisation, 0 to 1
+	pods float64 // a tenant
+}
+
+// fitSteps gives each step its demand and the response times of an unloaded pod.
+func (f *demandFit) fitSteps(runs []*run, all []slot, tenants int, limit float64, opts Options, warn *warnings, name string) map[string]*StepModel {
+	out := map[string]*StepModel{}
+	rng := source(opts, streamFloor)
+	for k, step := range f.steps {
+		m := &StepModel{Demand: estimate(f.x[1+k], f.draws[1+k], "s", opts)}
+		if m.Demand.Value == 0 {
+			warn.unseen(name, step)
+		}
+		seconds := quietest(runs, all, step, tenants)
+		if len(seconds) == 0 {
+			m.assume(limit, opts)
+			warn.noFloor(name, step)
+		} else {
+			if u := meanUse(seconds); u > loadedFloor {
+				warn.loadedFloor(name, step, u)
+			}
+			m.floor(rng, seconds, limit, opts)
+		}
+		out[step] = m
+	}
+	return out
+}
+
+// assume stands in where no quiet second was measured: the demand at the pod's own speed.
+func (m *StepModel) assume(limit float64, opts Options) {
+	speed := math.Min(limit, 1)
+	m.Floor = constant(m.Demand.Value/speed, "s", opts)
+	m.Backend, m.Spread = constant(0, "s", opts), constant(0, "1", opts)
+}
+
+// quietest are a step's seconds under the least utilisation, of calibration runs where there are any, without those in
+// which young pods served.
+func quietest(runs []*run, all []slot, step string, tenants int) []quiet {
+	calibrated := slices.ContainsFunc(runs, func(r *run) bool { return r.Run.Purpose == "calibration" })
+	var out []quiet
+	for i, r := range runs {
+		if calibrated && r.Run.Purpose != "calibration" {
+			continue
+		}
+		slots := slices.DeleteFunc(slices.Clone(all), func(s slot) bool { return s.run != i || s.room <= 0 || s.fresh[len(s.fresh)-1] > 0 })
+		for _, m := range r.moments {
+			if m.step != step {
+				continue
+			}
+			if s, ok := slotAt(slots, float64(m.second)); ok {
+				out = append(out, quiet{m, s.cores / s.room, s.pods / float64(max(1, tenants))})
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b quiet) int {
+		return cmp.Or(cmp.Compare(a.used, b.used), cmp.Compare(a.Count(), b.Count()))
+	})
+	n, shots := 0, int64(0)
+	for n < len(out) && n < mostQuiet && (float64(n) < quietShare*float64(len(out)) || n < leastQuiet || shots < leastShots) {
+		shots += out[n].Count()
+		n++
+	}
+	return out[:n]
+}
+
+// slotAt finds the slot a second lies in.
+func slotAt(slots []slot, second float64) (slot, bool) {
+	i, _ := slices.BinarySearchFunc(slots, second, func(s slot, t float64) int { return cmp.Compare(s.to, t+0.5) })
+	if i < len(slots) && slots[i].from <= second+0.5 {
+		return slots[i], true
+	}
+	return slot{}, false
+}
+
+func meanUse(seconds []quiet) float64 {
+	var u float64
+	for _, q := range seconds {
+		u += q.used / float64(len(seconds))
+	}
+	return u
+}
+
+// pooled are the quiet seconds' counts over one common list of values, so that a resample is a sum of rows.
+type pooled struct {
+	values []float64 // seconds, ascending
+	rows   [][]entry
+}
+
+type entry struct {
+	value int
+	count float64
+}
+
+func pool(seconds []quiet) pooled {
+	seen := map[time.Duration]int{}
+	var values []time.Duration
+	for _, q := range seconds {
+		q.Each(func(v time.Duration, _ int64) {
+			if _, ok := seen[v]; !ok {
+				seen[v] = 0
+				values = append(values, v)
+			}
+		})
+	}
+	slices.Sort(values)
+	p := pooled{values: make([]float64, len(values))}
+	for i, v := range values {
+		seen[v], p.values[i] = i, v.Seconds()
+	}
+	for _, q := range seconds {
+		var row []entry
+		q.Each(func(v time.Duration, n int64) { row = append(row, entry{seen[v], float64(n)}) })
+		p.rows = append(p.rows, row)
+	}
+	return p
+}
+
+// moments of a resample: median, mean and squared coefficient of variation.
+func (p pooled) moments(rows []int) (median, mean, scv float64) {
+	counts := make([]float64, len(p.values))
+	var n, first, second float64
+	for _, r := range rows {
+		for _, e := range p.rows[r] {
+			counts[e.value] += e.count
+			n += e.count
+			first += e.count * p.values[e.value]
+			second += e.count * p.values[e.value] * p.values[e.value]
+		}
+	}
+	if n == 0 {
+		return 0, 0, 0
+	}
+	var below float64
+	for i, c := range counts {
+		if below += c; below >= n/2 {
+			median = p.values[i]
+			break
+		}
+	}
+	mean = first / n
+	if mean > 0 {
+		scv = math.Max(0, second/n/(mean*mean)-1)
+	}
+	return median, mean, scv
+}
+
+// floor fits the unloaded response time. The wait for back ends is what the mean response time has over the demand at
+// the pod's own speed and over the waiting for CPU at the utilisation measured; means are compared with means, because
+// the regression's demand is one.
+func (m *StepModel) floor(rng *rand.Rand, seconds []quiet, limit float64, opts Options) {
+	p := pool(seconds)
+	var used, pods float64
+	for _, q := range seconds {
+		used += q.used / float64(len(seconds))
+		pods += q.pods / float64(len(seconds))
+	}
+	own := (1 + waiting(used, pods*math.Max(1, limit))) / math.Min(limit, 1)
+	rows := make([]int, len(seconds))
+	for i := range rows {
+		rows[i] = i
+	}
+	median, average, scv := p.moments(rows)
+	var medians, backs, scvs []float64
+	for i := range opts.Draws {
+		a, b, c := p.moments(resample(rng, len(rows)))
+		medians, scvs = append(medians, a), append(scvs, c)
+		backs = append(backs, math.Max(0, b-m.Demand.Draws[i]*own))
+	}
+	m.Floor = estimate(median, medians, "s", opts)
+	m.Backend = estimate(math.Max(0, average-m.Demand.Value*own), backs, "s", opts)
+	m.Spread = estimate(scv, scvs, "1", opts)
+}
+
+// waiting is the mean wait in units of the service time at utilisation rho with c servers (Sakasegawa 1977,
+// Ann. Inst. Statist. Math. 29, with both coefficients of variation 1). For one processor-sharing server it is exact:
+// there the mean does not depend on the distribution of the work.
+func waiting(rho, c float64) float64 {
+	rho = math.Min(math.Max(rho, 0), 0.95)
+	c = math.Max(c, 1)
+	return math.Pow(rho, math.Sqrt(2*(c+1))-1) / (c * (1 - rho))
+}

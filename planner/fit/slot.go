@@ -1,0 +1,216 @@
+package fit
+
+import (
+	"slices"
+)
+
+// slot is one scrape interval of all tenants of one workload together: what the demand regression has for a row.
+type slot struct {
+	run      int
+	from, to float64   // seconds
+	cores    float64   // used, mean
+	pods     float64   // mean
+	room     float64   // cores the pods may use, mean
+	rate     []float64 // good answers/s by step
+	bad      float64   // share of other answers
+	fresh    []float64 // share of the load on pods younger than each of warmUps
+}
+
+// warmUps are the lengths of a warm-up tried, in seconds after Ready.
+var warmUps = []float64{5, 10, 15, 20, 30, 40, 50, 60, 75, 90, 105, 120, 150, 180}
+
+// slots lays one grid of scrape times over all tenants of a workload. Scrapes of several tenants are seldom taken at the
+// same moment, so every cumulative counter is interpolated to the times of the tenant that was scraped most often.
+func (r *run) slots(index int, workload string, steps []string) []slot {
+	var in []*tenant
+	for _, t := range r.tenants {
+		if t.workload == workload && len(t.cpu.t) >= 2 {
+			in = append(in, t)
+		}
+	}
+	answers := r.answers(in, steps)
+	grid := commonGrid(in)
+	var out []slot
+	for i := 1; i < len(grid); i++ {
+		s := slot{run: index, from: grid[i-1], to: grid[i]}
+		if s.take(in) {
+			s.load(r, in, steps, answers)
+			s.young(r, in)
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// answers are the cumulative good answers by step as they would have been counted by the tenants' scrapes: taken at
+// each tenant's scrape times, interpolated between them, and weighted by the tenant's part of the load.
+//
+// The counters of CPU are interpolated, which smears a step of the load over a scrape interval. Held against exact
+// rates that would bias the demand low, as any error in a regressor does; so the rates are smeared the same way.
+func (r *run) answers(in []*tenant, steps []string) []smeared {
+	weights := r.weights(in)
+	out := make([]smeared, len(steps))
+	for k, step := range steps {
+		total := []float64{0}
+		for _, n := range r.ok[step] {
+			total = append(total, total[len(total)-1]+n)
+		}
+		for i, t := range in {
+			c := counter{t: t.cpu.t, v: make([]float64, len(t.cpu.t))}
+			for j, at := range t.cpu.t {
+				c.v[j] = upTo(total, at)
+			}
+			out[k] = append(out[k], weighted{c, weights[i]})
+		}
+	}
+	return out
+}
+
+// weights are the tenants' parts of the good answers, summing to 1.
+func (r *run) weights(in []*tenant) []float64 {
+	w, all := make([]float64, len(in)), 0.0
+	good := map[string]float64{}
+	for key, m := range r.minutes {
+		good[key.tenant] += m.good
+	}
+	for i, t := range in {
+		w[i] = good[t.name]
+		all += w[i]
+	}
+	for i := range w {
+		if all > 0 {
+			w[i] /= all
+		} else {
+			w[i] = 1 / float64(len(in))
+		}
+	}
+	return w
+}
+
+// weighted is one tenant's view of a counter, smeared all of theirs.
+type (
+	weighted struct {
+		counter
+		weight float64
+	}
+	smeared []weighted
+)
+
+// between is what was counted from one time to another.
+func (s smeared) between(from, to float64) float64 {
+	var n float64
+	for _, w := range s {
+		a, _ := w.at(from)
+		b, _ := w.at(to)
+		n += w.weight * (b - a)
+	}
+	return n
+}
+
+// upTo is a cumulative count a second, read at t.
+func upTo(total []float64, t float64) float64 {
+	i := int(t)
+	switch {
+	case t <= 0:
+		return 0
+	case i >= len(total)-1:
+		return total[len(total)-1]
+	}
+	return total[i] + (t-float64(i))*(total[i+1]-total[i])
+}
+
+// commonGrid are the scrape times of the tenant with most of them, from when all are measured to when the first ends.
+func commonGrid(in []*tenant) []float64 {
+	if len(in) == 0 {
+		return nil
+	}
+	from, to, most := in[0].cpu.t[0], in[0].cpu.t[len(in[0].cpu.t)-1], in[0]
+	for _, t := range in {
+		from, to = max(from, t.cpu.t[0]), min(to, t.cpu.t[len(t.cpu.t)-1])
+		if len(t.cpu.t) > len(most.cpu.t) {
+			most = t
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(most.cpu.t), func(t float64) bool { return t < from || t > to })
+}
+
+// take sums the tenants' CPU and pods; false where a counter ran backwards (a restart), which makes the slot worthless.
+func (s *slot) take(in []*tenant) bool {
+	for _, t := range in {
+		a, _ := t.cpu.at(s.from)
+		b, _ := t.cpu.at(s.to)
+		if b < a {
+			return false
+		}
+		s.cores += (b - a) / (s.to - s.from)
+		p, _ := t.pods.at(s.from)
+		q, _ := t.pods.at(s.to)
+		s.pods += (p + q) / 2
+		s.room += t.limit * (t.replicas(s.from) + t.replicas(s.to)) / 2
+	}
+	return true
+}
+
+// load takes the throughput by step. The windows a second hold all workloads; where there are several, each gets its
+// part by the tenants' minutes.
+func (s *slot) load(r *run, in []*tenant, steps []string, answers []smeared) {
+	var good float64
+	s.rate = make([]float64, len(steps))
+	for k, step := range steps {
+		n := answers[k].between(s.from, s.to)
+		good += n
+		s.rate[k] = n / (s.to - s.from) * r.part(in, step, int((s.from+s.to)/2/60))
+	}
+	if bad := between(r.bad, s.from, s.to); good+bad > 0 {
+		s.bad = bad / (good + bad)
+	}
+}
+
+// part is a workload's share of a step's good answers in a minute; 1 where it is alone.
+func (r *run) part(in []*tenant, step string, minute int) float64 {
+	if len(in) == len(r.tenants) {
+		return 1
+	}
+	var ours, all float64
+	for _, t := range r.tenants {
+		if m := r.minutes[minuteKey{t.name, minute}]; m != nil {
+			all += m.ok[step]
+			if slices.Contains(in, t) {
+				ours += m.ok[step]
+			}
+		}
+	}
+	if all == 0 {
+		return 0
+	}
+	return ours / all
+}
+
+// young is the share of the load that fell on pods of each age, taking each tenant's load as spread evenly on its pods.
+func (s *slot) young(r *run, in []*tenant) {
+	s.fresh = make([]float64, len(warmUps))
+	var load float64
+	for _, t := range in {
+		m := r.minutes[minuteKey{t.name, int((s.from + s.to) / 2 / 60)}]
+		if m == nil {
+			continue
+		}
+		load += m.good
+		pods := (t.replicas(s.from) + t.replicas(s.to)) / 2
+		if pods <= 0 || len(t.fresh) == 0 {
+			continue
+		}
+		for i, age := range warmUps {
+			var seconds float64
+			for _, ready := range t.fresh {
+				seconds += max(0, min(s.to, ready+age)-max(s.from, ready))
+			}
+			s.fresh[i] += m.good * min(1, seconds/(s.to-s.from)/pods)
+		}
+	}
+	for i := range s.fresh {
+		if load > 0 {
+			s.fresh[i] /= load
+		}
+	}
+}

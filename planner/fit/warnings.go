@@ -1,0 +1,94 @@
+package fit
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/scenarios"
+)
+
+// warnings collects what a reader must know before believing a figure.
+type warnings struct{ list []record.Warning }
+
+func (w *warnings) say(code, de, en string) {
+	w.list = append(w.list, record.Warning{Code: code, Text: scenarios.Text{"de": de, "en": en}})
+}
+
+// number writes a figure for both languages.
+func number(x float64, digits int) (de, en string) {
+	en = strconv.FormatFloat(x, 'f', digits, 64)
+	return strings.Replace(en, ".", ",", 1), en
+}
+
+func (w *warnings) collinear(workload string, condition float64) {
+	de, en := number(condition, 0)
+	w.say("demand-collinear",
+		fmt.Sprintf("Anwendung %s: die Schritte lassen sich in ihren Kosten nicht auseinanderhalten (Konditionszahl %s, Grenze %d). Ein Kalibrierlauf mit anderem Mischungsverhältnis hilft.", workload, de, harmful),
+		fmt.Sprintf("Workload %s: the steps' costs cannot be told apart (condition number %s, limit %d). A calibration run with another mix would help.", workload, en, harmful))
+}
+
+func (w *warnings) uncalibrated(workload string) {
+	w.say("no-calibration",
+		fmt.Sprintf("Anwendung %s: kein ausreichender Kalibrierlauf; die Kosten sind aus der Welle selbst geschätzt, in der Last und Replikate zusammen steigen.", workload),
+		fmt.Sprintf("Workload %s: no sufficient calibration run; costs are estimated from the surge itself, in which load and replicas rise together.", workload))
+}
+
+func (w *warnings) unclean(workload string, clean, need int) {
+	w.say("demand-unclean",
+		fmt.Sprintf("Anwendung %s: nur %d Messintervalle ohne junge Pods und ohne viele Fehler (nötig %d); auch die übrigen gehen in die Kosten ein und machen sie eher zu hoch.", workload, clean, need),
+		fmt.Sprintf("Workload %s: only %d scrape intervals without young pods or many errors (need %d); the others are used too and rather raise the costs.", workload, clean, need))
+}
+
+func (w *warnings) unseen(workload, step string) {
+	w.say("step-without-demand",
+		fmt.Sprintf("Anwendung %s, Schritt %s: kein CPU-Bedarf nachweisbar; er kam nicht vor oder steckt in einem anderen Schritt.", workload, step),
+		fmt.Sprintf("Workload %s, step %s: no CPU demand can be shown; it did not occur or hides in another step.", workload, step))
+}
+
+func (w *warnings) noFloor(workload, step string) {
+	w.say("no-floor",
+		fmt.Sprintf("Anwendung %s, Schritt %s: keine ruhige Sekunde gemessen; die Antwortzeit ohne Last ist aus dem CPU-Bedarf abgeleitet, Wartezeiten auf Hintergrunddienste fehlen.", workload, step),
+		fmt.Sprintf("Workload %s, step %s: no quiet second was measured; the unloaded response time is derived from the CPU demand, waits for back ends are missing.", workload, step))
+}
+
+func (w *warnings) loadedFloor(workload, step string, used float64) {
+	de, en := number(100*used, 0)
+	w.say("floor-loaded",
+		fmt.Sprintf("Anwendung %s, Schritt %s: auch die ruhigsten Sekunden hatten %s %% Auslastung; die Antwortzeit ohne Last ist zu hoch geschätzt.", workload, step, de),
+		fmt.Sprintf("Workload %s, step %s: even the quietest seconds had %s %% utilisation; the unloaded response time is estimated too high.", workload, step, en))
+}
+
+func (w *warnings) noWarmUp(workload string, slots int) {
+	w.say("no-warm-up",
+		fmt.Sprintf("Anwendung %s: nur %d Messintervalle mit jungen Pods (nötig %d); es wird angenommen, dass Anfragen auf jungen Pods nicht teurer sind.", workload, slots, leastWarmUp),
+		fmt.Sprintf("Workload %s: only %d scrape intervals with young pods (need %d); requests are assumed to be no dearer on young pods.", workload, slots, leastWarmUp))
+}
+
+func (w *warnings) noKnee(workload string, atLeast float64) {
+	de, en := number(atLeast, 1)
+	w.say("knee-not-observed",
+		fmt.Sprintf("Anwendung %s: der Wendepunkt der Kapazität wurde nicht erreicht; belegt sind mindestens %s Anfragen/s je Mandant.", workload, de),
+		fmt.Sprintf("Workload %s: the knee of the capacity was not passed; shown are at least %s requests/s a tenant.", workload, en))
+}
+
+func (w *warnings) fewStarts(workload string, n int) {
+	w.say("few-scale-ups",
+		fmt.Sprintf("Anwendung %s: nur %d Pod-Starts beobachtet (für belastbare Startzeiten %d nötig).", workload, n, fewDelays),
+		fmt.Sprintf("Workload %s: only %d pod starts observed (%d are needed for sound start delays).", workload, n, fewDelays))
+}
+
+func (w *warnings) noPastEvents(a Estimate) {
+	lowDe, lowEn := number(a.Low, 2)
+	highDe, highEn := number(a.High, 2)
+	w.say("demand-assumed",
+		fmt.Sprintf("Es liegen keine früheren Ereignisse vor: dass die Welle das %s- bis %s-Fache der Vorhersage beträgt, ist eine Annahme.", lowDe, highDe),
+		fmt.Sprintf("No past events were given: that the surge is %s to %s times the forecast is an assumption.", lowEn, highEn))
+}
+
+func (w *warnings) incomplete(id string) {
+	w.say("run-incomplete",
+		fmt.Sprintf("Lauf %s ist nicht vollständig; das Modell beruht auf dem, was da ist.", id),
+		fmt.Sprintf("Run %s is not complete; the model rests on what is there.", id))
+}
