@@ -112,6 +112,11 @@ func TestPodsWaitForRoom(t *testing.T) {
 	if pending != 1 || w.tenants[0].readyCount() != 6 {
 		t.Errorf("%d pending, %d ready; want 1 and 6", pending, w.tenants[0].readyCount())
 	}
+	w.tenants[0].resize(9)
+	w.tenants[0].resize(7)
+	if got := w.stats().Pending; got != 1 {
+		t.Errorf("%d wait for room after the two youngest were taken back, want 1", got)
+	}
 	w.tenants[1].resize(1)
 	w.advance(2 * time.Minute)
 	if got := w.tenants[0].readyCount(); got != 7 {

@@ -54,9 +54,6 @@ func (c *core) kick(t time.Duration) {
 // schedule tries every waiting pod, oldest first; those without room wait until some appears.
 func (c *core) schedule() {
 	c.waiting = slices.DeleteFunc(c.waiting, func(p *pod) bool {
-		if p.leaving {
-			return true
-		}
 		if due := p.created + c.auto.SchedulingDelay; due > c.now {
 			c.kick(due)
 			return false
@@ -158,14 +155,16 @@ func (p *pod) gone(why string) {
 	p.phase(record.PhaseDeleted, why)
 	p.c.queue.drop(&p.warm)
 	p.d.leaving = without(p.d.leaving, p)
-	if p.node != nil {
-		p.catchUp()
-		p.node.leave(p)
-		p.d.usedGone += p.used
-		p.used = 0
-		p.c.cluster.Remove(slices.Index(p.c.nodes, p.node), p.d.claim)
-		p.c.kick(p.c.now + p.c.auto.SchedulingDelay)
+	if p.node == nil {
+		p.c.waiting = without(p.c.waiting, p)
+		return
 	}
+	p.catchUp()
+	p.node.leave(p)
+	p.d.usedGone += p.used
+	p.used = 0
+	p.c.cluster.Remove(slices.Index(p.c.nodes, p.node), p.d.claim)
+	p.c.kick(p.c.now + p.c.auto.SchedulingDelay)
 }
 
 // die is the pod's end with its node: its connections are cut. The control plane goes on counting it until it notices.
