@@ -13,9 +13,10 @@ import (
 type Curve struct {
 	pieces []piece
 	// before[i] is the mass of the pieces before i; the last one is the mass of all.
-	before []float64
-	total  float64
-	over   time.Duration
+	before   []float64
+	inverses []inverse
+	total    float64
+	over     time.Duration
 }
 
 // Curve makes the scenario's arrival curve: each shape becomes straight pieces scaled to its weight, and the shapes
@@ -44,6 +45,7 @@ func (s *Scenario) Curve() (*Curve, error) {
 	c.before = make([]float64, len(c.pieces)+1)
 	for i, p := range c.pieces {
 		c.before[i+1] = c.before[i] + p.mass()
+		c.inverses = append(c.inverses, p.inverse())
 	}
 	return c, nil
 }
@@ -112,36 +114,77 @@ func (c *Curve) pieceAt(t time.Duration) int {
 // Quantile is the time by which the share u (0 to 1) of the arrivals is expected, rounded to the nanosecond. It is
 // the inverse of the curve's integral, monotone in u: the roots of a quadratic per piece.
 func (c *Curve) Quantile(u float64) time.Duration {
-	target := float64(min(max(u, 0), 1) * c.mass())
-	n := len(c.pieces)
-	i := sort.Search(n, func(i int) bool { return c.before[i+1] > target })
-	if i == n { // u = 1: the end of the last piece that has any mass
-		i = sort.Search(n, func(i int) bool { return c.before[i+1] >= target })
-	}
-	return c.pieces[i].invert(target - c.before[i])
+	w := c.Walk(u)
+	return w.Quantile(u)
 }
 
-// invert is the time at which the piece has brought the mass m. Where the rate falls it solves from the start, where
-// it rises from the end: either way no difference of like numbers, and monotone in m for every rounding.
-func (p piece) invert(m float64) time.Duration {
-	length := float64(p.end - p.start)
-	slope := float64((p.to - p.from) / length)
-	var x float64
-	if slope <= 0 {
-		x = root(m, p.from, slope)
+// Walk begins a row of quantiles at u.
+func (c *Curve) Walk(u float64) Walk {
+	target := c.target(u)
+	i := sort.Search(len(c.pieces), func(i int) bool { return c.before[i+1] > target })
+	return Walk{c, i}
+}
+
+// target is the mass before the quantile u.
+func (c *Curve) target(u float64) float64 { return float64(min(max(u, 0), 1) * c.mass()) }
+
+// Walk gives quantiles in rising order of u, without searching for the piece each time.
+type Walk struct {
+	curve *Curve
+	piece int
+}
+
+// Quantile is Curve.Quantile(u), to the bit, for a u not below those before it.
+func (w *Walk) Quantile(u float64) time.Duration {
+	c, target := w.curve, w.curve.target(u)
+	for w.piece < len(c.pieces) && c.before[w.piece+1] <= target {
+		w.piece++
+	}
+	i := w.piece
+	if i == len(c.pieces) { // u = 1: the end of the last piece that has any mass
+		i = sort.Search(i, func(i int) bool { return c.before[i+1] >= target })
+	}
+	return c.inverses[i].at(target - c.before[i])
+}
+
+// inverse is a piece prepared for solving mass(x) = m for x, the nanoseconds since its start. Where the rate falls it
+// solves from the start, where it rises from the end: either way no difference of like numbers, and monotone in m for
+// every rounding.
+type inverse struct {
+	start        time.Duration
+	length, mass float64
+	rate         float64 // at the end that it solves from
+	slope        float64 // of the rate away from there, never above 0
+	rising       bool
+}
+
+func (p piece) inverse() inverse {
+	v := inverse{start: p.start, length: float64(p.end - p.start), mass: p.mass(), rate: p.from}
+	v.slope = float64((p.to - p.from) / v.length)
+	if v.slope > 0 {
+		v.rate, v.slope, v.rising = p.to, -v.slope, true
+	}
+	return v
+}
+
+// at is the time by which the piece has brought the mass m.
+func (v *inverse) at(m float64) time.Duration {
+	x := 0.0
+	if v.rising {
+		x = v.length - v.root(v.mass-m)
 	} else {
-		x = length - root(p.mass()-m, p.to, -slope)
+		x = v.root(m)
 	}
-	return p.start + time.Duration(math.Round(min(max(x, 0), length)))
+	return v.start + time.Duration(math.Round(min(max(x, 0), v.length)))
 }
 
-// root is the smaller x with rate·x + slope·x²/2 = m, for slope ≤ 0 < rate.
-func root(m, rate, slope float64) float64 {
+// root is the smaller x with rate·x + slope·x²/2 = m.
+func (v *inverse) root(m float64) float64 {
 	if m <= 0 {
 		return 0
 	}
-	inner := max(0, float64(rate*rate)+float64(2*float64(slope*m)))
-	return float64(2 * m / (rate + math.Sqrt(inner)))
+	inner := max(0, float64(v.rate*v.rate)+float64(2*float64(v.slope*m)))
+	return float64(2 * m / (v.rate + math.Sqrt(inner)))
 }
 
 // Peak is the highest rate, in arrivals per second, and when it is first reached.

@@ -213,10 +213,7 @@ func (d *decoder) entries(node ast.Node, path, must string) []*ast.MappingValueN
 // key is the name of an entry and marks where it stands. Scalars stand at their value, groups and lists at their name.
 func (d *decoder) key(e *ast.MappingValueNode, path string) (name, inner string) {
 	name = e.Key.GetToken().Value
-	inner = name
-	if path != "" {
-		inner = path + "." + name
-	}
+	inner = join(path, name)
 	at := e.Key.GetToken()
 	if _, isScalar := scalar(e.Value); isScalar {
 		if _, block := e.Value.(*ast.LiteralNode); !block {
@@ -250,6 +247,11 @@ func (d *decoder) object(node ast.Node, into reflect.Value, path string) {
 		}
 		if !known {
 			d.problems = append(d.problems, &Problem{d.file, at.line, at.column, "", unknown(name, names)})
+		}
+	}
+	for _, name := range required[into.Type()] {
+		if !seen[name] {
+			d.add(join(path, name), "is missing")
 		}
 	}
 }

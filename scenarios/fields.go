@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
@@ -43,4 +44,40 @@ func brief(d time.Duration) string {
 		s = s[:len(s)-2]
 	}
 	return s
+}
+
+// required are the fields that a file must write; all others have a meaning when left out.
+var required = map[reflect.Type][]string{
+	reflect.TypeFor[Scenario]():   {"name", "arrivals", "tenants", "journeys"},
+	reflect.TypeFor[Arrivals]():   {"total", "over"},
+	reflect.TypeFor[Shape]():      {"kind"},
+	reflect.TypeFor[Point]():      {"at", "rate"},
+	reflect.TypeFor[Tenant]():     {"name"},
+	reflect.TypeFor[Population](): {"file", "name", "weight"},
+	reflect.TypeFor[Journey]():    {"name", "steps"},
+	reflect.TypeFor[Step]():       {"name", "url"},
+	reflect.TypeFor[Extract]():    {"name"},
+	reflect.TypeFor[Impatience](): {"patience", "reload", "comeBack", "giveUp"},
+	reflect.TypeFor[Uniform]():    {"min", "max"},
+	reflect.TypeFor[LogNormal]():  {"median", "p95"},
+	reflect.TypeFor[SLO]():        {"percentile", "within", "errors"},
+	reflect.TypeFor[Platform]():   {"name", "pools", "workloads"},
+	reflect.TypeFor[NodePool]():   {"name", "count", "capacity"},
+	reflect.TypeFor[Backend]():    {"name", "cores"},
+	reflect.TypeFor[Workload]():   {"name", "resources", "replicas", "steps"},
+	reflect.TypeFor[Work]():       {"cpu"},
+	reflect.TypeFor[Disruption](): {"at", "loseNode"},
+
+	reflect.TypeFor[autoscalingv2.HorizontalPodAutoscalerSpec](): {"maxReplicas"},
+	reflect.TypeFor[autoscalingv2.MetricSpec]():                  {"type"},
+	reflect.TypeFor[autoscalingv2.MetricTarget]():                {"type"},
+	reflect.TypeFor[autoscalingv2.HPAScalingPolicy]():            {"type", "value", "periodSeconds"},
+}
+
+// join is the path of a field inside the one at path.
+func join(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
 }

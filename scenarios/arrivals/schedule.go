@@ -1,12 +1,10 @@
 package arrivals
 
 import (
-	"cmp"
 	"fmt"
 	"iter"
 	"math/bits"
 	"math/rand/v2"
-	"slices"
 	"sort"
 	"time"
 
@@ -118,29 +116,28 @@ func (s *Schedule) Block(b int, share Share, buf []Arrival) []Arrival {
 	if b < 0 || b >= s.Blocks() {
 		return buf
 	}
-	start := len(buf)
 	if s.uniform {
-		buf = s.even(b, share, buf)
-	} else {
-		buf = s.drawn(b, share, buf)
+		return s.even(b, share, buf)
 	}
-	slices.SortFunc(buf[start:], func(a, b Arrival) int {
-		return cmp.Or(cmp.Compare(a.Due, b.Due), cmp.Compare(a.Seq, b.Seq))
-	})
+	start := len(buf)
+	buf = s.drawn(b, share, buf)
+	s.place(b, buf[start:])
 	return buf
 }
 
 // even makes the arrivals of the uniform process: the k-th of N at the curve's quantile k/N, on strand k mod 64.
 func (s *Schedule) even(b int, share Share, buf []Arrival) []Arrival {
+	walk := s.curve.Walk(float64(s.before[b]) / float64(s.total))
 	for k := s.before[b]; k < s.before[b+1]; k++ {
 		if share.owns(int(k % Strands)) {
-			buf = append(buf, s.arrival(k, float64(float64(k)/float64(s.total))))
+			buf = append(buf, Arrival{uint32(k), walk.Quantile(float64(k) / float64(s.total)), s.tenant(k)})
 		}
 	}
 	return buf
 }
 
-// drawn makes the arrivals of the Poisson process: deals the block to its strands and draws those of the share.
+// drawn makes the arrivals of the Poisson process: deals the block to its strands and draws those of the share. Due is
+// their place inside the block as yet, a number of 53 bits, and they are in no order.
 func (s *Schedule) drawn(b int, share Share, buf []Arrival) []Arrival {
 	var counts [Strands]int64
 	counts[0] = s.before[b+1] - s.before[b]
@@ -151,15 +148,14 @@ func (s *Schedule) drawn(b int, share Share, buf []Arrival) []Arrival {
 			counts[2*i], counts[2*i+1] = left, n-left
 		}
 	}
-	blocks, seq := float64(s.Blocks()), s.before[b]
+	seq := s.before[b]
 	for strand, n := range counts {
 		if share.owns(strand) {
 			leaf := uint64(b)*Strands + uint64(strand)
 			var draw rand.PCG
 			draw.Seed(key(s.seed, forLeaf, leaf), leaf)
-			for k := range n {
-				inside := float64(draw.Uint64()>>11) * 0x1p-53
-				buf = append(buf, s.arrival(seq+k, (float64(b)+inside)/blocks))
+			for k := seq; k < seq+n; k++ {
+				buf = append(buf, Arrival{uint32(k), time.Duration(draw.Uint64() >> 11), s.tenant(k)})
 			}
 		}
 		seq += n
@@ -167,13 +163,22 @@ func (s *Schedule) drawn(b int, share Share, buf []Arrival) []Arrival {
 	return buf
 }
 
-// arrival is the arrival of that Seq at the quantile u.
-func (s *Schedule) arrival(seq int64, u float64) Arrival {
-	return Arrival{
-		Seq:    uint32(seq),
-		Due:    s.curve.Quantile(u),
-		Tenant: s.tenants.draw(key(s.seed, forTenant, uint64(seq))),
+// place puts drawn arrivals in order and turns their places inside the block into times.
+func (s *Schedule) place(b int, list []Arrival) {
+	order(list)
+	blocks, base := float64(s.Blocks()), float64(b)
+	walk := s.curve.Walk(base / blocks)
+	for i := range list {
+		list[i].Due = walk.Quantile((base + float64(float64(list[i].Due)*0x1p-53)) / blocks)
+		for k := i; k > 0 && list[k].Due == list[k-1].Due && list[k].Seq < list[k-1].Seq; k-- {
+			list[k], list[k-1] = list[k-1], list[k]
+		}
 	}
+}
+
+// tenant of an arrival.
+func (s *Schedule) tenant(seq int64) int32 {
+	return s.tenants.draw(key(s.seed, forTenant, uint64(seq)))
 }
 
 // All gives the share's arrivals in order of Due.
