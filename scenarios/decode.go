@@ -198,16 +198,16 @@ func (d *decoder) resolve(node ast.Node, path string) ast.Node {
 	return nil
 }
 
-// entries are the fields of a group, in order.
-func (d *decoder) entries(node ast.Node, path, must string) []*ast.MappingValueNode {
+// entries are the fields of a group, in order; false with a problem where the node is none.
+func (d *decoder) entries(node ast.Node, path, must string) ([]*ast.MappingValueNode, bool) {
 	switch n := node.(type) {
 	case *ast.MappingNode:
-		return n.Values
+		return n.Values, true
 	case *ast.MappingValueNode:
-		return []*ast.MappingValueNode{n}
+		return []*ast.MappingValueNode{n}, true
 	}
 	d.wrong(node, path, must)
-	return nil
+	return nil, false
 }
 
 // key is the name of an entry and marks where it stands. Scalars stand at their value, groups and lists at their name.
@@ -230,8 +230,12 @@ func (d *decoder) object(node ast.Node, into reflect.Value, path string) {
 	for i, f := range fields {
 		names[i] = f.name
 	}
+	entries, ok := d.entries(node, path, "a group of fields: "+strings.Join(names, ", "))
+	if !ok {
+		return
+	}
 	seen := map[string]bool{}
-	for _, e := range d.entries(node, path, "a group of fields: "+strings.Join(names, ", ")) {
+	for _, e := range entries {
 		name, inner := d.key(e, path)
 		at := positionOf(e.Key.GetToken())
 		if seen[name] {
@@ -266,7 +270,8 @@ func unknown(name string, known []string) string {
 
 func (d *decoder) mapping(node ast.Node, into reflect.Value, path string) {
 	m := reflect.MakeMap(into.Type())
-	for _, e := range d.entries(node, path, "a group of names with their values") {
+	entries, _ := d.entries(node, path, "a group of names with their values")
+	for _, e := range entries {
 		name, inner := d.key(e, path)
 		key := reflect.ValueOf(name).Convert(into.Type().Key())
 		if m.MapIndex(key).IsValid() {

@@ -39,12 +39,15 @@ func openTable(files fs.FS, name string) (*Table, error) {
 	if files == nil {
 		return nil, fmt.Errorf("cannot read %s: the scenario was not read from a directory", name)
 	}
+	if !fs.ValidPath(name) {
+		return nil, fmt.Errorf("%s is elsewhere: a CSV lies beside the scenario or below", name)
+	}
 	file, err := files.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no file %s beside the scenario", name)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot read %s: %w (name a file beside or below the scenario)", name, err)
+		return nil, fmt.Errorf("cannot read %s: %w", name, err)
 	}
 	defer file.Close()
 	data, err := io.ReadAll(io.LimitReader(file, mostTable+1))
