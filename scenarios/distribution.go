@@ -24,7 +24,7 @@ func (d Distribution) Quantile(u float64) time.Duration {
 	case d.LogNormal != nil:
 		mu, sigma := d.LogNormal.parameters()
 		z := math.Sqrt2 * math.Erfinv(float64(2*u)-1)
-		return d.LogNormal.Shift + duration(math.Exp(mu+float64(sigma*z)))
+		return duration(float64(d.LogNormal.Shift) + math.Exp(mu+float64(sigma*z)))
 	}
 	return 0
 }
@@ -40,7 +40,7 @@ func (d Distribution) Mean() time.Duration {
 		return *d.Exponential
 	case d.LogNormal != nil:
 		mu, sigma := d.LogNormal.parameters()
-		return d.LogNormal.Shift + duration(math.Exp(mu+float64(sigma*sigma)/2))
+		return duration(float64(d.LogNormal.Shift) + math.Exp(mu+float64(sigma*sigma)/2))
 	}
 	return 0
 }
