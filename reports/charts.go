@@ -124,7 +124,12 @@ func (c timeChart) marks(series *charts.SingleSeries) {
 		data = append(data, mark{Name: c.limitName, YAxis: c.limit, Label: markLabel("insideStartTop", red), LineStyle: &opts.LineStyle{Color: red, Type: "dashed", Width: 1.5}})
 	}
 	if c.mark != nil {
-		data = append(data, mark{Name: c.markName, XAxis: clock((*c.mark).Truncate(c.bin)), Label: markLabel("end", ink), LineStyle: &opts.LineStyle{Color: ink, Type: "dotted", Width: 1.5}})
+		label := markLabel("end", ink)
+		label.Align = "left" // away from the nearer edge
+		if int(*c.mark/c.bin) > len(c.curves[0].values)/2 {
+			label.Align = "right"
+		}
+		data = append(data, mark{Name: c.markName, XAxis: clock((*c.mark).Truncate(c.bin)), Label: label, LineStyle: &opts.LineStyle{Color: ink, Type: "dotted", Width: 1.5}})
 	}
 	if len(data) > 0 {
 		series.MarkLines = &opts.MarkLines{Data: data, MarkLineStyle: opts.MarkLineStyle{Symbol: []string{"none", "none"}}}
@@ -141,7 +146,9 @@ type mark struct {
 }
 
 func markLabel(position, colour string) *opts.Label {
-	return &opts.Label{Show: opts.Bool(true), Formatter: "{b}", Position: position, Color: colour, FontSize: 12}
+	return &opts.Label{
+		Show: opts.Bool(true), Formatter: "{b}", Position: position, Color: colour, FontSize: 12, BackgroundColor: "rgba(255,255,255,0.85)",
+	}
 }
 
 // frame sets what all charts have in common.
@@ -209,13 +216,14 @@ func tidy(v float64) any {
 	return short
 }
 
-// niceTop is the least 1, 2 or 5 times a power of ten that is at least v: two panels side by side share it.
+// niceTop is the least round number at least v whose quarters are round too: axes of one chart and panels side by side
+// share their grid lines.
 func niceTop(v float64) float64 {
 	if v <= 0 || math.IsInf(v, 0) || math.IsNaN(v) {
 		return 1
 	}
 	power := math.Pow(10, math.Floor(math.Log10(v)))
-	for _, f := range []float64{1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8} {
+	for _, f := range []float64{1, 1.2, 1.6, 2, 2.4, 3.2, 4, 6, 8} {
 		if f*power >= v {
 			return f * power
 		}

@@ -40,6 +40,7 @@ func capacityChart(c *fit.Capacity, level float64, t tongue) drawing {
 	scatter := charts.NewScatter()
 	frame(&scatter.BaseConfiguration, t)
 	scatter.Tooltip.Trigger = "item"
+	scatter.Legend.ItemWidth = 15
 	high := 1.0
 	seen := make([]any, 0, len(c.Points))
 	for _, p := range c.Points {
@@ -114,6 +115,7 @@ func frontierChart(p *planner.Plan, t tongue) drawing {
 	scatter := charts.NewScatter()
 	frame(&scatter.BaseConfiguration, t)
 	scatter.Tooltip.Trigger = "item"
+	scatter.Legend.ItemWidth = 15
 	scatter.XAxisList[0] = opts.XAxis{
 		Type: "value", Name: t.say("axis.cost"), NameLocation: "middle", NameGap: 30, AxisLabel: labels(), Scale: opts.Bool(true),
 		SplitLine: &opts.SplitLine{Show: opts.Bool(false)},

@@ -152,17 +152,25 @@ func (f *figurist) ledger() figure {
 		{"ledger.total", func(l *record.LedgerAccount) int64 { return l.Total }},
 	}
 	for _, line := range lines {
-		cells := words(f.say(line.key))
+		cells, any := words(f.say(line.key)), line.key != "ledger.missing"
 		for _, s := range f.sides {
 			if s.account == nil {
 				cells = append(cells, plain("–"), plain("–"))
 				continue
 			}
 			l := &s.account.Ledger
+			any = any || line.pick(l) != 0
 			share := float64(line.pick(l)) / float64(max(l.Total, 1))
 			cells = append(cells, cell{Text: f.count(line.pick(l)), Bar: -1}, cell{Text: f.share(share), Bar: share * 100})
 		}
-		fig.Table.Rows = append(fig.Table.Rows, cells)
+		if any {
+			fig.Table.Rows = append(fig.Table.Rows, cells)
+		}
+	}
+	for _, s := range f.sides {
+		if s.account == nil || s.account.Ledger.Missing != 0 || s.account.Ledger.Overlaps != 0 {
+			fig.Say = f.say("ledger.say.not")
+		}
 	}
 	for _, s := range f.sides {
 		fig.Say += " " + f.labAgreement(s)

@@ -231,6 +231,14 @@ func (m *measured) row(i int) *row {
 // level gives all series one length and fills the rows with what the series hold.
 func (m *measured) level() {
 	n := max(len(m.offered), len(m.served), len(m.response[0]), 1)
+	// The last answers come a moment after the last request; a stub of a second would look like a breakdown.
+	if whole := int(m.run.Scenario.Arrivals.Over / m.bin); n > whole && n-whole <= whole/100 {
+		n = whole
+		m.offered, m.served = m.offered[:min(n, len(m.offered))], m.served[:min(n, len(m.served))]
+		for q := range m.response {
+			m.response[q] = m.response[q][:min(n, len(m.response[q]))]
+		}
+	}
 	zero := []*[]float64{&m.offered, &m.served}
 	none := []*[]float64{&m.response[0], &m.response[1], &m.response[2], &m.lateness, &m.labLateness}
 	for _, s := range zero {

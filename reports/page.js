@@ -26,11 +26,16 @@
       } else if (d.x && axis.axisLabel) { axis.axisLabel.formatter = f[d.x]; }
       if (axis.type === 'category') { axis.boundaryGap = false; }
     });
+    o.graphic = [];
     o.yAxis.forEach(function (axis, i) {
-      axis.nameTextStyle = { color: '#1f2933', fontSize: 13, align: i === 0 ? 'left' : 'right', padding: i === 0 ? [0, 0, 2, -40] : [0, -20, 2, 0] };
+      if (axis.name) {
+        var label = { type: 'text', top: 0, style: { text: axis.name, fill: '#1f2933', fontSize: 13, fontFamily: getComputedStyle(document.body).fontFamily } };
+        label[i === 0 ? 'left' : 'right'] = 0;
+        o.graphic.push(label);
+        axis.name = '';
+      }
       if (d.y[i]) { axis.axisLabel.formatter = f[d.y[i]]; }
-      if (i === 0 && axis.max && axis.type === 'value') { axis.interval = axis.max / 5; }
-      if (i === 1 && axis.max) { axis.interval = axis.max / 5; }
+      if (axis.max && axis.type === 'value') { axis.interval = axis.max / 4; }
     });
     o.series.forEach(function (s) {
       var unit = d.y[s.yAxisIndex || 0] || d.x;
@@ -49,7 +54,10 @@
       if (used > 0 && used + w > width) { rows += 1; used = 0; }
       used += w;
     });
-    o.grid[0].top = 46 + 25 * rows;
+    o.grid[0].top = 42 + 25 * rows;
+    o.graphic.forEach(function (label) { label.top = 8 + 25 * rows; });
+    var marked = o.series.some(function (s) { return s.markLine && s.markLine.data.some(function (m) { return 'xAxis' in m; }); });
+    if (marked) { o.grid[0].top += 16; }
     o.grid[0].bottom = 30;
     return o;
   }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/RoaringBitmap/roaring/v2"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 
@@ -80,9 +81,14 @@ func fired(t testing.TB, total int64, after bool) *Fired {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rusher{w: w, rng: rand.New(rand.NewPCG(7, uint64(total))), total: total, after: after}
+	r := &rusher{w: w, rng: rand.New(rand.NewPCG(7, uint64(total))), total: total, after: after, accepted: roaring.New()}
 	r.play()
+	file, err := w.WriteAccepted(r.accepted)
+	if err != nil {
+		t.Fatal(err)
+	}
 	err = w.Close(begun.Add(rush/10), func(run *record.Run) {
+		run.Lab = &record.LabAccount{Accepted: int64(r.accepted.GetCardinality()), File: file, LatenessP99: time.Millisecond, Limit: 5 * time.Millisecond, Valid: true}
 		run.Validity = record.Validity{Valid: true, LatenessP50: 40 * time.Microsecond, LatenessP99: 900 * time.Microsecond, LatenessMax: 6 * time.Millisecond, LatenessLimit: 10 * time.Millisecond}
 	})
 	if err != nil {
@@ -101,12 +107,13 @@ func fired(t testing.TB, total int64, after bool) *Fired {
 
 // rusher plays one synthetic rush into a writer, second by second.
 type rusher struct {
-	w     *record.Writer
-	rng   *rand.Rand
-	total int64
-	after bool
-	seq   uint32
-	pods  int
+	w        *record.Writer
+	rng      *rand.Rand
+	total    int64
+	after    bool
+	seq      uint32
+	accepted *roaring.Bitmap
+	pods     int
 }
 
 type town struct {
@@ -168,7 +175,7 @@ func (r *rusher) play() {
 func (r *rusher) perPod() float64 { return 3.3 * float64(r.total) / 600_000 }
 
 func (r *rusher) arrive(due time.Duration, tenant int32, t *town) {
-	wait := time.Duration(t.queue / (float64(t.ready) * r.perPod()) * float64(time.Second))
+	wait := time.Duration(max(0, t.queue/(float64(t.ready)*r.perPod())-1.5) * float64(time.Second))
 	t.queue++
 	t.load++
 	late := time.Duration(r.rng.ExpFloat64() * float64(2*time.Millisecond))
@@ -193,6 +200,9 @@ func (r *rusher) arrive(due time.Duration, tenant int32, t *town) {
 	}
 	r.w.Sample(sample)
 	r.w.Fate(r.seq, fate)
+	if fate != record.FailedArrival {
+		r.accepted.Add(r.seq)
+	}
 	r.seq++
 }
 
@@ -295,7 +305,7 @@ func rushPlan(total int64) *planner.Plan {
 	for i := range 14 {
 		risk := math.Min(1, math.Exp(-float64(i)*0.62)*1.4)
 		p.Frontier = append(p.Frontier, planner.Candidate{
-			Nodes: 18 + i, Target: int32(70 - 5*(i%5)), ReplicaHours: 120 + 9*float64(i), Cost: 18 + float64(i) + 0.3*float64(i%5),
+			Nodes: 18 + i, Target: int32(70 - 5*(i%5)), ReplicaHours: 120 + 9*float64(i), Cost: 18 + float64(i) + 0.09*float64(i%5),
 			Risk: risk, RiskUpper: math.Min(1, risk+0.004+0.03*risk), Chosen: i == 9,
 		})
 	}

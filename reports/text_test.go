@@ -1,0 +1,159 @@
+package reports
+
+import (
+	"bytes"
+	"encoding/xml"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/planner/gate"
+	"github.com/ansturm/ansturm/scenarios"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// golden holds got against testdata/name.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(file, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s differs (run with -update and look at the change):\n%s", name, got)
+	}
+}
+
+// smallVerdict is a failed run with one promise broken, one kept, one that could not be judged.
+func smallVerdict() *gate.Verdict {
+	first := 7 * time.Minute
+	worst := gate.WindowJudged{Tenant: "gemeinde-001", Step: "submit", Start: 12 * time.Minute, Length: time.Minute, Shots: 9000, Slow: 8100, Failed: 40, Percentile: 30 * time.Second}
+	return &gate.Verdict{
+		Run: "briefwahl-1", Result: gate.Fail,
+		Reasons: []scenarios.Text{{"de": "Zusage „submit-in-2s“ gebrochen", "en": "promise “submit-in-2s” broken"}},
+		SLOs: []gate.SLOResult{
+			{
+				SLO: scenarios.SLO{Name: "submit-in-2s", Step: "submit", Percentile: 95, Within: 2 * time.Second, Errors: 0.01}, Result: gate.Fail,
+				Judged: 2700, Broken: 12, Tenants: 150, Worst: &worst, FirstBreak: &first,
+				BrokenTenants: []gate.TenantBreak{{Tenant: "gemeinde-001", Broken: 9, Judged: 18, First: first, Worst: worst}, {Tenant: "gemeinde-002", Broken: 3, Judged: 18, First: 11 * time.Minute, Worst: worst}},
+			},
+			{SLO: scenarios.SLO{Step: "form", Percentile: 95, Within: time.Second, Errors: 0.01}, Result: gate.Pass, Judged: 1900, Tenants: 150},
+			{SLO: scenarios.SLO{Name: "status", Step: "status", Percentile: 99, Within: time.Second}, Result: gate.Inconclusive},
+		},
+		Warnings: []record.Warning{{Code: "few-shots", Text: scenarios.Text{"de": "12 Fenster hatten weniger als 20 Anfragen.", "en": "12 windows had fewer than 20 shots."}}},
+	}
+}
+
+func TestVerdictText(t *testing.T) {
+	for _, lang := range languages {
+		var out bytes.Buffer
+		if err := VerdictText(&out, smallVerdict(), lang); err != nil {
+			t.Fatal(err)
+		}
+		narrow(t, out.String())
+		golden(t, "verdict."+lang+".txt", out.Bytes())
+	}
+}
+
+func TestPlanText(t *testing.T) {
+	for _, lang := range languages {
+		var out bytes.Buffer
+		if err := PlanText(&out, rushPlan(1000), lang); err != nil {
+			t.Fatal(err)
+		}
+		narrow(t, out.String())
+		golden(t, "plan."+lang+".txt", out.Bytes())
+	}
+}
+
+func TestText(t *testing.T) {
+	in := rushInput(t, 6000)
+	in.Surge.Verdict, in.Verify.Verdict = smallVerdict(), &gate.Verdict{Result: gate.Pass}
+	for _, lang := range languages {
+		var out bytes.Buffer
+		if err := Text(&out, in, lang); err != nil {
+			t.Fatal(err)
+		}
+		narrow(t, out.String())
+		golden(t, "summary."+lang+".txt", out.Bytes())
+	}
+}
+
+// narrow fails where a line is too wide for a terminal or a word is missing from the catalogue.
+func narrow(t *testing.T, text string) {
+	t.Helper()
+	if strings.ContainsAny(text, "⟦\x00") {
+		t.Errorf("a word is missing:\n%s", text)
+	}
+	for line := range strings.Lines(text) {
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > columns {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+}
+
+func TestLongWordsAreCut(t *testing.T) {
+	s := newSheet("en")
+	s.line("  - ", "before "+strings.Repeat("x", 250)+" after")
+	narrow(t, s.out.String())
+	if n := strings.Count(s.out.String(), "x"); n != 250 {
+		t.Errorf("%d of 250 letters are left", n)
+	}
+}
+
+func TestJUnit(t *testing.T) {
+	var out bytes.Buffer
+	if err := JUnit(&out, smallVerdict()); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "junit.xml", out.Bytes())
+	suites := parseJUnit(t, out.Bytes())
+	if suites.Tests != 4 || suites.Failures != 2 || suites.Skipped != 1 || suites.Errors != 0 {
+		t.Errorf("tests %d, failures %d, skipped %d, errors %d; want 4, 2, 1, 0", suites.Tests, suites.Failures, suites.Skipped, suites.Errors)
+	}
+	if c := suites.Suites[0].Cases[1]; c.Failure == nil || !strings.Contains(c.Failure.Text, "gemeinde-001") {
+		t.Errorf("the failure does not name the tenant: %+v", c)
+	}
+}
+
+func TestJUnitIsNeverEmptyNorGreenWithoutAPass(t *testing.T) {
+	for _, result := range []gate.Result{gate.Fail, gate.Inconclusive, gate.Invalid, "", "nonsense", gate.Pass} {
+		var out bytes.Buffer
+		v := &gate.Verdict{Run: "a<b&\"c\x01", Result: result, Reasons: []scenarios.Text{{"en": "because <of> & \x02 this"}}}
+		if err := JUnit(&out, v); err != nil {
+			t.Fatal(err)
+		}
+		suites := parseJUnit(t, out.Bytes())
+		if suites.Tests == 0 || suites.Tests != len(suites.Suites[0].Cases) {
+			t.Errorf("%q: %d tests, %d testcases", result, suites.Tests, len(suites.Suites[0].Cases))
+		}
+		if red := suites.Failures+suites.Errors > 0; red == (result == gate.Pass) {
+			t.Errorf("%q: failures %d, errors %d", result, suites.Failures, suites.Errors)
+		}
+	}
+	var out bytes.Buffer
+	if err := JUnit(&out, nil); err != nil || parseJUnit(t, out.Bytes()).Errors != 1 {
+		t.Errorf("no verdict at all: %v, %s", err, out.String())
+	}
+}
+
+func parseJUnit(t *testing.T, raw []byte) junitSuites {
+	t.Helper()
+	var suites junitSuites
+	if err := xml.Unmarshal(raw, &suites); err != nil {
+		t.Fatalf("no XML: %v\n%s", err, raw)
+	}
+	return suites
+}
