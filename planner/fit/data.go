@@ -25,7 +25,7 @@ func Read(rec *record.Record) (*Data, error) {
 	if rec == nil {
 		return nil, fmt.Errorf("fit: no record")
 	}
-	windows, err := rec.Windows(func(k record.Key, _ time.Duration) bool { return k.Measure == measureService })
+	windows, err := rec.Windows(func(k record.Key, _ time.Duration) bool { return k.Measure == record.Service })
 	if err != nil {
 		return nil, fmt.Errorf("fit %s: %w", rec.Dir, err)
 	}
@@ -35,8 +35,6 @@ func Read(rec *record.Record) (*Data, error) {
 	}
 	return &Data{Dir: rec.Dir, Run: &rec.Run, Windows: windows, Events: events}, nil
 }
-
-const measureService = "service"
 
 // check refuses runs that say nothing about the platform, and runs that cannot be fitted together.
 func check(runs []*Data) error {

@@ -92,7 +92,7 @@ type run struct {
 func arrange(d *Data) *run {
 	r := &run{Data: d, ok: map[string][]float64{}, minutes: map[minuteKey]*tally{}}
 	for _, w := range d.Windows {
-		if w.Measure != measureService || w.Histogram == nil {
+		if w.Measure != record.Service || w.Histogram == nil {
 			continue
 		}
 		if w.Tenant == "" {

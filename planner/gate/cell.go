@@ -28,7 +28,7 @@ type cell struct {
 func cellsOf(windows []record.Window) []cell {
 	cells := make([]cell, 0, len(windows))
 	for _, w := range windows {
-		if w.Measure != measureResponse || w.Histogram == nil {
+		if w.Measure != record.Response || w.Histogram == nil {
 			continue
 		}
 		cells = append(cells, cell{
@@ -38,8 +38,6 @@ func cellsOf(windows []record.Window) []cell {
 	}
 	return cells
 }
-
-const measureResponse = "response"
 
 // bucket is the cells of one tenant and step in one SLO window, or in several that were joined.
 type bucket struct {

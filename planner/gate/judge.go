@@ -2,6 +2,7 @@ package gate
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -41,21 +42,19 @@ func Judge(rec, baseline *record.Record) (*Verdict, error) {
 	return JudgeData(data, before)
 }
 
-// Read takes from a record what a verdict rests on.
+// Read takes from a record what a verdict rests on. What of it is broken or cut off is named in the account, so that
+// the rest is judged beside it; only what keeps a record from being read at all is an error.
 func Read(rec *record.Record) (*Data, error) {
 	if rec == nil {
-		return nil, fmt.Errorf("judge: no record")
+		return nil, errors.New("judge: no record")
 	}
 	account, err := rec.Account()
 	if err != nil {
 		return nil, fmt.Errorf("judge %s: %w", rec.Dir, err)
 	}
-	windows, err := rec.Windows(func(k record.Key, _ time.Duration) bool { return k.Measure == measureResponse })
-	if err != nil {
-		return nil, fmt.Errorf("judge %s: %w", rec.Dir, err)
-	}
-	events, err := rec.Timeline()
-	if err != nil {
+	windows, err := rec.Windows(func(k record.Key, _ time.Duration) bool { return k.Measure == record.Response })
+	events, errEvents := rec.Timeline()
+	if err = errors.Join(err, errEvents); err != nil && len(account.Problems) == 0 {
 		return nil, fmt.Errorf("judge %s: %w", rec.Dir, err)
 	}
 	gaps := slices.DeleteFunc(events, func(e record.Event) bool { return e.Kind != record.KindGap })
@@ -70,7 +69,7 @@ func Read(rec *record.Record) (*Data, error) {
 // reasons, though, and the promise itself keeps its fail.
 func JudgeData(data, before *Data) (*Verdict, error) {
 	if data == nil || data.Run == nil {
-		return nil, fmt.Errorf("judge: no run")
+		return nil, errors.New("judge: no run")
 	}
 	in := facts{Data: data, cells: cellsOf(data.Windows)}
 	if before == nil {
@@ -223,7 +222,11 @@ func missingData(in facts) []scenarios.Text {
 	if len(in.Gaps) > 0 {
 		out = append(out, gapsText(in.Gaps))
 	}
-	return append(out, accountTexts(in.Account)...)
+	out = append(out, ledgerTexts(in.Account)...)
+	if len(out) == 0 && in.Account != nil {
+		return problemTexts(in.Account.Problems)
+	}
+	return out
 }
 
 // missingMinutes are the minutes the record's own account misses, and those in which the tenants' minutes and the

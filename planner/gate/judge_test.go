@@ -240,7 +240,7 @@ func TestOrderOfResults(t *testing.T) {
 		}},
 		"unsent": {cells: []cell{good}, want: Inconclusive, says: "never sent", change: func(f *facts) { f.Account.Ledger.Unsent = 7 }},
 		"does not add up": {cells: []cell{good}, want: Inconclusive, says: "ledger/3 is torn", change: func(f *facts) {
-			f.Account.Valid, f.Account.Problems = false, []string{"ledger/3 is torn"}
+			f.Account.Problems = []string{"ledger/3 is torn"}
 		}},
 		"no windows":  {want: Inconclusive, says: "no response times"},
 		"no promises": {cells: []cell{good}, want: Inconclusive, says: "no promise", change: func(f *facts) { f.Run.Scenario.SLOs = nil }},

@@ -98,8 +98,8 @@ func gapsText(gaps []record.Event) scenarios.Text {
 		fmt.Sprintf("The watching had %d gaps, %s together, the first from %s.", len(gaps), seconds(length, "."), clock(gaps[0].At)))
 }
 
-// accountTexts says what of the record does not add up.
-func accountTexts(a *record.Account) []scenarios.Text {
+// ledgerTexts says which arrivals the record has no end of.
+func ledgerTexts(a *record.Account) []scenarios.Text {
 	if a == nil {
 		return nil
 	}
@@ -114,10 +114,14 @@ func accountTexts(a *record.Account) []scenarios.Text {
 			fmt.Sprintf("Von %d von %d Ankünften ist kein Ende verzeichnet.", n, a.Ledger.Total),
 			fmt.Sprintf("Of %d of %d arrivals no end is recorded.", n, a.Ledger.Total)))
 	}
-	if a.Valid || len(out) > 0 || len(a.MissingMinutes) > 0 {
-		return out
-	}
-	for _, p := range a.Problems {
+	return out
+}
+
+// problemTexts says what of the record does not add up. It is asked only where nothing plainer explains it: a missing
+// minute also makes the sums differ.
+func problemTexts(problems []string) []scenarios.Text {
+	var out []scenarios.Text
+	for _, p := range problems {
 		out = append(out, both("Die Aufzeichnung geht nicht auf: "+p, "The record does not add up: "+p))
 	}
 	return few(out)
