@@ -134,7 +134,9 @@ func (o Outcome) String() string {
 // Sample is what came of one shot. Times are offsets from the start in platform time.
 //
 // Response time = Done−Due is what a person felt, service time = Done−Sent what the server took, lateness = Sent−Due
-// the generator's own fault. A refused shot has Sent = Done.
+// the generator's own fault. Sent is when the generator turned to the network for the shot: just before the first write,
+// or before a connection was opened for it. So a refused shot, of which nothing was written, has a Sent too, and a target
+// that does not accept is not taken for a slow generator.
 type Sample struct {
 	Seq    uint32
 	Tenant int32
