@@ -3,18 +3,18 @@
 //
 // The way of a shot:
 //
-//	schedule ─► pacer ─► [ dial ] ─► write ─► connection's goroutine reads ─► judge ─► Sample
-//	              ▲                                                                      │
-//	              └──────── later steps, come-backs (due later) ◄──── person ◄───────────┘
+//		schedule ─► pacer ─► [ dial ] ─► write ─► connection's goroutine reads ─► judge ─► Sample
+//		              ▲                                                                      │
+//		              └──────── later steps, come-backs (due later) ◄──── person ◄───────────┘
 //
-//   - The pacer is one goroutine on a thread of its own. It sleeps by the kernel's high resolution timer until the
-//     next group of shots is due and writes the prebuilt request itself; Go's timers are up to 2 ms late when a process
-//     is idle, and handing a due shot to another goroutine doubles the lateness.
-//   - Each connection has one goroutine, parked in Read. It parses the answer, judges it, and goes on with the person's
-//     journey. An idle connection that the server closes is thus noticed at once.
-//   - At the limit of connections shots wait in due order; the wait is charged to their response time and shown as
-//     lateness. None is dropped.
-//   - Every arrival gets exactly one fate; what was never begun when a run is ended is unsent.
+//	  - The pacer is one goroutine on a thread of its own. It sleeps by the kernel's high resolution timer until the
+//	    next group of shots is due and writes the prebuilt request itself; Go's timers are up to 2 ms late when a process
+//	    is idle, and handing a due shot to another goroutine doubles the lateness.
+//	  - Each connection has one goroutine, parked in Read. It parses the answer, judges it, and goes on with the person's
+//	    journey. An idle connection that the server closes is thus noticed at once.
+//	  - At the limit of connections shots wait in due order; the wait is charged to their response time and shown as
+//	    lateness. None is dropped.
+//	  - Every arrival gets exactly one fate; what was never begun when a run is ended is unsent.
 //
 // # Clocks
 //

@@ -13,7 +13,7 @@ import (
 type escaping uint8
 
 const (
-	plain    escaping = iota
+	plain     escaping = iota
 	forURL             // percent-encoded, also for bodies of HTML forms
 	forJSON            // the contents of a JSON string
 	forHeader          // without control characters
