@@ -193,7 +193,7 @@ func clocks(n int, bin time.Duration) []string {
 
 // labelEvery spaces the labels of a time axis: about nine, on spans people count in.
 func labelEvery(n int, bin time.Duration) int {
-	return max(int(niceSpan(time.Duration(n)*bin/9)/bin), 1)
+	return max(int(niceSpan(time.Duration(n)*bin/10)/bin), 1)
 }
 
 // rounded keeps four significant digits and makes nulls of what is no number: the file is mailed about.

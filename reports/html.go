@@ -22,6 +22,9 @@ var pageStyle string
 //go:embed page.gohtml
 var pageTemplate string
 
+// warningsOnPage is how many warnings page one holds, so that it stays one page; the others follow in the details.
+const warningsOnPage = 4
+
 var page = template.Must(template.New("page").Parse(pageTemplate))
 
 // leaf is everything the page's template reads.
@@ -47,7 +50,9 @@ type version struct {
 	Limit         string
 	Settings      []string
 	Basis         []string
-	Warnings      []string
+	Warnings      []string // page one's
+	AllWarnings   []string // empty where page one has them all
+	Bounds        bool     // some pool has a proved lower bound
 	Figures       []figure
 	RunID, Footer string
 	tongue        tongue
@@ -132,6 +137,13 @@ func versionIn(in *Input, runs []*measured, lang string) (version, error) {
 		Footer: t.say("footer", run.ID, t.stamp(in.Made), run.Ansturm),
 	}
 	v.Facts = factsOf(runs[0], t)
+	if len(v.Warnings) > warningsOnPage {
+		v.AllWarnings = v.Warnings
+		v.Warnings = append(v.Warnings[:warningsOnPage:warningsOnPage], t.say("warnings.more", t.count(int64(len(v.AllWarnings)-warningsOnPage))))
+	}
+	for _, p := range v.Pools {
+		v.Bounds = v.Bounds || p.Bound != "–"
+	}
 	var err error
 	v.Figures, err = figuresOf(in, runs, t)
 	return v, err

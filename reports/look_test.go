@@ -38,13 +38,13 @@ func TestWriteLook(t *testing.T) {
 		page := openPage(t, file, width)
 		save(name, picture(t, page))
 		height := eval[int](t, page, `document.documentElement.scrollHeight`)
-		for y := 0; y < height && width > 600; y += 880 {
+		for y := 0; y < height; y += 880 {
 			eval[any](t, page, fmt.Sprintf(`window.scrollTo(0, %d)`, y))
 			shot, err := chromedp.Run(page.ctx, chromedp.CaptureScreenshot())
 			if err != nil {
 				t.Fatal(err)
 			}
-			save(fmt.Sprintf("view-%02d.png", y/880), shot)
+			save(fmt.Sprintf("view-%d-%02d.png", width, y/880), shot)
 		}
 		if width > 600 {
 			save("page.pdf", pdf(t, page))

@@ -228,4 +228,7 @@ var german = map[string]string{
 	"capacity.low":              "untere Grenze",
 	"ledger.say.not":            "Die Zählung geht nicht auf; siehe Vorbehalte auf Seite 1.",
 	"text.indeterminate":        "ungewiss",
+	"warnings.more":             "… und %s weitere, siehe „Alle Vorbehalte“.",
+	"warnings.all":              "Alle Vorbehalte",
+	"order.boundNote":           "Untergrenze: Mit weniger Knoten hält keine Einstellung der Skalierung die Zusagen.",
 }

@@ -228,4 +228,7 @@ var english = map[string]string{
 	"capacity.low":              "lower edge",
 	"ledger.say.not":            "The count does not add up; see the reservations on page 1.",
 	"text.indeterminate":        "indeterminate",
+	"warnings.more":             "… and %s more, see “All reservations”.",
+	"warnings.all":              "All reservations",
+	"order.boundNote":           "Lower bound: with fewer nodes no setting of the autoscaler keeps the promises.",
 }

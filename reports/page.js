@@ -56,8 +56,7 @@
     });
     o.grid[0].top = 42 + 25 * rows;
     o.graphic.forEach(function (label) { label.top = 8 + 25 * rows; });
-    var marked = o.series.some(function (s) { return s.markLine && s.markLine.data.some(function (m) { return 'xAxis' in m; }); });
-    if (marked) { o.grid[0].top += 16; }
+    if (time && o.yAxis.length === 1) { o.grid[0].top += 14; } // room for a mark's label, in both panels alike
     o.grid[0].bottom = 30;
     return o;
   }
