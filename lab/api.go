@@ -3,6 +3,7 @@ package lab
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -66,13 +67,27 @@ type Account struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// A run in which the 99 % quantile of the lab's own lateness is above LatenessLimit (wall time) in more than the share
-// SecondsOverMost of its seconds is not valid (seconds with fewer than 100 answers are joined to the next): response times would be the machine's, not the platform's. At speed 10
-// the limit is 100 ms of platform time, a tenth of the shortest promise anyone makes.
+// A run in which the 99 % quantile of the lab's own lateness is above a limit in more than the share SecondsOverMost of
+// its seconds is not valid (seconds with fewer than 100 answers are joined to the next): response times would be the
+// machine's, not the platform's. The limit, in wall time, is a tenth of the scenario's smallest promise, but at least
+// LeastLatenessLimit, which a shared machine's scheduler may well take.
 const (
-	LatenessLimit   = 10 * time.Millisecond
-	SecondsOverMost = 0.05
+	LeastLatenessLimit = 10 * time.Millisecond
+	SecondsOverMost    = 0.05
 )
+
+func latenessLimit(s *scenarios.Scenario, speed float64) time.Duration {
+	smallest := time.Duration(math.MaxInt64)
+	for _, slo := range s.SLOs {
+		if slo.Within > 0 {
+			smallest = min(smallest, slo.Within)
+		}
+	}
+	if smallest == math.MaxInt64 {
+		return LeastLatenessLimit
+	}
+	return max(LeastLatenessLimit, time.Duration(float64(smallest)/10/speed))
+}
 
 // Stats is the platform at a moment.
 type Stats struct {

@@ -117,7 +117,11 @@ func TestLatenessBucketsHoldTheirValues(t *testing.T) {
 }
 
 func TestTooManyLateSecondsInvalidate(t *testing.T) {
-	var l lateness
+	scenario := &scenarios.Scenario{SLOs: []scenarios.SLO{{Within: 3 * time.Second}, {Within: 2500 * time.Millisecond}, {}}}
+	l := lateness{limit: latenessLimit(scenario, 10)}
+	if l.limit != 25*time.Millisecond {
+		t.Errorf("the limit at speed 10 is %v, want a tenth of 2.5 s on the wall, 25 ms", l.limit)
+	}
 	for second := range 100 {
 		for range 100 {
 			d := time.Millisecond

@@ -15,6 +15,7 @@ const (
 
 // lateness counts how late answers left, second by second.
 type lateness struct {
+	limit  time.Duration
 	second [buckets]atomic.Int64
 
 	// The rest belongs to who calls turn: all answers, and those not judged yet.
@@ -47,22 +48,24 @@ func upper(i int) time.Duration {
 func (l *lateness) add(d time.Duration) { l.second[bucketOf(d)].Add(1) }
 
 // turn closes a second and gives its 99 % quantile; zero where nothing was answered in it.
-func (l *lateness) turn() (p99 time.Duration) {
+func (l *lateness) turn() time.Duration {
 	var counts [buckets]int64
 	for i := range counts {
 		counts[i] = l.second[i].Swap(0)
 		l.total[i] += counts[i]
 		l.open[i] += counts[i]
 	}
-	l.seconds++
+	p99, answers := quantile(&counts, 0.99)
+	if answers > 0 {
+		l.seconds++
+	}
 	if together, n := quantile(&l.open, 0.99); n >= fewest {
 		l.judged += l.seconds
-		if together > LatenessLimit {
+		if together > l.limit {
 			l.over += l.seconds
 		}
 		l.seconds, l.open = 0, [buckets]int64{}
 	}
-	p99, _ = quantile(&counts, 0.99)
 	return p99
 }
 
@@ -87,10 +90,10 @@ func quantile(counts *[buckets]int64, q float64) (d time.Duration, n int64) {
 // judge says whether the lab kept up.
 func (l *lateness) judge(a *Account) {
 	a.LatenessP99, _ = quantile(&l.total, 0.99)
-	a.Limit, a.Valid = LatenessLimit, true
+	a.Limit, a.Valid = l.limit, true
 	if float64(l.over) > SecondsOverMost*float64(l.judged) {
 		a.Valid = false
 		a.Reason = fmt.Sprintf("lab-limited: in %d of %d seconds the 99 %% quantile of its answers' lateness was above %v (wall time)",
-			l.over, l.judged, LatenessLimit)
+			l.over, l.judged, l.limit)
 	}
 }

@@ -95,6 +95,7 @@ func newServer(cfg Config) (*server, error) {
 		return nil, err
 	}
 	s := &server{cfg: cfg, tenants: map[int]int{}, steps: map[string]int{}, most: int64(cfg.MaxConnections)}
+	s.late.limit = latenessLimit(cfg.Scenario, cfg.Speed)
 	s.clock.core, s.clock.speed, s.clock.alarm, s.clock.timeline = c, cfg.Speed, a, newTimeline()
 	for i, name := range c.steps {
 		s.steps[name] = i
