@@ -44,15 +44,28 @@ func fitDemand(ctx context.Context, name string, steps []string, all []slot, run
 			name, len(f.slots), need, len(steps))
 	}
 	a, b, weight := rows(f.slots, len(steps))
-	f.condition = condition(a)
-	if f.condition > harmful {
-		warn.collinear(name, f.condition)
-	}
+	f.withoutIdle(name, a, warn)
 	var err error
 	if f.x, err = nnls(a, b); err != nil {
 		return nil, fmt.Errorf("fit: workload %s: demand: %w", name, err)
 	}
 	return f, f.bootstrap(ctx, a, b, weight, opts)
+}
+
+// withoutIdle takes the pods' column out where it cannot be told apart from the steps (as many pods, as much load all the
+// time). The idle cores then count as the requests' own: a tie broken the other way would make requests free.
+func (f *demandFit) withoutIdle(name string, a *mat.Dense, warn *warnings) {
+	f.condition = condition(a)
+	if f.condition <= harmful {
+		return
+	}
+	n, _ := a.Dims()
+	a.SetCol(0, make([]float64, n))
+	if f.condition = condition(a); f.condition > harmful {
+		warn.collinear(name, f.condition)
+		return
+	}
+	warn.idleUnknown(name)
 }
 
 // choose keeps the slots of calibration runs, where replicas are fixed and the mix is varied; while an autoscaler acts,

@@ -31,7 +31,7 @@ func (f *demandFit) fitSteps(runs []*run, all []slot, tenants int, limit float64
 	out := map[string]*StepModel{}
 	rng := source(opts, streamFloor)
 	for k, step := range f.steps {
-		m := &StepModel{Demand: estimate(f.x[1+k], f.draws[1+k], "s", opts)}
+		m := &StepModel{Demand: estimate(f.x[1+k], atLeast(f.draws[1+k], f.x[1+k]/100), "s", opts)}
 		if m.Demand.Value == 0 {
 			warn.unseen(name, step)
 		}
@@ -46,6 +46,15 @@ func (f *demandFit) fitSteps(runs []*run, all []slot, tenants int, limit float64
 			m.floor(rng, seconds, limit, opts)
 		}
 		out[step] = m
+	}
+	return out
+}
+
+// atLeast keeps draws of a demand above nothing: a request that was shown to cost something costs something in every world.
+func atLeast(draws []float64, least float64) []float64 {
+	out := make([]float64, len(draws))
+	for i, d := range draws {
+		out[i] = math.Max(d, least)
 	}
 	return out
 }
@@ -139,8 +148,8 @@ func pool(seconds []quiet) pooled {
 	return p
 }
 
-// moments of a resample: median, mean and squared coefficient of variation.
-func (p pooled) moments(rows []int) (median, mean, scv float64) {
+// moments of a resample: median, mean and variance.
+func (p pooled) moments(rows []int) (median, mean, variance float64) {
 	counts := make([]float64, len(p.values))
 	var n, first, second float64
 	for _, r := range rows {
@@ -162,10 +171,7 @@ func (p pooled) moments(rows []int) (median, mean, scv float64) {
 		}
 	}
 	mean = first / n
-	if mean > 0 {
-		scv = math.Max(0, second/n/(mean*mean)-1)
-	}
-	return median, mean, scv
+	return median, mean, math.Max(0, second/n-mean*mean)
 }
 
 // floor fits the unloaded response time. The wait for back ends is what the mean response time has over the demand at
@@ -183,16 +189,21 @@ func (m *StepModel) floor(rng *rand.Rand, seconds []quiet, limit float64, opts O
 	for i := range rows {
 		rows[i] = i
 	}
-	median, average, scv := p.moments(rows)
-	var medians, backs, scvs []float64
-	for i := range opts.Draws {
-		a, b, c := p.moments(resample(rng, len(rows)))
-		medians, scvs = append(medians, a), append(scvs, c)
-		backs = append(backs, math.Max(0, b-m.Demand.Draws[i]*own))
+	of := func(rows []int, demand float64) (median, back, spread float64) {
+		median, average, variance := p.moments(rows)
+		back = math.Max(0, average-demand*own)
+		if cpu := average - back; cpu > 0 {
+			spread = variance / (cpu * cpu)
+		}
+		return median, back, spread
 	}
-	m.Floor = estimate(median, medians, "s", opts)
-	m.Backend = estimate(math.Max(0, average-m.Demand.Value*own), backs, "s", opts)
-	m.Spread = estimate(scv, scvs, "1", opts)
+	var draws [3][]float64
+	for i := range opts.Draws {
+		a, b, c := of(resample(rng, len(rows)), m.Demand.Draws[i])
+		draws[0], draws[1], draws[2] = append(draws[0], a), append(draws[1], b), append(draws[2], c)
+	}
+	median, back, spread := of(rows, m.Demand.Value)
+	m.Floor, m.Backend, m.Spread = estimate(median, draws[0], "s", opts), estimate(back, draws[1], "s", opts), estimate(spread, draws[2], "1", opts)
 }
 
 // waiting is the mean wait in units of the service time at utilisation rho with c servers (Sakasegawa 1977,

@@ -60,9 +60,11 @@ type StepModel struct {
 	Demand Estimate `json:"demand"`
 	// Floor is the response time in seconds of an unloaded pod (median of the calibration's quietest windows).
 	Floor Estimate `json:"floor"`
-	// Backend is the part of Floor spent waiting for back ends, in seconds (Floor − demand at the pod's own speed, at least 0).
+	// Backend is the mean time spent waiting for back ends, in seconds: the quietest windows' mean − demand at the pod's
+	// own speed and utilisation, at least 0.
 	Backend Estimate `json:"backend"`
-	// Spread is the squared coefficient of variation of the service time.
+	// Spread is the squared coefficient of variation of a request's CPU work: the variance of the quietest windows'
+	// service times over the square of their mean without Backend.
 	Spread Estimate `json:"spread"`
 }
 

@@ -29,6 +29,12 @@ func (w *warnings) collinear(workload string, condition float64) {
 		fmt.Sprintf("Workload %s: the steps' costs cannot be told apart (condition number %s, limit %d). A calibration run with another mix would help.", workload, en, harmful))
 }
 
+func (w *warnings) idleUnknown(workload string) {
+	w.say("idle-unknown",
+		fmt.Sprintf("Anwendung %s: der Grundverbrauch der Pods lässt sich nicht vom Verbrauch der Anfragen trennen; er ist ihnen zugerechnet.", workload),
+		fmt.Sprintf("Workload %s: what pods use when idle cannot be told from what requests use; it is counted as theirs.", workload))
+}
+
 func (w *warnings) uncalibrated(workload string) {
 	w.say("no-calibration",
 		fmt.Sprintf("Anwendung %s: kein ausreichender Kalibrierlauf; die Kosten sind aus der Welle selbst geschätzt, in der Last und Replikate zusammen steigen.", workload),
