@@ -155,6 +155,16 @@ func TestSlotsAreReusedOneASync(t *testing.T) { // rule 19
 	}
 	tell(t, "a longer window revives the 10 of 0 s for the way down", c, 11, []step{{214, 3, 10}})
 
+	for name, spec := range map[string]*Spec{"none": exact(99, nil), "behavior": spec(300)} {
+		c := mustNew(t, spec)
+		tell(t, name, c, 10, []step{{0, 10, 10}, {200, 10, 10}})
+		c.recommendations = c.recommendations[1:] // one of 0 s, one of 200 s
+		tell(t, name, c, 10, []step{{400, 5, 10}})
+		if len(c.recommendations) != 2 || c.recommendations[0].replicas != 5 {
+			t.Errorf("%s: %+v, want the first slot reused", name, c.recommendations)
+		}
+	}
+
 	events := []event{{at: 0, change: 1}, {at: 5 * time.Second, change: 2}}
 	events = remember(events, event{at: 15 * time.Second, change: 3}, 15*time.Second)
 	if len(events) != 3 {
@@ -209,13 +219,20 @@ func TestConditions(t *testing.T) {
 		{"none: up too fast", nil, 10, 10, 40, 99, want{"SucceededRescale", "ScaleUpLimit"}, true, true},
 		{"none: too many", nil, 10, 10, 40, 12, want{"SucceededRescale", "TooManyReplicas"}, true, true},
 		{"none: waiting to go down", nil, 10, 10, 2, 99, want{"ScaleDownStabilized", "DesiredWithinRange"}, false, false},
+		{"up, max just at the rate's limit", behavior, 40, 10, 40, 14, want{"SucceededRescale", "TooManyReplicas"}, true, true},
+		{"up, just at the rate's limit", behavior, 40, 10, 14, 99, want{"SucceededRescale", "DesiredWithinRange"}, false, true},
+		{"down, min just at the rate's limit", behavior, 0, 5, 0, 99, want{"SucceededRescale", "TooFewReplicas"}, true, true},
+		{"down, just at the rate's limit", behavior, 2, 10, 6, 99, want{"SucceededRescale", "DesiredWithinRange"}, false, true},
+		{"none: max just at the limit", nil, 6, 6, 40, 12, want{"SucceededRescale", "TooManyReplicas"}, true, true},
+		{"none: just at the limit", nil, 10, 10, 20, 99, want{"SucceededRescale", "DesiredWithinRange"}, false, true},
+		{"none: just at min", nil, 1, 1, 1, 99, want{"ReadyForNewScale", "DesiredWithinRange"}, false, false},
 		{"none: too few", nil, 0, 3, 0, 99, want{"SucceededRescale", "TooFewReplicas"}, true, true},
 	} {
 		c := mustNew(t, exact(test.most, test.behavior))
 		c.recommendations = append(c.recommendations, recommendation{0, test.seed})
 		d := c.Sync(asking(15*time.Second, test.current, test.wanted))
 		got := want{d.Conditions.AbleToScale.Reason, d.Conditions.ScalingLimited.Reason}
-		if got != test.want || d.Conditions.ScalingLimited.True != test.isLimited || d.Scale != test.scale {
+		if got != test.want || !d.Conditions.AbleToScale.True || d.Conditions.ScalingLimited.True != test.isLimited || d.Scale != test.scale {
 			t.Errorf("%s: %+v", test.name, d)
 		}
 	}

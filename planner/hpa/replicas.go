@@ -58,7 +58,7 @@ func (t *tally) addPods(cfg *Config, m *metric, in *Input) {
 		request := int64(0)
 		if m.kind == utilisation {
 			var err error
-			if request, err = p.request(m); err != nil && t.noReq == nil {
+			if request, err = p.request(m); err != nil {
 				t.noReq = err
 			}
 		}
@@ -271,7 +271,7 @@ func (t *tally) ratio(m *metric) (float64, Current) {
 	current := Current{Valid: true}
 	if m.kind == utilisation {
 		current.Utilisation = int32(t.usage * 100 / t.request)
-		if t.counted > 0 {
+		if t.counted > 0 { // beside absurd requests always
 			current.Milli = t.usage / t.counted
 		}
 		return float64(current.Utilisation) / float64(int32(m.target)), current

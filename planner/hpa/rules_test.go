@@ -147,6 +147,50 @@ func TestMemoryAndCustomMetricsCountUnreadyPods(t *testing.T) { // rule 8
 	}
 }
 
+func TestCustomMetricsOfPodsThatGo(t *testing.T) { // rule 8
+	// 30 of 10 a pod for two; a deleted and a failed pod's 90 do not count, a pending one's counts as 0: 60/3 = 20 for 3
+	pods := []Pod{
+		readyPod(noon, 0), readyPod(noon, 0),
+		with(readyPod(noon, 0), func(p *Pod) { p.Deleting = true }),
+		with(readyPod(noon, 0), func(p *Pod) { p.Phase = Failed }),
+		with(readyPod(noon, 0), func(p *Pod) { p.Phase = Pending }),
+	}
+	values := []Value{{Pods: []PodValue{{true, 30_000}, {true, 30_000}, {true, 90_000}, {true, 90_000}, {true, 90_000}}}}
+	for _, test := range []struct{ pods, want int }{{2, 6}, {4, 6}, {5, 6}} {
+		in := &Input{Now: noon, SpecReplicas: 2, Pods: pods[:test.pods], Values: []Value{{Pods: values[0].Pods[:test.pods]}}}
+		if d := mustNew(t, by(podsMetric(averageValue("10")))).Sync(in); d.Err != nil || int(d.Proposed) != test.want {
+			t.Errorf("%d pods: proposed %d (%v), want %d", test.pods, d.Proposed, d.Err, test.want)
+		}
+	}
+}
+
+func TestNothingToGoBy(t *testing.T) { // rule 14
+	silent := with(readyPod(noon, 0), func(p *Pod) { p.Sample.Has = false })
+	spoilt := with(silent, func(p *Pod) { p.Containers = []Container{{}} })
+	down := errors.New("the metrics API is down")
+	for _, test := range []struct {
+		name string
+		in   Input
+		want error
+	}{
+		{"no sample of any pod", Input{Pods: repeat(2, silent)}, ErrNoSamples},
+		{"no sample goes before no pod", Input{}, ErrNoSamples},
+		{"samples, but of pods that are gone", Input{Strays: repeat(1, readyPod(noon, 1))}, ErrNoPods},
+		{"pods, but the samples are others'", Input{Pods: repeat(2, silent), Strays: repeat(1, readyPod(noon, 1))}, ErrNothingMatched},
+		{"no usable sample goes before no request", Input{Pods: []Pod{spoilt}, Strays: []Pod{{Sample: Sample{Has: true}}}}, ErrNoUsableSample},
+		{"the API failed", Input{Pods: repeat(2, readyPod(noon, 900)), Values: []Value{{Err: down}}}, down},
+	} {
+		test.in.Now, test.in.SpecReplicas = noon, 2
+		d := mustNew(t, by(resourceMetric(corev1.ResourceCPU, percent(60)))).Sync(&test.in)
+		if !errors.Is(d.Err, test.want) || d.Scale || d.Desired != 2 || d.Metric != -1 || d.FirstInvalid != 0 {
+			t.Errorf("%s: %+v, want frozen by %v", test.name, d, test.want)
+		}
+		if d.Conditions.ScalingActive != (Condition{false, "FailedGetResourceMetric"}) {
+			t.Errorf("%s: %+v", test.name, d.Conditions)
+		}
+	}
+}
+
 // TestAverages shows rules 7 and 10 to 13: current pods, usages in millicores of requests of 1000m, the rest of the
 // pods missing or unready.
 func TestAverages(t *testing.T) {
@@ -181,6 +225,7 @@ func TestAverages(t *testing.T) {
 		{"12: on the way up a missing pod is at 0", percent(60), 4, append(used(1200, 1200, 1200), missing), 6},
 		{"12: an unready pod is at 0 on the way up", percent(60), 4, append(used(1200, 1200, 1200), pending), 6},
 		{"12: both", percent(60), 5, append(used(1200, 1200, 1200), missing, pending), 6},
+		{"12: at a ratio of 1 an unready pod changes nothing", percent(60), 3, append(used(600, 600), pending), 3},
 		{"12: at a ratio of 1 a missing pod changes nothing", percent(60), 3, append(used(600, 600), missing), 3},
 		{"13: hold when the second look is in tolerance", percent(60), 4, append(used(800, 800, 800), missing), 4},
 		{"13: hold when the second look turns down", percent(60), 4, append(used(800), missing, missing, missing), 4},
@@ -302,6 +347,39 @@ func TestValues(t *testing.T) { // rules 3 and 15
 	d := mustNew(t, by(external(plainValue("100")))).Sync(&Input{Now: noon, SpecReplicas: 2, Values: []Value{{Milli: []int64{1}}}})
 	if !errors.Is(d.Err, ErrNoPods) {
 		t.Errorf("a value without a pod: %v, want %v", d.Err, ErrNoPods)
+	}
+}
+
+func TestCurrent(t *testing.T) {
+	c := mustNew(t, by(
+		resourceMetric(corev1.ResourceCPU, percent(60)), resourceMetric(corev1.ResourceMemory, averageValue("1Gi")),
+		external(plainValue("100")), external(averageValue("10")), podsMetric(averageValue("1")),
+	))
+	in := input(noon, 3, 333)
+	in.Pods[0].Containers[0].Usage.CPU = 335 // 1001 of 3000
+	in.Values = []Value{{}, {}, {Milli: []int64{80_000}}, {Milli: []int64{100_000}}}
+	c.Sync(in)
+	for i, want := range []Current{{true, 33, 333}, {true, 0, 1000 << 29}, {true, 0, 80_000}, {true, 0, 33_334}, {}, {}} {
+		if got := c.Current(i); got != want {
+			t.Errorf("metric %d stands at %+v, want %+v", i, got, want)
+		}
+	}
+	in.StatusReplicas = 0
+	in.Values[2] = Value{Milli: []int64{math.MaxInt64, 1}}
+	in.Values[3] = Value{Milli: []int64{math.MaxInt64}}
+	c.Sync(in)
+	for i, want := range []Current{2: {true, 0, math.MaxInt64}, 3: {true, 0, math.MaxInt64}} {
+		if got := c.Current(i); i >= 2 && got != want {
+			t.Errorf("metric %d stands at %+v, want %+v", i, got, want)
+		}
+	}
+	in.Values[3] = Value{Milli: []int64{100_000}}
+	if c.Sync(in); c.Current(3) != (Current{true, 0, 100_000}) {
+		t.Errorf("without replicas the average is %+v, want the value", c.Current(3))
+	}
+	in.Values = in.Values[:2]
+	if d := c.Sync(in); d.Invalid != 3 || d.FirstInvalid != 2 || !errors.Is(d.Err, ErrNoSamples) || c.Current(2).Valid {
+		t.Errorf("three answers are missing: %+v", d)
 	}
 }
 
