@@ -1,7 +1,6 @@
 package record
 
 import (
-	"bytes"
 	"encoding/binary"
 	"hash/crc32"
 	"math/rand/v2"
@@ -162,9 +161,6 @@ func FuzzLedger(f *testing.F) {
 			if _, err := parseBitmap(again); err != nil {
 				t.Errorf("a bitmap that was read cannot be read again: %v", err)
 			}
-		}
-		if !bytes.HasPrefix(b, frameMagic) && r.ledger.Total != 100 {
-			t.Error("the total changed")
 		}
 	})
 }

@@ -23,11 +23,6 @@ func (d *damage) add(whole bool, format string, args ...any) {
 	}
 }
 
-func (d *damage) join(o damage) {
-	d.torn = append(d.torn, o.torn...)
-	d.broken = append(d.broken, o.broken...)
-}
-
 // err is the first break that no kill explains, nil where there is none.
 func (d *damage) err() error {
 	switch len(d.broken) {

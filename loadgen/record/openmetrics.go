@@ -265,32 +265,28 @@ func merged(windows []Window) *Histogram {
 	return h
 }
 
+// gauges are what an event says about a workload, by the name of their series.
+var gauges = []struct {
+	name, help string
+	of         func(Event) (value float64, there bool)
+}{
+	{"ansturm_replicas_desired", "Replicas the autoscaler asked for.", func(e Event) (float64, bool) {
+		return float64(e.Desired), e.Kind == KindReplicas
+	}},
+	{"ansturm_replicas_current", "Replicas that exist.", func(e Event) (float64, bool) {
+		return float64(e.Current), e.Kind == KindReplicas
+	}},
+	{"ansturm_replicas_ready", "Replicas that are ready.", func(e Event) (float64, bool) {
+		return float64(e.Ready), e.Kind == KindReplicas
+	}},
+	{"ansturm_utilisation_ratio", "CPU used over CPU requested, of the ready pods.", func(e Event) (float64, bool) {
+		percent, there := e.Values["utilisation_percent"]
+		return percent / 100, there && e.Kind == KindMetrics
+	}},
+}
+
 // replicas are the counts and the utilisation of each workload, as they stand at the end of each interval.
 func (s *sheet) replicas() []*dto.MetricFamily {
-	gauges := []struct {
-		f  *dto.MetricFamily
-		of func(Event) (float64, bool)
-	}{
-		{
-			family("ansturm_replicas_desired", "Replicas the autoscaler asked for.", dto.MetricType_GAUGE),
-			func(e Event) (float64, bool) { return float64(e.Desired), e.Kind == KindReplicas },
-		},
-		{
-			family("ansturm_replicas_current", "Replicas that exist.", dto.MetricType_GAUGE),
-			func(e Event) (float64, bool) { return float64(e.Current), e.Kind == KindReplicas },
-		},
-		{
-			family("ansturm_replicas_ready", "Replicas that are ready.", dto.MetricType_GAUGE),
-			func(e Event) (float64, bool) { return float64(e.Ready), e.Kind == KindReplicas },
-		},
-		{
-			family("ansturm_utilisation_ratio", "CPU used over CPU requested, of the ready pods.", dto.MetricType_GAUGE),
-			func(e Event) (float64, bool) {
-				v, there := e.Values["utilisation_percent"]
-				return v / 100, there && e.Kind == KindMetrics
-			},
-		},
-	}
 	type workload struct{ tenant, name string }
 	events := map[workload][]Event{}
 	for _, e := range s.events {
@@ -304,10 +300,11 @@ func (s *sheet) replicas() []*dto.MetricFamily {
 	})
 	var out []*dto.MetricFamily
 	for _, g := range gauges {
+		f := family(g.name, g.help, dto.MetricType_GAUGE)
 		for _, k := range keys {
-			s.standing(g.f, events[k], g.of, label{"tenant", k.tenant}, label{"workload", k.name})
+			s.standing(f, events[k], g.of, label{"tenant", k.tenant}, label{"workload", k.name})
 		}
-		out = append(out, g.f)
+		out = append(out, f)
 	}
 	return out
 }

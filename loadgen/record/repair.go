@@ -158,7 +158,8 @@ func freeEpoch(l *ledgerReader, names []string) uint32 {
 	return epoch
 }
 
-// end ends the run, in memory: run.json is written last, so that a repair that is killed is done again.
+// end ends the run, in memory: run.json is written last, so that a repair that is killed is done again. The validity
+// stays as it is, without evidence: nobody knows any more whether the generator was the limit.
 func (p *repairer) end() error {
 	run := &p.record.Run
 	if !p.changed && run.Complete() {
@@ -177,8 +178,6 @@ func (p *repairer) end() error {
 		run.Interrupted = true
 		run.EndedAt = lastSign(run, windows, events, p.now)
 		run.Totals.count(windows)
-		run.Validity.Valid = false
-		run.Validity.Reasons = append(run.Validity.Reasons, "the run was killed before its evidence was written")
 	}
 	run.Warnings = append(run.Warnings, warnRepaired(p.lost))
 	return nil

@@ -171,7 +171,8 @@ func TestRepairedRunEndsAtItsLastSignAndSaysSo(t *testing.T) {
 	if end := r.Run.EndedAt.Sub(started); end < 2*time.Minute || end > 4*time.Minute {
 		t.Errorf("the run ends after %v; its samples reach to three minutes", end)
 	}
-	if !r.Run.Interrupted || r.Run.Validity.Valid || len(r.Run.Validity.Reasons) != 1 {
+	// A reason would say that the generator was the limit; nobody knows.
+	if !r.Run.Interrupted || r.Run.Validity.Valid || len(r.Run.Validity.Reasons) != 0 {
 		t.Errorf("interrupted %v, validity %+v", r.Run.Interrupted, r.Run.Validity)
 	}
 	if len(r.Run.Warnings) != 1 || r.Run.Warnings[0].Code != WarnRepaired || r.Run.Warnings[0].Text["de"] == "" {

@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
-
-	"github.com/RoaringBitmap/roaring/v2"
 )
 
 // How long a window is kept in memory for more answers, in wall time: it is written when it is over and nothing came
@@ -36,7 +34,7 @@ type Writer struct {
 	every, idle, hold time.Duration
 	early             time.Duration
 
-	mu      sync.Mutex // guards what follows; held for well under a microsecond a call
+	mu      sync.Mutex // guards what follows; never held while writing to disk
 	closed  bool
 	clock   time.Duration // the latest time heard of
 	next    time.Duration // when to flush by itself
@@ -105,9 +103,11 @@ func scale(d time.Duration, speed float64) time.Duration { return time.Duration(
 // open makes the files; run.json comes last, so that a directory that is half made is not a record.
 func (w *Writer) open() (err error) {
 	for name, t := range w.tails() {
-		if t.file, err = w.create(filepath.Join(w.dir, name)); err != nil {
+		f, cause := w.create(filepath.Join(w.dir, name))
+		if err = cause; err != nil {
 			break
 		}
+		t.file = f
 	}
 	if err == nil {
 		err = w.hlog.write(hlogHeader(&w.run))
@@ -118,9 +118,10 @@ func (w *Writer) open() (err error) {
 	if err == nil {
 		return nil
 	}
-	for _, t := range w.tails() {
-		if t.file != nil {
-			_ = t.file.Close() // the first error says more than this one
+	for name, t := range w.tails() {
+		if t.file != nil { // ours: away with it, so that Create can be tried again; the first error says more than these
+			_ = t.file.Close()
+			_ = os.Remove(filepath.Join(w.dir, name))
 		}
 	}
 	return fmt.Errorf("record: create: %w", err)
@@ -246,158 +247,4 @@ func (w *Writer) keep(err error) {
 	if w.err == nil {
 		w.err = err
 	}
-}
-
-// write is the writing goroutine; it ends when wake is closed.
-func (w *Writer) write() {
-	defer close(w.done)
-	for range w.wake {
-		_ = w.Flush(0) // kept, see Err
-	}
-}
-
-// Flush says that the run has come to now (platform time) and writes what is due: fates, events, and the windows that
-// are over. It gives the writer's first error. Zero says nothing about the time.
-func (w *Writer) Flush(now time.Duration) error {
-	w.disk.Lock()
-	defer w.disk.Unlock()
-	return w.flush(now, false)
-}
-
-// flush moves what is due out of the memory that samples are counted in, and then writes it. The caller holds disk.
-func (w *Writer) flush(now time.Duration, everything bool) error {
-	w.mu.Lock()
-	if now > w.clock {
-		w.clock, w.next = now, now+w.every
-	}
-	w.takeDue(everything)
-	ended, events := w.ended, w.events
-	w.ended, w.events = [fates][]uint32{}, nil
-	w.mu.Unlock()
-
-	err := errors.Join(w.timeline.write(events), w.writeFates(ended), w.writeWindows())
-
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, c := range w.due {
-		w.shelf.back(c)
-	}
-	w.due = w.due[:0]
-	if w.events == nil {
-		w.events = events[:0] // use its memory again
-	}
-	w.keep(err)
-	return w.err
-}
-
-// takeDue moves the cells to be written from cells to due. The caller holds both locks.
-func (w *Writer) takeDue(everything bool) {
-	for id, c := range w.cells {
-		length := w.names.length(id.series)
-		over := time.Duration(id.slot+1)*length <= w.clock
-		if everything || over && (w.clock-c.touch >= w.idle || w.clock-c.opened >= w.hold) {
-			w.due = append(w.due, c)
-			delete(w.cells, id)
-		}
-	}
-}
-
-// writeWindows writes the lines of the due cells in one go.
-func (w *Writer) writeWindows() error {
-	sortCells(w.due)
-	w.buf = w.buf[:0]
-	var err error
-	for _, c := range w.due {
-		length := w.names.length(c.id.series)
-		w.buf = appendInterval(w.buf, w.names.tag(c.id.series), time.Duration(c.id.slot)*length, length, c.highest)
-		if w.buf, err = w.encode.append(w.buf, c); err != nil {
-			return err
-		}
-		w.buf = append(w.buf, '\n')
-	}
-	return w.hlog.write(w.buf)
-}
-
-// writeFates writes one frame of the ledger, if anything has ended.
-func (w *Writer) writeFates(ended [fates][]uint32) error {
-	var sets [fates]*roaring.Bitmap
-	any := false
-	for f := range ended {
-		sets[f] = roaring.BitmapOf(ended[f]...)
-		any = any || len(ended[f]) > 0
-	}
-	if !any {
-		return nil
-	}
-	b, err := appendFrame(nil, w.frame, &sets)
-	if err != nil {
-		return err
-	}
-	w.frame.sequence++
-	return w.ledger.write(b)
-}
-
-// WriteAccepted puts the lab's accepted Seqs beside run.json and gives the file's name for Run.Lab.File.
-func (w *Writer) WriteAccepted(accepted *roaring.Bitmap) (name string, err error) {
-	if err := writeAccepted(w.create, w.dir, accepted); err != nil {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.keep(err)
-		return "", err
-	}
-	return acceptedFile, nil
-}
-
-// Close flushes everything, writes metrics.om and the final run.json, and gives the first error met.
-// finish may change the run's final fields (Totals, Validity, Lab, Interrupted) and finds Totals.Shots and ByOutcome
-// filled in; EndedAt is set to ended. Where writing failed, EndedAt stays zero: the record is not complete.
-// Samples, fates and events that come after Close are lost. A second Close gives the first error again.
-func (w *Writer) Close(ended time.Time, finish func(*Run)) error {
-	w.mu.Lock()
-	if w.closed {
-		defer w.mu.Unlock()
-		return w.err
-	}
-	w.closed = true
-	w.mu.Unlock()
-	close(w.wake) // closed is set: nobody sends any more
-	<-w.done
-
-	w.disk.Lock()
-	defer w.disk.Unlock()
-	err := w.flush(0, true)
-	for _, t := range w.tails() {
-		err = errors.Join(err, t.close())
-	}
-	w.settle()
-	if finish != nil {
-		finish(&w.run)
-	}
-	if err == nil {
-		w.run.EndedAt = ended
-		err = writeMetrics(w.create, &Record{Dir: w.dir, Run: w.run})
-	}
-	if err != nil {
-		w.run.EndedAt = time.Time{}
-		w.run.Warnings = append(w.run.Warnings, warnWriteFailed(err))
-	}
-	err = errors.Join(err, writeRun(w.create, w.dir, &w.run))
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.keep(err)
-	return w.err
-}
-
-// settle fills in what the writer itself knows about the run.
-func (w *Writer) settle() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.run.Totals.Shots, w.run.Totals.ByOutcome = 0, map[string]int64{}
-	for o, n := range w.counted {
-		w.run.Totals.Shots += n
-		if n > 0 {
-			w.run.Totals.ByOutcome[Outcome(o).String()] = n
-		}
-	}
-	w.run.Warnings = append(w.run.Warnings, w.oddity.warnings()...)
 }

@@ -92,6 +92,13 @@ func TestCreateOnAFullDiskFails(t *testing.T) {
 		if _, err := Open(dir); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("room for %d: half a record opens: %v", room, err)
 		}
+		w, err := Create(dir, testRun(1)) // somebody made room
+		if err != nil {
+			t.Fatalf("room for %d: second try: %v", room, err)
+		}
+		if err := w.Close(started, nil); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
