@@ -165,6 +165,12 @@ func TestSlotsAreReusedOneASync(t *testing.T) { // rule 19
 		}
 	}
 
+	c = mustNew(t, spec(60))
+	tell(t, "exactly at the cutoff", c, 10, []step{{0, 10, 10}, {60, 10, 10}})
+	if len(c.recommendations) != 3 {
+		t.Errorf("%+v: what is exactly as old as the window is not reused", c.recommendations)
+	}
+
 	events := []event{{at: 0, change: 1}, {at: 5 * time.Second, change: 2}}
 	events = remember(events, event{at: 15 * time.Second, change: 3}, 15*time.Second)
 	if len(events) != 3 {
