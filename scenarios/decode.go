@@ -3,17 +3,14 @@ package scenarios
 import (
 	"errors"
 	"fmt"
-	"math"
 	"reflect"
-	"strconv"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
-	"k8s.io/apimachinery/pkg/api/resource"
 )
 
 // The YAML library's syntax tree is decoded here rather than by the library, whose decoder turns 1.5 into the integer
@@ -237,20 +234,14 @@ func (d *decoder) object(node ast.Node, into reflect.Value, path string) {
 	seen := map[string]bool{}
 	for _, e := range entries {
 		name, inner := d.key(e, path)
-		at := positionOf(e.Key.GetToken())
 		if seen[name] {
-			d.problems = append(d.problems, &Problem{d.file, at.line, at.column, "", fmt.Sprintf("field %q is written twice", name)})
+			d.misnamed(e, twice(name))
 		}
 		seen[name] = true
-		known := false
-		for _, f := range fields {
-			if f.name == name {
-				known = true
-				d.value(e.Value, into.Field(f.index), inner)
-			}
-		}
-		if !known {
-			d.problems = append(d.problems, &Problem{d.file, at.line, at.column, "", unknown(name, names)})
+		if i := slices.Index(names, name); i >= 0 {
+			d.value(e.Value, into.Field(fields[i].index), inner)
+		} else {
+			d.misnamed(e, unknown(name, names))
 		}
 	}
 	for _, name := range required[into.Type()] {
@@ -259,6 +250,14 @@ func (d *decoder) object(node ast.Node, into reflect.Value, path string) {
 		}
 	}
 }
+
+// misnamed notes what is wrong with the name of an entry.
+func (d *decoder) misnamed(e *ast.MappingValueNode, message string) {
+	at := positionOf(e.Key.GetToken())
+	d.problems = append(d.problems, &Problem{File: d.file, Line: at.line, Column: at.column, Message: message})
+}
+
+func twice(name string) string { return fmt.Sprintf("field %q is written twice", name) }
 
 // unknown says that there is no such field, and which was meant.
 func unknown(name string, known []string) string {
@@ -275,8 +274,7 @@ func (d *decoder) mapping(node ast.Node, into reflect.Value, path string) {
 		name, inner := d.key(e, path)
 		key := reflect.ValueOf(name).Convert(into.Type().Key())
 		if m.MapIndex(key).IsValid() {
-			at := positionOf(e.Key.GetToken())
-			d.problems = append(d.problems, &Problem{d.file, at.line, at.column, "", fmt.Sprintf("field %q is written twice", name)})
+			d.misnamed(e, twice(name))
 		}
 		element := reflect.New(into.Type().Elem()).Elem()
 		d.value(e.Value, element, inner)
@@ -296,112 +294,4 @@ func (d *decoder) list(node ast.Node, into reflect.Value, path string) {
 		d.value(element, list.Index(i), fmt.Sprintf("%s[%d]", path, i))
 	}
 	into.Set(list)
-}
-
-func (d *decoder) duration(node ast.Node, into reflect.Value, path string) {
-	text, _ := scalar(node)
-	v, err := time.ParseDuration(text)
-	if err != nil {
-		d.wrong(node, path, "a duration with its unit, like 90s, 18m or 1h30m")
-		return
-	}
-	into.SetInt(int64(v))
-}
-
-func (d *decoder) time(node ast.Node, into reflect.Value, path string) {
-	text, _ := scalar(node)
-	v, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil {
-		d.wrong(node, path, "a time with its zone, like 2026-03-09T08:00:00+01:00")
-		return
-	}
-	into.Set(reflect.ValueOf(v))
-}
-
-func (d *decoder) quantity(node ast.Node, into reflect.Value, path string) {
-	text, _ := scalar(node)
-	v, err := resource.ParseQuantity(strings.TrimSpace(text))
-	if err != nil {
-		d.wrong(node, path, "a quantity, like 500m, 2 or 64Gi")
-		return
-	}
-	into.Set(reflect.ValueOf(v))
-}
-
-// plain sets strings, numbers and truth values. A string takes any single value as it is written, so that
-// `equals: 17` or `kubernetes: 1.30` need no quotes.
-func (d *decoder) plain(node ast.Node, into reflect.Value, path string) {
-	text, isScalar := scalar(node)
-	_, quoted := node.(*ast.StringNode)
-	switch into.Kind() {
-	case reflect.String:
-		if !isScalar {
-			d.wrong(node, path, "a text")
-			return
-		}
-		into.SetString(text)
-	case reflect.Bool:
-		b, ok := node.(*ast.BoolNode)
-		if !ok {
-			d.wrong(node, path, "true or false")
-			return
-		}
-		into.SetBool(b.Value)
-	case reflect.Float32, reflect.Float64:
-		v, ok := number(node)
-		if quoted || !ok || math.IsInf(v, 0) || math.IsNaN(v) {
-			d.wrong(node, path, "a number")
-			return
-		}
-		into.SetFloat(v)
-	default:
-		d.whole(node, into, path)
-	}
-}
-
-// number is the value of a number node.
-func number(node ast.Node) (float64, bool) {
-	switch n := node.(type) {
-	case *ast.FloatNode:
-		return n.Value, true
-	case *ast.IntegerNode:
-		switch v := n.Value.(type) {
-		case int64:
-			return float64(v), true
-		case uint64:
-			return float64(v), true
-		}
-	}
-	return 0, false
-}
-
-// whole sets whole numbers; 6e5 is one, 1.5 is none.
-func (d *decoder) whole(node ast.Node, into reflect.Value, path string) {
-	signed := into.CanInt()
-	if n, ok := node.(*ast.IntegerNode); ok {
-		text := fmt.Sprint(n.Value)
-		if v, err := strconv.ParseInt(text, 10, 64); err == nil && signed && !into.OverflowInt(v) {
-			into.SetInt(v)
-			return
-		}
-		if v, err := strconv.ParseUint(text, 10, 64); err == nil && into.CanUint() && !into.OverflowUint(v) {
-			into.SetUint(v)
-			return
-		}
-	}
-	if v, ok := number(node); ok && v == math.Trunc(v) && math.Abs(v) < 1<<53 {
-		if signed && !into.OverflowInt(int64(v)) {
-			into.SetInt(int64(v))
-			return
-		}
-		if into.CanUint() && v >= 0 && !into.OverflowUint(uint64(v)) {
-			into.SetUint(uint64(v))
-			return
-		}
-	}
-	if signed {
-		d.wrong(node, path, fmt.Sprintf("a whole number of at most %d bits", into.Type().Bits()))
-		return
-	}
-	d.wrong(node, path, "a whole number, not negative")
 }

@@ -39,21 +39,35 @@ disruptions:
 
 func TestPlatformErrors(t *testing.T) {
 	for _, test := range []struct{ name, old, new, want string }{
-		{"unknown field inside the HPA", "maxReplicas: 4", "maxReplicas: 4\n      minReplica: 1",
-			`p.yaml:18:7: unknown field "minReplica", did you mean "minReplicas"?`},
-		{"unknown field deep inside the HPA", "periodSeconds: 15", "periodSecond: 15",
+		{
+			"unknown field inside the HPA", "maxReplicas: 4", "maxReplicas: 4\n      minReplica: 1",
+			`p.yaml:18:7: unknown field "minReplica", did you mean "minReplicas"?`,
+		},
+		{
+			"unknown field deep inside the HPA", "periodSeconds: 15", "periodSecond: 15",
 			"p.yaml:23:22: workloads[0].hpa.behavior.scaleUp.policies[0].periodSeconds: is missing\n" +
-				`p.yaml:23:45: unknown field "periodSecond", did you mean "periodSeconds"?`},
-		{"min above max", "maxReplicas: 4", "maxReplicas: 4\n      minReplicas: 5",
-			"p.yaml:17:20: workloads[0].hpa.maxReplicas: is 4, must be at least 1 and at least minReplicas, 5"},
-		{"no number where one must be", "averageUtilization: 90", "averageUtilization: high",
-			`p.yaml:20:81: workloads[0].hpa.metrics[0].resource.target.averageUtilization: is "high", must be a whole number of at most 32 bits`},
-		{"no utilisation", "type: Utilization, averageUtilization: 90", "type: Utilization",
-			"p.yaml:20:33: workloads[0].hpa.metrics[0].resource.target.averageUtilization: is missing or below 1, must be a percentage like 60"},
-		{"unknown metric", "type: Resource", "type: Ressource",
-			`p.yaml:19:17: workloads[0].hpa.metrics[0].type: there is no type of metric "Ressource", did you mean "Resource"?`},
-		{"a period too long", "periodSeconds: 15", "periodSeconds: 3600",
-			"p.yaml:23:60: workloads[0].hpa.behavior.scaleUp.policies[0].periodSeconds: is 3600, must be 1 to 1800"},
+				`p.yaml:23:45: unknown field "periodSecond", did you mean "periodSeconds"?`,
+		},
+		{
+			"min above max", "maxReplicas: 4", "maxReplicas: 4\n      minReplicas: 5",
+			"p.yaml:17:20: workloads[0].hpa.maxReplicas: is 4, must be at least 1 and at least minReplicas, 5",
+		},
+		{
+			"no number where one must be", "averageUtilization: 90", "averageUtilization: high",
+			`p.yaml:20:81: workloads[0].hpa.metrics[0].resource.target.averageUtilization: is "high", must be a whole number of at most 32 bits`,
+		},
+		{
+			"no utilisation", "type: Utilization, averageUtilization: 90", "type: Utilization",
+			"p.yaml:20:33: workloads[0].hpa.metrics[0].resource.target.averageUtilization: is missing or below 1, must be a percentage like 60",
+		},
+		{
+			"unknown metric", "type: Resource", "type: Ressource",
+			`p.yaml:19:17: workloads[0].hpa.metrics[0].type: there is no type of metric "Ressource", did you mean "Resource"?`,
+		},
+		{
+			"a period too long", "periodSeconds: 15", "periodSeconds: 3600",
+			"p.yaml:23:60: workloads[0].hpa.behavior.scaleUp.policies[0].periodSeconds: is 3600, must be 1 to 1800",
+		},
 		{"no quantity", "cpu: 16,", "cpu: 16 cores,", `p.yaml:5:21: pools[0].capacity.cpu: is "16 cores", must be a quantity, like 500m, 2 or 64Gi`},
 		{"unknown resource", "reserved: {cpu:", "reserved: {cpus:", `p.yaml:6:22: pools[0].reserved.cpus: there is no resource "cpus", did you mean "cpu"?`},
 		{"no memory", "capacity: {cpu: 16, memory: 64Gi}", "capacity: {cpu: 16}", "p.yaml:5:5: pools[0].capacity.memory: is 0, must be above 0"},
@@ -63,10 +77,14 @@ func TestPlatformErrors(t *testing.T) {
 		{"unknown node", "vm-2", "vm-3", `p.yaml:28:24: disruptions[0].loseNode: there is no node "vm-3", did you mean "vm-1"?`},
 		{"a count missing", "    count: 2\n", "", "p.yaml:3:5: pools[0].count: is missing"},
 		{"no back end cores", "cores: 4", "cores: 0", "p.yaml:9:23: backends[0].cores: is 0, must be above 0"},
-		{"two workloads for the rest", "disruptions:", "  - {name: v, resources: {limits: {cpu: 1}}, replicas: 1, steps: {one: {cpu: {fixed: 1ms}}}}\ndisruptions:",
-			`p.yaml:27:5: workloads[1].tenants: is missing: "w" already serves all tenants that no workload names`},
-		{"no CPU", "requests: {cpu: 250m, memory: 256Mi}\n      limits: {cpu: 500m, memory: 512Mi}", "requests: {memory: 256Mi}",
-			"p.yaml:13:7: workloads[0].resources.requests.cpu: is missing: nodes are counted by requests, and utilisation is measured against them"},
+		{
+			"two workloads for the rest", "disruptions:", "  - {name: v, resources: {limits: {cpu: 1}}, replicas: 1, steps: {one: {cpu: {fixed: 1ms}}}}\ndisruptions:",
+			`p.yaml:27:5: workloads[1].tenants: is missing: "w" already serves all tenants that no workload names`,
+		},
+		{
+			"no CPU", "requests: {cpu: 250m, memory: 256Mi}\n      limits: {cpu: 500m, memory: 512Mi}", "requests: {memory: 256Mi}",
+			"p.yaml:13:7: workloads[0].resources.requests.cpu: is missing: nodes are counted by requests, and utilisation is measured against them",
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if !strings.Contains(basePlatform, test.old) {

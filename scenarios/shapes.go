@@ -41,7 +41,7 @@ func (p piece) at(t time.Duration) float64 {
 	return float64(p.from*(1-x)) + float64(p.to*x)
 }
 
-// kinds are the named shapes, each with what it must have.
+// kinds are the named shapes: the knots of each between two times. What lies outside is cut off afterwards.
 var kinds = map[string]func(s Shape, from, to time.Duration) []Point{
 	"constant": func(_ Shape, from, to time.Duration) []Point { return []Point{{from, 1}, {to, 1}} },
 	"ramp":     func(s Shape, from, to time.Duration) []Point { return []Point{{from, s.Start}, {to, s.End}} },
@@ -104,7 +104,7 @@ func daily(s Shape, from, to time.Duration) []Point {
 
 // pieces are the shape's straight pieces within From and To and the surge's length, scaled to the mass Weight.
 func (s Shape) pieces(over time.Duration) ([]piece, error) {
-	make, known := kinds[s.Kind]
+	knots, known := kinds[s.Kind]
 	if !known {
 		return nil, fmt.Errorf("unknown kind %q", s.Kind)
 	}
@@ -112,7 +112,7 @@ func (s Shape) pieces(over time.Duration) ([]piece, error) {
 	if s.To != 0 {
 		to = min(over, s.To)
 	}
-	points := make(s, from, to)
+	points := knots(s, from, to)
 	var list []piece
 	mass := 0.0
 	for i := 1; i < len(points); i++ {

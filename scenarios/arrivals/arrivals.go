@@ -7,7 +7,7 @@
 // the number of ones among n random bits, to its left half. The law is the same, and the generator of a node depends
 // on (seed, node) only, so that any leaf is made without the others:
 //
-//	upper levels   the axis of the quantile u is halved into blocks of equal mass, about 8,192 arrivals each
+//	upper levels   the axis of the quantile u is halved into blocks of equal mass, 4,096 to 8,192 arrivals each
 //	lower 6 levels a block's arrivals, wherever they fall in it, are dealt to 64 strands
 //	leaf           a strand of a block: n uniforms inside the block's stretch of u, Due = Curve.Quantile(u)
 //

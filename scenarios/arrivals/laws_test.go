@@ -150,19 +150,19 @@ func TestTimeRescaling(t *testing.T) {
 	for name, shape := range shapes() {
 		for _, seed := range []uint64{1, 2, 3} {
 			sc := scenario(20_000, 10*time.Minute, "poisson", seed, shape)
-			d, close := rescaled(t, sc)
+			d, short := rescaled(t, sc)
 			if d > 1.949/math.Sqrt(20_000) {
 				t.Errorf("%s, seed %d: D = %.5f", name, seed, d)
 			}
 			// binomial: five standard deviations of a share near 0.39 of 20,000 are 0.0173
-			if math.Abs(close-(1-math.Exp(-0.5))) > 0.0173 {
-				t.Errorf("%s, seed %d: %.4f of the gaps are short", name, seed, close)
+			if math.Abs(short-(1-math.Exp(-0.5))) > 0.0173 {
+				t.Errorf("%s, seed %d: %.4f of the gaps are short", name, seed, short)
 			}
 		}
 	}
-	d, close := rescaled(t, scenario(20_000, 10*time.Minute, "uniform", 1, shapes()["ramp"]))
-	if close > 0.01 || d > 1e-3 {
-		t.Errorf("an even grid passes for Poisson: D = %v, short gaps %v", d, close)
+	d, short := rescaled(t, scenario(20_000, 10*time.Minute, "uniform", 1, shapes()["ramp"]))
+	if short > 0.01 || d > 1e-3 {
+		t.Errorf("an even grid passes for Poisson: D = %v, short gaps %v", d, short)
 	}
 }
 

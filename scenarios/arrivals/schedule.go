@@ -16,7 +16,7 @@ const Strands = 64
 
 const (
 	strandLevels = 6
-	blockAim     = 8192 // arrivals a block: some hundred kB to hold, a millisecond to make
+	blockAim     = 8192 // the most arrivals a block has in the mean: 200 kB to hold, half a millisecond to make
 )
 
 // Schedule is a scenario's arrivals. It holds no arrival: each block is made when asked for. Safe for concurrent use.
