@@ -71,6 +71,37 @@ func TestMetricsSayWhatWasBurnt(t *testing.T) {
 	near(t, "in flight after it", metrics[5].Values["in_flight"], 0, 0)
 }
 
+// A container aged 10 s up to the resolution uses its start as the first point; a younger one has no sample yet, and an
+// older one needs the scrape before (HPA rule 22).
+func TestYoungPodsAreRatedFromTheirStart(t *testing.T) {
+	for _, c := range []struct {
+		started time.Duration // the scrape is at 30 s
+		rated   bool
+		window  time.Duration
+	}{
+		{14 * time.Second, true, 15 * time.Second},
+		{16 * time.Second, true, 14 * time.Second},
+		{20 * time.Second, true, 10 * time.Second},
+		{21 * time.Second, false, 0},
+	} {
+		p, s := smallWorld(1)
+		p.Workloads[0].Replicas = 0
+		p.Workloads[0].Start = scenarios.Start{}
+		w := newWorld(t, p, s)
+		w.advance(c.started - 100*time.Millisecond)
+		w.tenants[0].resize(1)
+		w.advance(30999 * time.Millisecond)
+		if w.tenants[0].pods[0].shown.rated {
+			t.Errorf("started at %v: served before the metrics' lag is over", c.started)
+		}
+		w.advance(31 * time.Second)
+		got := w.tenants[0].pods[0].shown
+		if got.rated != c.rated || got.window != c.window {
+			t.Errorf("started at %v: rated %v over %v, want %v over %v", c.started, got.rated, got.window, c.rated, c.window)
+		}
+	}
+}
+
 func TestImagesArePulledOnceANodeOneAfterAnother(t *testing.T) {
 	p, s := smallWorld(3)
 	p.Pools[0].Count = 1

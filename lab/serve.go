@@ -170,11 +170,11 @@ func (s *server) connState(_ net.Conn, state fasthttp.ConnState) {
 	}
 }
 
-// watch says every second how the lab itself fares.
+// watch says every second on the wall how the lab itself fared in it.
 func (s *server) watch(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	last, used := time.Now(), cpuTime()
+	last, used, refusedBefore := time.Now(), cpuTime(), int64(0)
 	for {
 		select {
 		case <-ctx.Done():
@@ -188,10 +188,12 @@ func (s *server) watch(ctx context.Context) {
 		p99 := s.late.turn()
 		s.lateMu.Unlock()
 		s.clock.look(func(c *core) {
+			refused := c.counts.refused + s.turnedAway.Load()
 			c.say(record.Event{Kind: record.KindLab, Values: map[string]float64{
 				"lateness_p99_seconds": p99.Seconds(), "connections": float64(s.connections.Load()),
-				"refused": float64(c.counts.refused + s.turnedAway.Load()), "cpu_share": share,
+				"refused": float64(refused - refusedBefore), "cpu_share": share,
 			}})
+			refusedBefore = refused
 		})
 	}
 }
