@@ -120,19 +120,14 @@ func appendBirthDate(dst []byte, draw uint64) []byte {
 	return appendPadded(append(dst, '-'), 1+draw/936%28, 2)
 }
 
+// appendPadded writes n with zeros before it up to that many digits.
 func appendPadded(dst []byte, n uint64, width int) []byte {
-	for limit := uint64(10); width > 1; width-- {
-		if n < limit*pow10(width-2) {
-			dst = append(dst, '0')
-		}
+	limit := uint64(1)
+	for range width - 1 {
+		limit *= 10
+	}
+	for ; n < limit && limit > 1; limit /= 10 {
+		dst = append(dst, '0')
 	}
 	return strconv.AppendUint(dst, n, 10)
-}
-
-func pow10(n int) uint64 {
-	p := uint64(1)
-	for range n {
-		p *= 10
-	}
-	return p
 }
