@@ -28,11 +28,14 @@ type Engine struct {
 	limit     time.Duration // of lateness
 
 	start   time.Time // offset 0, with a monotonic reading
+	begun   atomic.Bool
 	sleeper sleeper
-	group   time.Duration
-	pool    pool
-	later   later
-	visits  sync.Pool
+	// testSleeper takes the place of the sleeper in tests.
+	testSleeper sleeper
+	group       time.Duration
+	pool        pool
+	later       later
+	visits      sync.Pool
 
 	// unfinished counts the arrivals without a fate, and one for the pacer while it has arrivals to begin; at zero
 	// settled is closed.
@@ -47,7 +50,8 @@ type Engine struct {
 	late     lateness
 	lastP99  atomic.Int64
 	watching watchState
-	fewer    int // connections that the limit of open files allows, where that is less than asked for
+	total    int64 // arrivals of the share; about that many where there are several shares
+	fewer    int   // connections that the limit of open files allows, where that is less than asked for
 	running  atomic.Bool
 }
 
@@ -90,6 +94,7 @@ func New(cfg Config) (*Engine, error) {
 		return nil, fmt.Errorf("loadgen: %w", err)
 	}
 	e.limit = latenessLimit(cfg)
+	e.total = cfg.Schedule.Total() / int64(cfg.Share.Of)
 	return e, nil
 }
 
@@ -175,12 +180,16 @@ func (e *Engine) prepare() error {
 			runtime.GOMAXPROCS(2)
 		}
 	}
+	if e.testSleeper != nil {
+		e.sleeper = e.testSleeper
+	}
 	e.later.wake = e.sleeper.wake
 	now := time.Now()
 	e.start = now
 	if !e.cfg.Start.IsZero() {
 		e.start = now.Add(e.cfg.Start.Sub(now)) // with a monotonic reading, whatever Start has
 	}
+	e.begun.Store(true)
 	return nil
 }
 
@@ -250,11 +259,14 @@ func (e *Engine) noteLateness(late time.Duration) {
 func (e *Engine) Progress() Progress {
 	open, _, _ := e.pool.numbers()
 	p := Progress{
-		Total: e.watching.total, Offered: e.count.offered.Load(),
+		Total: e.total, Offered: e.count.offered.Load(),
 		Completed: e.count.fates[record.Completed].Load(), Failed: e.count.fates[record.FailedArrival].Load(),
 		Indeterminate: e.count.fates[record.Indeterminate].Load(), Unsent: e.count.fates[record.Unsent].Load(),
 		Shots: e.count.shots(), ShotsOK: e.count.outcomes[record.OK].Load(), Late: e.count.late.Load(),
 		Connections: int64(open), LatenessP99: time.Duration(e.lastP99.Load()),
+	}
+	if e.begun.Load() {
+		p.At = max(0, e.platform(e.now()))
 	}
 	p.InFlight = max(0, p.Offered-p.Completed-p.Failed-p.Indeterminate)
 	return p

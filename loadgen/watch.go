@@ -13,11 +13,10 @@ const (
 	errEvery   = 100 * time.Millisecond
 )
 
-// watchState is what the watching goroutine has seen; others read it after that has ended, total excepted.
+// watchState is what the watching goroutine has seen; others read it after that has ended.
 type watchState struct {
-	total   int64 // arrivals of the share, about that many where there are several shares
-	seconds int   // with shots in them
-	over    int   // of these, with a lateness above the limit
+	seconds int // with shots in them
+	over    int // of these, with a lateness above the limit
 	before  *latenessCounts
 	health  health
 	gc      debug.GCStats
@@ -38,7 +37,6 @@ type health struct {
 // watch looks after the run once a second, and at the recorder ten times, until the function it gives is called. It
 // fails the run when nothing can be recorded any more.
 func (e *Engine) watch(fail func(error)) (stop func()) {
-	e.watching.total = e.cfg.Schedule.Total() / int64(e.cfg.Share.Of)
 	e.watching.before = e.late.snapshot()
 	e.watching.health = readHealth()
 	debug.ReadGCStats(&e.watching.gc)

@@ -1,0 +1,111 @@
+package loadgen
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/scenarios"
+)
+
+// counter is a Recorder that only counts.
+type counter struct{ ok, other atomic.Int64 }
+
+func (c *counter) Sample(s record.Sample) {
+	if s.Outcome == record.OK {
+		c.ok.Add(1)
+	} else {
+		c.other.Add(1)
+	}
+}
+func (*counter) Fate(uint32, record.Fate) {}
+func (*counter) Event(record.Event)       {}
+func (*counter) Err() error               { return nil }
+
+func applicationStep() scenarios.Step {
+	return scenarios.Step{
+		Method: "POST", URL: "/antrag",
+		Headers: map[string]string{"Content-Type": "application/json", "Idempotency-Key": "{{seq}}"},
+		Body:    `{"name":"{{p.firstName}} {{p.lastName}}","birthDate":"{{p.birthDate}}","street":"{{p.street}}"}`,
+	}
+}
+
+// BenchmarkShot sends shots at 5,000/s over loopback: a shot's cost with that of a server of the least kind,
+// both in this process.
+func BenchmarkShot(b *testing.B) {
+	s := uniform(int64(b.N), time.Duration(b.N)*200*time.Microsecond, applicationStep())
+	s.Feeders = map[string]scenarios.Feeder{"p": {Synthetic: "person"}}
+	cfg, _ := config(b, s, server(b, answering(okAnswer)))
+	cfg.MaxConnections = 500 // the server's ends are this process' too
+	count := &counter{}
+	cfg.Recorder = count
+	e, err := New(cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	cpu := readHealth().cpu
+	b.ReportAllocs()
+	b.ResetTimer()
+	if _, err := e.Run(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	b.StopTimer()
+	if count.ok.Load() != int64(b.N) {
+		b.Fatalf("%d of %d shots were answered, %d were not", count.ok.Load(), b.N, count.other.Load())
+	}
+	b.ReportMetric(float64((readHealth().cpu-cpu).Microseconds())/float64(b.N), "cpu-µs/op")
+}
+
+func BenchmarkRender(b *testing.B) {
+	s := uniform(1000, time.Second, applicationStep())
+	s.Feeders = map[string]scenarios.Feeder{"p": {Synthetic: "person"}}
+	cfg, _ := config(b, s, "127.0.0.1:80")
+	e, err := New(cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	v := e.begin(cfg.Schedule.Block(0, cfg.Share, nil)[0])
+	e.aim(v, 0)
+	var dst, body []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		v.Seq++
+		dst, body = e.appendRequest(dst[:0], body, v)
+	}
+	b.SetBytes(int64(len(dst)))
+}
+
+func BenchmarkParser(b *testing.B) {
+	answer := []byte("HTTP/1.1 201 Created\r\nServer: fasthttp\r\nDate: Sat, 21 Nov 2026 22:00:00 GMT\r\nContent-Type: application/json\r\n" +
+		"Content-Length: 34\r\n\r\n{\"status\":\"accepted\",\"id\":\"12345\"}")
+	var p parser
+	b.SetBytes(int64(len(answer)))
+	b.ReportAllocs()
+	for b.Loop() {
+		p.reset(false, false, true)
+		if n, err := p.feed(answer); n != len(answer) || err != nil || p.state != answered {
+			b.Fatal(n, err, p.state)
+		}
+	}
+}
+
+// TestRequestAllocatesNothing once its buffers have their size.
+func TestRequestAllocatesNothing(t *testing.T) {
+	s := uniform(1000, time.Second, applicationStep())
+	s.Feeders = map[string]scenarios.Feeder{"p": {Synthetic: "person"}}
+	cfg, _ := config(t, s, "127.0.0.1:80")
+	e, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := e.begin(cfg.Schedule.Block(0, cfg.Share, nil)[0])
+	e.aim(v, 0)
+	var dst, body []byte
+	if n := testing.AllocsPerRun(100, func() {
+		v.Seq++
+		dst, body = e.appendRequest(dst[:0], body, v)
+	}); n != 0 {
+		t.Errorf("%g allocations a request, want none", n)
+	}
+}
