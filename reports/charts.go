@@ -52,6 +52,8 @@ type curve struct {
 	step   bool
 	area   bool
 	right  bool // on the right axis
+	stack  string
+	hidden bool // no line: the edge of a band
 }
 
 // timeChart is curves over the run's time.
@@ -113,6 +115,10 @@ func (s curve) series() charts.SingleSeries {
 	}
 	if s.right {
 		series.YAxisIndex = 1
+	}
+	series.Stack = s.stack
+	if s.hidden {
+		series.LineStyle.Opacity = opts.Float(0)
 	}
 	return series
 }

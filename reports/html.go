@@ -171,6 +171,11 @@ func figuresOf(in *Input, runs []*measured, t tongue) ([]figure, error) {
 			figs = append(figs, f.frontier(in.Plan))
 		}
 	}
+	if in.Plan != nil {
+		if prediction, has := f.prediction(&in.Plan.Prediction); has {
+			figs = append(figs, prediction)
+		}
+	}
 	if compared, has := f.compared(in.Plan, in.Verify); has {
 		figs = append(figs, compared)
 	}

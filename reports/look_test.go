@@ -48,6 +48,9 @@ func TestWriteLook(t *testing.T) {
 		}
 		if width > 600 {
 			save("page.pdf", pdf(t, page))
+			eval[any](t, page, `window.print = () => {}; document.documentElement.classList.add('print-all'); document.querySelectorAll('.version:not([hidden]) .chart').forEach(c => echarts.getInstanceByDom(c).resize({ width: 660, height: 300 }))`)
+			save("all.pdf", pdf(t, page))
+			eval[any](t, page, `document.documentElement.classList.remove('print-all')`)
 			eval[any](t, page, `document.querySelector('.version:not([hidden]) button[data-lang=en]').click()`)
 			save("page-en.pdf", pdf(t, page))
 			save("english.png", picture(t, page))

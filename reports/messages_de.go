@@ -231,4 +231,12 @@ var german = map[string]string{
 	"warnings.more":             "… und %s weitere, siehe „Alle Vorbehalte“.",
 	"warnings.all":              "Alle Vorbehalte",
 	"order.boundNote":           "Untergrenze: Mit weniger Knoten hält keine Einstellung der Skalierung die Zusagen.",
+	"prediction.title":          "Vorhersage für den Planstand",
+	"prediction.say":            "So verläuft der Ansturm auf dem Planstand laut Rechenmodell, ohne Ausfall eines Knotens.",
+	"prediction.proof":          "Gestrichelt liegt der Nachweislauf darüber.",
+	"prediction.served":         "beantwortete Anfragen je Sekunde",
+	"prediction.replicas":       "bereite Replikate",
+	"prediction.p95":            "Antwortzeit p95",
+	"prediction.band":           "Spanne der Verläufe",
+	"axis.p95":                  "Antwortzeit p95",
 }

@@ -231,4 +231,12 @@ var english = map[string]string{
 	"warnings.more":             "… and %s more, see “All reservations”.",
 	"warnings.all":              "All reservations",
 	"order.boundNote":           "Lower bound: with fewer nodes no setting of the autoscaler keeps the promises.",
+	"prediction.title":          "Prediction for the plan",
+	"prediction.say":            "How the rush goes on the planned platform by the model, with no node lost.",
+	"prediction.proof":          "The proof run is laid over it, dashed.",
+	"prediction.served":         "requests served per second",
+	"prediction.replicas":       "ready replicas",
+	"prediction.p95":            "response time p95",
+	"prediction.band":           "range of the courses",
+	"axis.p95":                  "response time p95",
 }

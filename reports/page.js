@@ -17,11 +17,11 @@
 
   // finish adds to an option what JSON cannot carry: how numbers are written, and room for the legend.
   function finish(d, lang, width) {
-    var f = formats(lang), o = d.option, time = d.every > 0;
+    var f = formats(lang), o = d.option, time = d.every > 0, every = width < 450 ? 2 * d.every : d.every;
     o.xAxis.forEach(function (axis) {
       axis.nameTextStyle = { color: '#1f2933', fontSize: 13 };
       if (time) {
-        axis.axisLabel.interval = function (i) { return i % d.every === 0; };
+        axis.axisLabel.interval = function (i) { return i % every === 0; };
         axis.axisTick = { interval: axis.axisLabel.interval };
       } else if (d.x && axis.axisLabel) { axis.axisLabel.formatter = f[d.x]; }
       if (axis.type === 'category') { axis.boundaryGap = false; }
@@ -47,6 +47,9 @@
     });
     o.tooltip.confine = true;
     o.textStyle = { fontFamily: getComputedStyle(document.body).fontFamily };
+    if (!o.legend.data && o.series.some(function (s) { return s.stack; })) {
+      o.legend.data = o.series.slice(1).map(function (s) { return s.name; }); // not the invisible foot of a band
+    }
     var names = o.legend.data || o.series.map(function (s) { return s.name; });
     var rows = 1, used = 0;
     names.forEach(function (name) {

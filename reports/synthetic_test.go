@@ -309,6 +309,15 @@ func rushPlan(total int64) *planner.Plan {
 			Risk: risk, RiskUpper: math.Min(1, risk+0.004+0.03*risk), Chosen: i == 9,
 		})
 	}
+	p.Prediction.Step = 5 * time.Second
+	for i := range 216 {
+		at := time.Duration(i) * p.Prediction.Step
+		offered := rushRate(at) * float64(total) / 376
+		p.Prediction.Offered, p.Prediction.Served = append(p.Prediction.Offered, offered), append(p.Prediction.Served, offered)
+		p.Prediction.Ready = append(p.Prediction.Ready, 560+420*max(0, min(1, (at.Minutes()-8)/5)))
+		p95 := 0.38 + 0.25*rushRate(at)
+		p.Prediction.P95, p.Prediction.P95Low, p.Prediction.P95High = append(p.Prediction.P95, p95), append(p.Prediction.P95Low, 0.85*p95), append(p.Prediction.P95High, p95*(1+0.6*rushRate(at)))
+	}
 	p.Validation = []planner.Comparison{
 		{Figure: scenarios.Text{"de": "Beginn des ersten Bruchs", "en": "start of the first break"}, Unit: "s", Predicted: 408, Low: 360, High: 480, Measured: 420},
 		{Figure: scenarios.Text{"de": "p95 in der Spitzenminute", "en": "p95 in the peak minute"}, Unit: "s", Predicted: 27.4, Low: 24.1, High: 29.9, Measured: 30},

@@ -79,7 +79,7 @@ func TestPlanText(t *testing.T) {
 }
 
 func TestText(t *testing.T) {
-	in := rushInput(t, 6000)
+	in := rushInput(t, 1200)
 	in.Surge.Verdict, in.Verify.Verdict = smallVerdict(), &gate.Verdict{Result: gate.Pass}
 	for _, lang := range languages {
 		var out bytes.Buffer
