@@ -20,6 +20,9 @@ import (
 // browser finds a headless Chromium. Without one the test is skipped, and fails where CI is "true".
 func browser(t *testing.T) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("not opened in a browser: -short")
+	}
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "headless-shell"} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path
