@@ -223,7 +223,7 @@ func TestDamageIsNamed(t *testing.T) {
 		{metricsFile, "metrics.om: the end is cut off", func(b []byte) []byte { return nil }},
 	} {
 		dir := t.TempDir()
-		writeRecord(t, dir, 4000)
+		writeRecord(t, dir, 1000)
 		edit(t, dir, c.file, c.change)
 		if a := account(t, dir); !hasProblem(a, c.want) {
 			t.Errorf("%s: problems %q, want %q", c.file, a.Problems, c.want)

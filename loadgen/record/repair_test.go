@@ -61,7 +61,7 @@ func restore(t interface{ Fatal(...any) }, dir string, files map[string][]byte) 
 // Whatever byte each file of a killed run ends at: the record opens, the account adds up and tells what is missing;
 // repaired, nobody is missing and nothing is half; repaired again, not a byte changes.
 func TestARunKilledAtAnyByteIsMended(t *testing.T) {
-	const total = 2000
+	const total = 500
 	whole := killedRecord(t, total)
 	dir := filepath.Join(t.TempDir(), "run")
 	rapid.Check(t, func(t *rapid.T) {
