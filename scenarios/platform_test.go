@@ -76,7 +76,7 @@ func TestPlatformErrors(t *testing.T) {
 		{"unknown back end", "backends: {db: 8ms}", "backends: {bd: 8ms}", `p.yaml:26:49: workloads[0].steps.two.backends.bd: there is no back end "bd", did you mean "db"?`},
 		{"unknown node", "vm-2", "vm-3", `p.yaml:28:24: disruptions[0].loseNode: there is no node "vm-3", did you mean "vm-1"?`},
 		{"a count missing", "    count: 2\n", "", "p.yaml:3:5: pools[0].count: is missing"},
-		{"no back end cores", "cores: 4", "cores: 0", "p.yaml:9:23: backends[0].cores: is 0, must be above 0"},
+		{"no back end cores", "cores: 4", "cores: 0", "p.yaml:9:23: backends[0].cores: is 0, must be above 0 (and at most 1e15)"},
 		{
 			"two workloads for the rest", "disruptions:", "  - {name: v, resources: {limits: {cpu: 1}}, replicas: 1, steps: {one: {cpu: {fixed: 1ms}}}}\ndisruptions:",
 			`p.yaml:27:5: workloads[1].tenants: is missing: "w" already serves all tenants that no workload names`,

@@ -50,10 +50,10 @@ func (c *checker) unique(path, name string, seen map[string]bool) {
 	seen[name] = true
 }
 
-// positive checks a weight or the like.
+// positive checks a weight or the like. Sums of what it lets through are finite.
 func (c *checker) positive(path string, x float64) {
-	if !(x > 0) || math.IsInf(x, 0) {
-		c.add(path, "is %v, must be above 0", x)
+	if !(x > 0 && x <= 1e15) {
+		c.add(path, "is %v, must be above 0 (and at most 1e15)", x)
 	}
 }
 

@@ -2,7 +2,6 @@ package scenarios
 
 import (
 	"fmt"
-	"math"
 	"strings"
 	"time"
 )
@@ -33,8 +32,8 @@ func (s Shape) validate(c *checker, path string, over time.Duration) {
 		return
 	}
 	s.validateUnread(c, path)
-	if s.Weight != 0 {
-		c.positive(path+".weight", s.Weight)
+	if s.Weight != 0 && !(s.Weight >= 1e-9 && s.Weight <= 1e9) {
+		c.add(path+".weight", "is %v, must be 1e-9 to 1e9", s.Weight)
 	}
 	if s.From < 0 || s.From >= over {
 		c.add(path+".from", "is %s, must be inside the surge, 0s to %s", brief(s.From), brief(over))
@@ -56,10 +55,10 @@ func (s Shape) validate(c *checker, path string, over time.Duration) {
 	}
 }
 
-// rate checks one rate of a curve.
+// rate checks one rate of a curve. The bounds keep squares and integrals of rates within what a float64 holds.
 func rate(c *checker, path string, r float64) {
-	if !(r >= 0) || math.IsInf(r, 0) || r > 1e12 {
-		c.add(path, "is %v, a rate must not be negative (nor above 1e12)", r)
+	if r != 0 && !(r >= 1e-9 && r <= 1e9) {
+		c.add(path, "is %v, a rate must be 0 or 1e-9 to 1e9; only its relation to the others counts", r)
 	}
 }
 
