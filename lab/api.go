@@ -19,7 +19,8 @@ type Config struct {
 	Speed float64
 	// Seed makes the delays and the work; the same seed and the same requests give the same decisions.
 	Seed uint64
-	// MaxConnections is how many connections may be open before every further one is answered 503. Zero means 8,000.
+	// MaxConnections is how many connections may be open before every further one is answered 503. Zero means 8,000;
+	// fewer where the process may not open so many files.
 	MaxConnections int
 }
 

@@ -204,3 +204,17 @@ func TestFinishAnswersWhatIsInside(t *testing.T) {
 		t.Errorf("the timeline after the end: %v", err)
 	}
 }
+
+func TestLimitsLeaveDescriptors(t *testing.T) {
+	for _, c := range []struct{ most, descriptors, answered, shut int64 }{
+		{8_000, 20_000, 8_000, 16_000},   // the default on a machine with 20,000
+		{15_000, 20_000, 15_000, 19_500}, // as many as are left
+		{8_000, 4_596, 3_686, 4_096},     // fewer than asked for: nine tenths answered
+		{2, 1_024, 2, 4},
+	} {
+		if answered, shut := limits(c.most, c.descriptors); answered != c.answered || shut != c.shut {
+			t.Errorf("%d connections of %d descriptors: answered to %d, shut from %d; want %d and %d",
+				c.most, c.descriptors, answered, shut, c.answered, c.shut)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"sync"
@@ -38,7 +39,7 @@ func Serve(ctx context.Context, cfg Config, ready func(Endpoints)) error {
 	group, inner := errgroup.WithContext(ctx)
 	web := &fasthttp.Server{
 		Handler: s.answer, ConnState: s.connState, Logger: silent{}, Name: "lab",
-		Concurrency: 2*int(s.most) + 100, NoDefaultDate: true, MaxRequestBodySize: 1 << 20,
+		Concurrency: int(s.shut) + 100, NoDefaultDate: true, MaxRequestBodySize: 1 << 20,
 		DisablePreParseMultipartForm: true,
 	}
 	for _, l := range listeners {
@@ -71,9 +72,10 @@ type server struct {
 	pool    sync.Pool
 
 	connections, turnedAway atomic.Int64
-	most                    int64
-	late                    lateness
-	lateMu                  sync.Mutex
+	// From most connections on they are answered 503, from shut on they are closed unread.
+	most, shut int64
+	late       lateness
+	lateMu     sync.Mutex
 }
 
 func newServer(cfg Config) (*server, error) {
@@ -94,7 +96,8 @@ func newServer(cfg Config) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{cfg: cfg, tenants: map[int]int{}, steps: map[string]int{}, most: int64(cfg.MaxConnections)}
+	s := &server{cfg: cfg, tenants: map[int]int{}, steps: map[string]int{}}
+	s.most, s.shut = limits(int64(cfg.MaxConnections), descriptors())
 	s.late.limit = latenessLimit(cfg.Scenario, cfg.Speed)
 	s.clock.core, s.clock.speed, s.clock.alarm, s.clock.timeline = c, cfg.Speed, a, newTimeline()
 	for i, name := range c.steps {
@@ -153,7 +156,7 @@ type door struct {
 func (d *door) Accept() (net.Conn, error) {
 	for {
 		conn, err := d.Listener.Accept()
-		if err != nil || d.s.connections.Load() < 2*d.s.most {
+		if err != nil || d.s.connections.Load() < d.s.shut {
 			return conn, err
 		}
 		d.s.turnedAway.Add(1)
@@ -219,6 +222,22 @@ func (s *server) account() Account {
 	s.late.judge(&a)
 	s.lateMu.Unlock()
 	return a
+}
+
+// limits are the connections from which they are answered 503 and from which they are closed unread: twice as many, but
+// no more than the process may have descriptors, less what it needs for itself.
+func limits(most, descriptors int64) (answered, shut int64) {
+	shut = min(2*most, max(2, descriptors-500))
+	return min(most, shut*9/10), shut
+}
+
+// descriptors is how many files this process may have open.
+func descriptors() int64 {
+	var r unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil || r.Cur > math.MaxInt32 {
+		return math.MaxInt32
+	}
+	return int64(r.Cur)
 }
 
 // silent keeps fasthttp from logging what clients do to their connections: that is the run's business, not the log's.
