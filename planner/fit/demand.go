@@ -10,6 +10,9 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
+// leastHeldOut is the number of scrapes below which nothing is said of the prediction of runs held out.
+const leastHeldOut = 5
+
 // dirty is the share of failed answers from which a slot says too little: failed requests used CPU too, nobody knows how much.
 const dirty = 0.05
 
@@ -210,7 +213,7 @@ func (f *demandFit) heldOut(all []slot) *HeldOut {
 			errs = append(errs, math.Abs(at(f.x, s)-s.cores)/s.cores)
 		}
 	}
-	if len(errs) == 0 {
+	if len(errs) < leastHeldOut {
 		return nil
 	}
 	slices.Sort(errs)

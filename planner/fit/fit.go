@@ -122,18 +122,15 @@ func fitWorkload(ctx context.Context, name string, runs []*run, opts Options, wa
 	}
 	var slots []slot
 	var points []CapacityPoint
-	tenants, limit := 0, math.Inf(1)
+	limit := math.Inf(1)
 	for i, r := range runs {
 		slots = append(slots, r.slots(i, name, steps)...)
 		points = append(points, r.points(name)...)
-		n := 0
 		for _, t := range r.tenants {
 			if t.workload == name {
-				n++
 				limit = math.Min(limit, t.limit)
 			}
 		}
-		tenants = max(tenants, n)
 	}
 	f, err := fitDemand(ctx, name, steps, slots, runs, opts, warn)
 	if err != nil {
@@ -141,7 +138,7 @@ func fitWorkload(ctx context.Context, name string, runs []*run, opts Options, wa
 	}
 	w := &WorkloadModel{
 		Idle:      estimate(f.x[0], f.draws[0], "cores", opts),
-		Steps:     f.fitSteps(runs, slots, tenants, limit, opts, warn, name),
+		Steps:     f.fitSteps(runs, limit, opts, warn, name),
 		Condition: math.Min(f.condition, 1e16), // JSON knows no infinity
 		Capacity:  f.fitCapacity(points, limit, opts, warn, name),
 		Chain:     fitChain(runs, name, warn),

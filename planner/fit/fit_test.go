@@ -154,6 +154,38 @@ func TestDrawsOfADemandAreNeverNothing(t *testing.T) {
 	}
 }
 
+// One tenant is saturated, its answers take 30 s; the platform as a whole is quiet, and the others are.
+func TestASaturatedNeighbourDoesNotRaiseTheFloor(t *testing.T) {
+	tr := usual()
+	tr.rate = func(s int) (float64, float64) { return []float64{4, 8}[s/75%2], []float64{1, 6}[s/150%2] }
+	d := tr.data()
+	before := mustFit(t, d).Workloads["app"].Steps["submit"]
+	add := func(tenant string, start, length time.Duration, n int64) {
+		h := record.NewHistogram(2)
+		if err := h.Add(30*time.Second, n); err != nil {
+			t.Fatal(err)
+		}
+		d.Windows = append(d.Windows, record.Window{
+			Key: record.Key{Measure: record.Service, Step: "submit", Tenant: tenant}, Start: start, Length: length, Histogram: h,
+		})
+	}
+	for s := range 300 { // half a core is worth 10 submits in three seconds
+		add("", time.Duration(s)*time.Second, time.Second, []int64{3, 3, 4}[s%3])
+		if s%60 == 0 {
+			add("loud", time.Duration(s)*time.Second, time.Minute, 200)
+		}
+	}
+	for s := 0; s <= 300; s += 15 {
+		d.Events = append(d.Events, record.Event{At: time.Duration(s) * time.Second, Kind: record.KindMetrics, Tenant: "loud", Workload: "app", Values: map[string]float64{
+			"cpu_seconds": 0.5 * float64(s), "pods": 1,
+		}})
+	}
+	after := mustFit(t, d).Workloads["app"].Steps["submit"]
+	if after.Floor.Value != before.Floor.Value || after.Spread.Value > 2*before.Spread.Value {
+		t.Errorf("floor %.3f and spread %.3f became %.3f and %.3f", before.Floor.Value, before.Spread.Value, after.Floor.Value, after.Spread.Value)
+	}
+}
+
 func TestSurgeIsHeldOut(t *testing.T) {
 	surge := usual()
 	surge.seed, surge.purpose, surge.length = 7, "surge", 900

@@ -9,25 +9,26 @@ import (
 )
 
 const (
-	// quietShare is the part of the seconds that count as the quietest; leastQuiet and leastShots are the least it rests on.
+	// quietShare is the part of the minutes that count as the quietest; leastShots is the least they rest on.
 	quietShare = 0.25
-	leastQuiet = 5
 	leastShots = 50
 	// mostQuiet bounds the work.
 	mostQuiet = 240
-	// loadedFloor is the utilisation from which the quietest seconds are not quiet.
+	// loadedFloor is the utilisation from which the quietest minutes are not quiet.
 	loadedFloor = 0.5
+	// leastSeen is the part of a minute, in seconds, that scrapes must span to say how busy it was.
+	leastSeen = 30
 )
 
-// quiet is one second of one step with the load it was measured under.
+// quiet is one step in one tenant's minute, with the load it was measured under.
 type quiet struct {
 	moment
-	used float64 // utilisation, 0 to 1
-	pods float64 // a tenant
+	used float64 // utilisation of the limits, 0 to 1
+	pods float64
 }
 
 // fitSteps gives each step its demand and the response times of an unloaded pod.
-func (f *demandFit) fitSteps(runs []*run, all []slot, tenants int, limit float64, opts Options, warn *warnings, name string) map[string]*StepModel {
+func (f *demandFit) fitSteps(runs []*run, limit float64, opts Options, warn *warnings, name string) map[string]*StepModel {
 	out := map[string]*StepModel{}
 	rng := source(opts, streamFloor)
 	for k, step := range f.steps {
@@ -35,15 +36,15 @@ func (f *demandFit) fitSteps(runs []*run, all []slot, tenants int, limit float64
 		if m.Demand.Value == 0 {
 			warn.unseen(name, step)
 		}
-		seconds := quietest(runs, all, step, tenants)
-		if len(seconds) == 0 {
+		minutes := quietest(runs, name, step)
+		if len(minutes) == 0 {
 			m.assume(limit, opts)
 			warn.noFloor(name, step)
 		} else {
-			if u := meanUse(seconds); u > loadedFloor {
+			if u := meanUse(minutes); u > loadedFloor {
 				warn.loadedFloor(name, step, u)
 			}
-			m.floor(rng, seconds, limit, opts)
+			m.floor(rng, minutes, limit, opts)
 		}
 		out[step] = m
 	}
@@ -59,61 +60,85 @@ func atLeast(draws []float64, least float64) []float64 {
 	return out
 }
 
-// assume stands in where no quiet second was measured: the demand at the pod's own speed.
+// assume stands in where no quiet minute was measured: the demand at the pod's own speed.
 func (m *StepModel) assume(limit float64, opts Options) {
 	speed := math.Min(limit, 1)
 	m.Floor = constant(m.Demand.Value/speed, "s", opts)
 	m.Backend, m.Spread = constant(0, "s", opts), constant(0, "1", opts)
 }
 
-// quietest are a step's seconds under the least utilisation, of calibration runs where there are any, without those in
-// which young pods served.
-func quietest(runs []*run, all []slot, step string, tenants int) []quiet {
+// quietest are a step's tenant-minutes under the least utilisation, of calibration runs where there are any, without
+// those in which young pods served or requests failed. Minutes of single tenants, and not seconds of all together: where
+// tenants differ in size some are saturated while the platform is all but idle, and their waiting is no floor.
+func quietest(runs []*run, workload, step string) []quiet {
 	calibrated := slices.ContainsFunc(runs, func(r *run) bool { return r.Run.Purpose == "calibration" })
 	var out []quiet
-	for i, r := range runs {
+	for _, r := range runs {
 		if calibrated && r.Run.Purpose != "calibration" {
 			continue
 		}
-		slots := slices.DeleteFunc(slices.Clone(all), func(s slot) bool { return s.run != i || s.room <= 0 || s.fresh[len(s.fresh)-1] > 0 })
+		tenants := map[string]*tenant{}
+		for _, t := range r.tenants {
+			if t.workload == workload {
+				tenants[t.name] = t
+			}
+		}
 		for _, m := range r.moments {
-			if m.step != step {
+			t := tenants[m.tenant]
+			if m.step != step || t == nil || r.minutes[m.minuteKey].good < (1-dirty)*r.minutes[m.minuteKey].all {
 				continue
 			}
-			if s, ok := slotAt(slots, float64(m.second)); ok {
-				out = append(out, quiet{m, s.cores / s.room, s.pods / float64(max(1, tenants))})
+			if used, pods, ok := t.quietness(float64(m.minute*60), float64(m.minute*60+60)); ok {
+				out = append(out, quiet{m, used, pods})
 			}
 		}
 	}
 	slices.SortStableFunc(out, func(a, b quiet) int {
-		return cmp.Or(cmp.Compare(a.used, b.used), cmp.Compare(a.Count(), b.Count()))
+		return cmp.Or(cmp.Compare(a.used, b.used), cmp.Compare(b.Count(), a.Count()))
 	})
 	n, shots := 0, int64(0)
-	for n < len(out) && n < mostQuiet && (float64(n) < quietShare*float64(len(out)) || n < leastQuiet || shots < leastShots) {
+	for n < len(out) && n < mostQuiet && (float64(n) < quietShare*float64(len(out)) || shots < leastShots) {
 		shots += out[n].Count()
 		n++
 	}
 	return out[:n]
 }
 
-// slotAt finds the slot a second lies in.
-func slotAt(slots []slot, second float64) (slot, bool) {
-	i, _ := slices.BinarySearchFunc(slots, second, func(s slot, t float64) int { return cmp.Compare(s.to, t+0.5) })
-	if i < len(slots) && slots[i].from <= second+0.5 {
-		return slots[i], true
+// quietness is a tenant's utilisation and pods over a stretch of time, as far as it was scraped; false where too little
+// of it was, or a pod was young.
+func (t *tenant) quietness(from, to float64) (used, pods float64, ok bool) {
+	if len(t.cpu.t) == 0 {
+		return 0, 0, false
 	}
-	return slot{}, false
+	from, to = math.Max(from, t.cpu.t[0]), math.Min(to, t.cpu.t[len(t.cpu.t)-1])
+	oldest := from - warmUps[len(warmUps)-1]
+	young := slices.ContainsFunc(t.fresh, func(ready float64) bool { return ready > oldest && ready < to })
+	if to-from < leastSeen || young {
+		return 0, 0, false
+	}
+	a, _ := t.cpu.at(from)
+	b, _ := t.cpu.at(to)
+	pods = (t.replicas(from) + t.replicas(to)) / 2
+	if pods <= 0 || b < a {
+		return 0, 0, false
+	}
+	return (b - a) / (to - from) / (pods * t.limit), pods, true
 }
 
-func meanUse(seconds []quiet) float64 {
-	var u float64
-	for _, q := range seconds {
-		u += q.used / float64(len(seconds))
+// meanUse is the shots' mean utilisation.
+func meanUse(minutes []quiet) float64 {
+	var used, n float64
+	for _, q := range minutes {
+		used += q.used * float64(q.Count())
+		n += float64(q.Count())
 	}
-	return u
+	if n == 0 {
+		return 0
+	}
+	return used / n
 }
 
-// pooled are the quiet seconds' counts over one common list of values, so that a resample is a sum of rows.
+// pooled are the quiet minutes' counts over one common list of values, so that a resample is a sum of rows.
 type pooled struct {
 	values []float64 // seconds, ascending
 	rows   [][]entry
@@ -124,10 +149,10 @@ type entry struct {
 	count float64
 }
 
-func pool(seconds []quiet) pooled {
+func pool(minutes []quiet) pooled {
 	seen := map[time.Duration]int{}
 	var values []time.Duration
-	for _, q := range seconds {
+	for _, q := range minutes {
 		q.Each(func(v time.Duration, _ int64) {
 			if _, ok := seen[v]; !ok {
 				seen[v] = 0
@@ -140,7 +165,7 @@ func pool(seconds []quiet) pooled {
 	for i, v := range values {
 		seen[v], p.values[i] = i, v.Seconds()
 	}
-	for _, q := range seconds {
+	for _, q := range minutes {
 		var row []entry
 		q.Each(func(v time.Duration, n int64) { row = append(row, entry{seen[v], float64(n)}) })
 		p.rows = append(p.rows, row)
@@ -177,15 +202,15 @@ func (p pooled) moments(rows []int) (median, mean, variance float64) {
 // floor fits the unloaded response time. The wait for back ends is what the mean response time has over the demand at
 // the pod's own speed and over the waiting for CPU at the utilisation measured; means are compared with means, because
 // the regression's demand is one.
-func (m *StepModel) floor(rng *rand.Rand, seconds []quiet, limit float64, opts Options) {
-	p := pool(seconds)
-	var used, pods float64
-	for _, q := range seconds {
-		used += q.used / float64(len(seconds))
-		pods += q.pods / float64(len(seconds))
+func (m *StepModel) floor(rng *rand.Rand, minutes []quiet, limit float64, opts Options) {
+	p := pool(minutes)
+	var wait, n float64
+	for _, q := range minutes {
+		wait += float64(q.Count()) * waiting(q.used, q.pods*math.Max(1, limit))
+		n += float64(q.Count())
 	}
-	own := (1 + waiting(used, pods*math.Max(1, limit))) / math.Min(limit, 1)
-	rows := make([]int, len(seconds))
+	own := (1 + wait/math.Max(1, n)) / math.Min(limit, 1)
+	rows := make([]int, len(minutes))
 	for i := range rows {
 		rows[i] = i
 	}

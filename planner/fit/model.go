@@ -58,12 +58,12 @@ type WorkloadModel struct {
 type StepModel struct {
 	// Demand is d_k, CPU seconds a request.
 	Demand Estimate `json:"demand"`
-	// Floor is the response time in seconds of an unloaded pod (median of the calibration's quietest windows).
+	// Floor is the response time in seconds of an unloaded pod (median of the calibration's quietest tenant-minutes).
 	Floor Estimate `json:"floor"`
-	// Backend is the mean time spent waiting for back ends, in seconds: the quietest windows' mean − demand at the pod's
+	// Backend is the mean time spent waiting for back ends, in seconds: the quietest minutes' mean − demand at the pod's
 	// own speed and utilisation, at least 0.
 	Backend Estimate `json:"backend"`
-	// Spread is the squared coefficient of variation of a request's CPU work: the variance of the quietest windows'
+	// Spread is the squared coefficient of variation of a request's CPU work: the variance of the quietest minutes'
 	// service times over the square of their mean without Backend.
 	Spread Estimate `json:"spread"`
 }

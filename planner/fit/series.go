@@ -57,10 +57,10 @@ type histogram interface {
 	Each(do func(value time.Duration, count int64))
 }
 
-// moment is one step's good answers in one second, all tenants together.
+// moment is the good answers of one step in one tenant's minute.
 type moment struct {
-	second int
-	step   string
+	minuteKey
+	step string
 	histogram
 }
 
@@ -103,7 +103,7 @@ func arrange(d *Data) *run {
 	}
 	r.steps = slices.Sorted(maps.Keys(r.ok))
 	slices.SortFunc(r.moments, func(a, b moment) int {
-		return cmp.Or(cmp.Compare(a.second, b.second), cmp.Compare(a.step, b.step))
+		return cmp.Or(cmp.Compare(a.minute, b.minute), cmp.Compare(a.tenant, b.tenant), cmp.Compare(a.step, b.step))
 	})
 	r.timeline()
 	return r
@@ -121,7 +121,6 @@ func (r *run) second(w record.Window) {
 	}
 	r.ok[w.Step] = grown(r.ok[w.Step], s)
 	r.ok[w.Step][s] += n
-	r.moments = append(r.moments, moment{s, w.Step, w.Histogram})
 }
 
 func (r *run) minute(w record.Window) {
@@ -136,6 +135,7 @@ func (r *run) minute(w record.Window) {
 	if w.Outcome == record.OK {
 		t.ok[w.Step] += n
 		t.good += n
+		r.moments = append(r.moments, moment{key, w.Step, w.Histogram})
 	}
 }
 

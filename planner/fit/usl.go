@@ -87,15 +87,10 @@ func fitFree(n, x []float64, start usl, free [2]bool) (usl, float64, error) {
 			dst[i] = u.at(n[i]) - x[i]
 		}
 	}, len(n), p)
-	return unpack(got.P0(p)), got.RSS, err
-}
-
-// P0 are the parameters found, or the start where there are none.
-func (l least) P0(start []float64) []float64 {
-	if l.P == nil {
-		return start
+	if got.P == nil {
+		return usl{}, 0, err
 	}
-	return l.P
+	return unpack(got.P), got.RSS, err
 }
 
 // distinct counts different values.

@@ -55,15 +55,15 @@ func (w *warnings) unseen(workload, step string) {
 
 func (w *warnings) noFloor(workload, step string) {
 	w.say("no-floor",
-		fmt.Sprintf("Anwendung %s, Schritt %s: keine ruhige Sekunde gemessen; die Antwortzeit ohne Last ist aus dem CPU-Bedarf abgeleitet, Wartezeiten auf Hintergrunddienste fehlen.", workload, step),
-		fmt.Sprintf("Workload %s, step %s: no quiet second was measured; the unloaded response time is derived from the CPU demand, waits for back ends are missing.", workload, step))
+		fmt.Sprintf("Anwendung %s, Schritt %s: keine ruhige Minute gemessen; die Antwortzeit ohne Last ist aus dem CPU-Bedarf abgeleitet, Wartezeiten auf Hintergrunddienste fehlen.", workload, step),
+		fmt.Sprintf("Workload %s, step %s: no quiet minute was measured; the unloaded response time is derived from the CPU demand, waits for back ends are missing.", workload, step))
 }
 
 func (w *warnings) loadedFloor(workload, step string, used float64) {
 	de, en := number(100*used, 0)
 	w.say("floor-loaded",
-		fmt.Sprintf("Anwendung %s, Schritt %s: auch die ruhigsten Sekunden hatten %s %% Auslastung; die Antwortzeit ohne Last ist zu hoch geschätzt.", workload, step, de),
-		fmt.Sprintf("Workload %s, step %s: even the quietest seconds had %s %% utilisation; the unloaded response time is estimated too high.", workload, step, en))
+		fmt.Sprintf("Anwendung %s, Schritt %s: auch die ruhigsten Minuten hatten %s %% Auslastung; die Antwortzeit ohne Last ist zu hoch geschätzt.", workload, step, de),
+		fmt.Sprintf("Workload %s, step %s: even the quietest minutes had %s %% utilisation; the unloaded response time is estimated too high.", workload, step, en))
 }
 
 func (w *warnings) noWarmUp(workload string, slots int) {
