@@ -148,11 +148,21 @@ func TestCheckSaysWhatDoesNotFit(t *testing.T) {
 	if err := p.Check(s); err != nil {
 		t.Fatal(err)
 	}
+	split := p.Clone()
+	split.Workloads = append(split.Workloads, *clone(&split.Workloads[0]))
+	split.Workloads[0].Tenants = []string{"a"}
+	if err := split.Check(s); err != nil {
+		t.Errorf("two workloads of one name: %v", err)
+	}
+	delete(split.Workloads[0].Steps, "one")
+	if err := split.Check(s); err == nil || !strings.Contains(err.Error(), `workloads[0].steps: step "one"`) {
+		t.Errorf("a step without work in the first of two workloads of one name: %v", err)
+	}
 	delete(p.Workloads[0].Steps, "two")
 	p.Workloads[0].Tenants = []string{"a", "c"}
 	const want = `platform test does not serve scenario test: workloads: no workload serves tenant "b"
 workloads[0].tenants[1]: there is no tenant "c", did you mean "a"?
-workloads.w.steps: step "two" of the scenario has no work here`
+workloads[0].steps: step "two" of the scenario has no work here`
 	if err := p.Check(s); err == nil || err.Error() != want {
 		t.Errorf("%v\nwant %s", err, want)
 	}

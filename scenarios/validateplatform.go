@@ -219,25 +219,24 @@ func (p *Platform) validateDisruptions(c *checker) {
 // tenants are the scenario's, and every step has work there.
 func (p *Platform) Check(s *Scenario) error {
 	c := &checker{}
-	used := map[string]*Workload{}
+	used := map[*Workload]bool{}
 	var tenants []string
 	for _, t := range s.Tenants.List {
 		tenants = append(tenants, t.Name)
-		if w := p.WorkloadOf(t.Name); w != nil {
-			used[w.Name] = w
-		} else {
+		w := p.WorkloadOf(t.Name)
+		used[w] = true
+		if w == nil {
 			c.add("workloads", "no workload serves tenant %q", t.Name)
 		}
 	}
-	for i, w := range p.Workloads {
+	for i := range p.Workloads {
+		w := &p.Workloads[i]
 		for k, tenant := range w.Tenants {
 			c.known(fmt.Sprintf("workloads[%d].tenants[%d]", i, k), "tenant", tenant, tenants)
 		}
-	}
-	for _, name := range sortedKeys(used) {
 		for _, step := range s.AllSteps() {
-			if _, found := used[name].Steps[step.Name]; !found {
-				c.add("workloads."+name+".steps", "step %q of the scenario has no work here", step.Name)
+			if _, found := w.Steps[step.Name]; used[w] && !found {
+				c.add(fmt.Sprintf("workloads[%d].steps", i), "step %q of the scenario has no work here", step.Name)
 			}
 		}
 	}
