@@ -183,12 +183,12 @@ func TestProgress(t *testing.T) {
 			t.Fatal(err)
 		}
 		var p Progress
-		time.AfterFunc(50*time.Second+500*time.Millisecond, func() { p = e.Progress() })
+		time.AfterFunc(50*time.Second+250*time.Millisecond, func() { p = e.Progress() })
 		if _, err := e.Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		network.all.Wait()
-		if p.At != 50*time.Second+500*time.Millisecond || p.Total != 100 || p.Offered != 51 || p.Completed != 46 || p.InFlight != 5 || p.ShotsOK != 46 {
+		if p.At != 50*time.Second+250*time.Millisecond || p.Total != 100 || p.Offered != 51 || p.Completed != 45 || p.InFlight != 6 || p.ShotsOK != 45 {
 			t.Errorf("progress in the middle: %+v", p)
 		}
 		if end := e.Progress(); end.Completed != 100 || end.InFlight != 0 || end.Connections != 0 {
