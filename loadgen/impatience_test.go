@@ -2,6 +2,7 @@ package loadgen
 
 import (
 	"net"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,7 +78,7 @@ func TestReloadIsDueAtTheReaction(t *testing.T) {
 
 func TestComeBackAfterAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		busy := true
+		var well atomic.Bool
 		handle := func(c net.Conn) {
 			buf := make([]byte, 4096)
 			for {
@@ -85,13 +86,13 @@ func TestComeBackAfterAnError(t *testing.T) {
 					return
 				}
 				answer := okAnswer
-				if busy {
+				if !well.Load() {
 					answer = "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
 				}
 				_, _ = c.Write([]byte(answer))
 			}
 		}
-		time.AfterFunc(60*time.Second, func() { busy = false })
+		time.AfterFunc(60*time.Second, func() { well.Store(true) })
 		how := scenarios.Impatience{ComeBack: 1, Most: 9, After: &scenarios.Distribution{Fixed: ptr(20 * time.Second)}}
 		shots, m, result := impatientRun(t, 1, how, handle)
 		if n := checkFates(t, m, 50); n[record.Completed] != 50 {

@@ -17,7 +17,7 @@ import (
 	"github.com/ansturm/ansturm/scenarios"
 )
 
-var stallFull = flag.Bool("stall.full", false, "stall test over sockets in full: 20 s with 2 s of stall")
+var stallFull = flag.Bool("stall.full", false, "stall test over sockets in full: 20 s with 2 s of stall, held to 5 ms or 1 %")
 
 // percentile is the smallest value that the share q of the values does not exceed.
 func percentile(values []time.Duration, q float64) time.Duration {
@@ -133,21 +133,23 @@ func TestStallOverSockets(t *testing.T) {
 	}
 }
 
+// compareWithTarget asks of every run that no shot's response is shorter than the target's stamp says: leaving the
+// wait out is what coordinated omission is. That it is hardly longer, 5 ms or 1 %, can only be asked of a machine that
+// does nothing else.
 func compareWithTarget(t *testing.T, m *memory, target *stallServer, start time.Time) {
 	t.Helper()
 	var felt, reference []time.Duration
 	for _, s := range m.samples {
-		felt = append(felt, s.Response())
-		reference = append(reference, target.sends[s.Seq].Sub(start.Add(s.Due)))
-	}
-	floor := 25 * time.Millisecond // of a short run on a machine that does other work beside it
-	if *stallFull {
-		floor = 5 * time.Millisecond
+		stamped := target.sends[s.Seq].Sub(start.Add(s.Due))
+		if s.Response() < stamped || s.Due != time.Duration(s.Seq)*time.Millisecond {
+			t.Errorf("arrival %d, due at %s: the target answered %s later, reported is %s", s.Seq, s.Due, stamped, s.Response())
+		}
+		felt, reference = append(felt, s.Response()), append(reference, stamped)
 	}
 	for _, q := range []float64{0.5, 0.9, 0.95, 0.99, 0.999} {
 		got, want := percentile(felt, q), percentile(reference, q)
 		t.Logf("p%g: reported %s, by the target's stamps %s", 100*q, got, want)
-		if diff := (got - want).Abs(); diff > max(floor, want/100) {
+		if *stallFull && got-want > max(5*time.Millisecond, want/100) {
 			t.Errorf("p%g is %s, by the target's own stamps %s", 100*q, got, want)
 		}
 	}
