@@ -64,7 +64,7 @@ func capacityChart(c *fit.Capacity, level float64, t tongue) drawing {
 	upper := overReplicas(t.say("capacity.band", t.share(level)), band, 0)
 	upper.Stack, upper.AreaStyle = "band", &opts.AreaStyle{Color: blue, Opacity: opts.Float(0.2)}
 	law := overReplicas(t.say("capacity.law"), curve, 2.5)
-	dots := charts.SingleSeries{Name: t.say("capacity.points"), Type: "scatter", Data: seen, SymbolSize: 6, ItemStyle: &opts.ItemStyle{Color: orange, Opacity: opts.Float(0.65)}}
+	dots := charts.SingleSeries{Name: t.say("capacity.points"), Type: "scatter", Data: seen, SymbolSize: 6, ItemStyle: &opts.ItemStyle{Color: orange, Opacity: opts.Float(0.8)}}
 	scatter.MultiSeries = append(scatter.MultiSeries, lower, upper, law, dots)
 	scatter.Legend.Data = []string{dots.Name, law.Name, upper.Name}
 	return drawing{Option: scatter.JSON(), X: "count", Y: []string{"count"}}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 )
@@ -24,9 +25,12 @@ func TestWriteLook(t *testing.T) {
 		total = 600_000
 	}
 	var out bytes.Buffer
-	if err := HTML(&out, rushInput(t, total), "de"); err != nil {
+	in := rushInput(t, total)
+	start := time.Now()
+	if err := HTML(&out, in, "de"); err != nil {
 		t.Fatal(err)
 	}
+	t.Logf("the page of two runs of %d arrivals took %v, %d bytes", total, time.Since(start).Round(time.Millisecond), out.Len())
 	file := filepath.Join(dir, "report.html")
 	save := func(name string, data []byte) {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {

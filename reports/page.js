@@ -57,7 +57,7 @@
       if (used > 0 && used + w > width) { rows += 1; used = 0; }
       used += w;
     });
-    o.grid[0].top = 42 + 25 * rows;
+    o.grid[0].top = (o.graphic.length > 0 ? 42 : 14) + 25 * rows;
     o.graphic.forEach(function (label) { label.top = 8 + 25 * rows; });
     if (time && o.yAxis.length === 1) { o.grid[0].top += 14; } // room for a mark's label, in both panels alike
     o.grid[0].bottom = 30;
