@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"strings"
 	"time"
 
 	"github.com/ansturm/ansturm/loadgen/record"
@@ -9,6 +10,9 @@ import (
 	"github.com/ansturm/ansturm/scenarios"
 )
 
+// reasonsOnPage is how many of the verdict's reasons page one gives where it cannot say it shorter.
+const reasonsOnPage = 3
+
 // answer is page one: what a head of department reads.
 type answer struct {
 	// now is the answer for the platform as it is, then the one for the plan; plan.show is false where there is none.
@@ -16,6 +20,7 @@ type answer struct {
 	why       []string
 	pools     []poolLine
 	settings  []string
+	decides   []string // what decides the plan
 	limit     string
 	basis     []string
 	warnings  []string
@@ -49,8 +54,9 @@ func answerTo(in *Input, t tongue) answer {
 			a.pools = append(a.pools, orderLine(pool, p.Scenario, t))
 		}
 		a.settings = settingLines(p, t)
+		a.decides = t.sentences(p.Constraints)
 		if !p.Mendable {
-			a.limit = t.text(p.Limit)
+			a.limit = sentence(t.text(p.Limit))
 		}
 	}
 	a.basis = basisLines(in, t)
@@ -140,14 +146,59 @@ func whyLines(in *Input, t tongue) []string {
 	if worst, slo := worstWindow(v); worst != nil && v.Result == gate.Fail && worst.Shots > 0 {
 		lines = append(lines, t.say("why.worst", t.share(float64(worst.Slow)/float64(worst.Shots)), t.promise(slo), clock(worst.Start)))
 	}
-	causes := v.Reasons
-	if in.Plan != nil && len(in.Plan.Constraints) > 0 {
-		causes = in.Plan.Constraints
+	if v.Result == gate.Fail && len(lines) > 0 {
+		return append(lines, causeLines(in.Plan, t)...) // the verdict's own words say the same at length, in the details
 	}
-	for _, cause := range causes {
-		lines = append(lines, t.text(cause))
+	for _, reason := range v.Reasons[:min(len(v.Reasons), reasonsOnPage)] {
+		lines = append(lines, sentence(t.text(reason)))
 	}
 	return lines
+}
+
+// causeLines say what the plan's figures show to be too small today: nodes below the bound that no setting gets under,
+// autoscalers whose maximum lies below what even a scaler that knew the future would need.
+func causeLines(p *planner.Plan, t tongue) []string {
+	if p == nil {
+		return nil
+	}
+	var lines []string
+	for _, pool := range p.Pools {
+		if pool.Now < pool.LowerBound {
+			lines = append(lines, t.say("cause.nodes", pool.Pool, t.count(int64(pool.Now)), t.count(int64(pool.LowerBound))))
+		}
+	}
+	capped, need, allowed := 0, int32(0), span{}
+	for _, tenant := range p.Tenants {
+		if tenant.Before != nil && tenant.Clairvoyant > tenant.Before.MaxReplicas {
+			capped++
+			need = max(need, tenant.Clairvoyant)
+			allowed.add(tenant.Before.MaxReplicas)
+		}
+	}
+	if capped > 0 {
+		lines = append(lines, t.say("cause.max", t.count(int64(capped)), t.count(int64(len(p.Tenants))), allowed.text(""), t.count(int64(need))))
+	}
+	return lines
+}
+
+// sentence ends a text with a full stop where it has no end.
+func sentence(text string) string {
+	text = strings.TrimSpace(text)
+	if text == "" || strings.ContainsAny(text[len(text)-1:], ".!?:") {
+		return text
+	}
+	return text + "."
+}
+
+// sentences gives texts as sentences of one language.
+func (t tongue) sentences(texts []scenarios.Text) []string {
+	var out []string
+	for _, text := range texts {
+		if s := sentence(t.text(text)); s != "" {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // promise words an SLO: "95 % der Anfragen in höchstens 2 s beantwortet".
@@ -287,7 +338,7 @@ func notchLine(p *planner.Plan, t tongue) string {
 	if what == "" || breaks == "" {
 		return ""
 	}
-	return t.say("basis.notch", what, breaks)
+	return t.say("basis.notch", what, sentence(breaks))
 }
 
 // warningLines are the warnings of everything the report rests on, each once.

@@ -122,6 +122,10 @@ func Text(w io.Writer, in *Input, lang string) error {
 			s.head(s.say("settings.title"))
 			s.list(a.settings)
 		}
+		if len(a.decides) > 0 {
+			s.head(s.say("text.constraints"))
+			s.list(a.decides)
+		}
 	}
 	s.head(s.say("basis.title"))
 	s.list(a.basis)
@@ -271,7 +275,7 @@ func PlanText(w io.Writer, p *planner.Plan, lang string) error {
 		a.pools = append(a.pools, orderLine(pool, p.Scenario, s.tongue))
 	}
 	if !p.Mendable {
-		a.limit = s.text(p.Limit)
+		a.limit = sentence(s.text(p.Limit))
 	}
 	s.line("", s.say("order.title"))
 	s.orders(a)
@@ -286,9 +290,7 @@ func PlanText(w io.Writer, p *planner.Plan, lang string) error {
 	}
 	if len(p.Constraints) > 0 {
 		s.head(s.say("text.constraints"))
-		for _, c := range p.Constraints {
-			s.line("  - ", s.text(c))
-		}
+		s.list(s.sentences(p.Constraints))
 	}
 	s.head(s.say("text.risk"))
 	s.line("  - ", s.say("text.riskLine", s.share(p.Risk.Upper), s.share(p.Risk.Delta), s.count(int64(p.Risk.Broken)), s.count(int64(p.Risk.Worlds))))
