@@ -3,13 +3,12 @@ package planner
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/ansturm/ansturm/loadgen/record"
 	"github.com/ansturm/ansturm/planner/fit"
 	"github.com/ansturm/ansturm/scenarios"
 )
-
-var errNotBuilt = errors.New("planner: not built yet")
 
 // Options steer a search. The zero value means the defaults each field names.
 type Options struct {
@@ -22,26 +21,55 @@ type Options struct {
 	Seed   uint64
 	// LoseNodes is how many nodes may be lost at a time, 0 or 1. Nil means 1.
 	LoseNodes *int
-	// Progress is told how far a stage ("fit", "search", "certify", "notch") is; it may be called by several
-	// goroutines. Nil means no one listens.
+	// Progress is told how far a stage ("fit", "search", "certify", "predict", "notch", "frontier") is; total 0 means
+	// unknown. It may be called by several goroutines. Nil means no one listens.
 	Progress func(stage string, done, total int64)
 }
 
-// Make fits a model to the runs' records and searches for the cheapest plan that keeps the promises.
+// Make fits a model to the runs' records and searches for the cheapest plan that keeps the promises, on the platform of
+// the surge run: the last one whose purpose is "surge", else the last of all. The surge is also predicted and held
+// against what was measured.
 func Make(ctx context.Context, runs []*record.Record, opts Options) (*Plan, error) {
-	return nil, errNotBuilt
+	if len(runs) == 0 {
+		return nil, errors.New("plan: no run to plan from")
+	}
+	if err := opts.Validate(); err != nil {
+		return nil, fmt.Errorf("plan: options: %w", err)
+	}
+	opts = opts.withDefaults()
+	surge := surgeOf(runs)
+	if surge.Run.Platform == nil {
+		return nil, fmt.Errorf("plan: run %s names no platform", surge.Run.ID)
+	}
+	sc := opts.Forecast
+	if sc == nil {
+		sc = surge.Run.Scenario
+	}
+	opts.Progress("fit", 0, 1)
+	model, err := fit.Fit(ctx, runs, fit.Options{Seed: opts.Seed})
+	if err != nil {
+		return nil, fmt.Errorf("plan: %w", err)
+	}
+	opts.Progress("fit", 1, 1)
+	plan, err := Search(ctx, model, sc, surge.Run.Platform, opts)
+	if err != nil {
+		return nil, err
+	}
+	plan.Validation, err = compare(ctx, model, surge)
+	if err != nil {
+		plan.Warnings = append(plan.Warnings, record.Warning{Code: "not-validated", Text: scenarios.Text{
+			"de": "Der Lauf ließ sich nicht mit der Vorhersage vergleichen: " + err.Error(),
+			"en": "The run could not be held against the prediction: " + err.Error(),
+		}})
+	}
+	return plan, nil
 }
 
-// Search finds the cheapest nodes and autoscaling that keep the scenario's promises on the platform, as far as the
-// model knows it. It is a pure function of its arguments.
-func Search(ctx context.Context, model *fit.Model, sc *scenarios.Scenario, pf *scenarios.Platform, opts Options) (*Plan, error) {
-	return nil, errNotBuilt
+func surgeOf(runs []*record.Record) *record.Record {
+	for i := len(runs) - 1; i >= 0; i-- {
+		if runs[i].Run.Purpose == "surge" {
+			return runs[i]
+		}
+	}
+	return runs[len(runs)-1]
 }
-
-// Simulate runs the surge in virtual time. With a nil model the platform file's own figures are taken for the truth.
-func Simulate(ctx context.Context, sc *scenarios.Scenario, pf *scenarios.Platform, model *fit.Model, opts Options) (*Simulation, error) {
-	return nil, errNotBuilt
-}
-
-// Compare holds the plan's prediction against a run fired on the planned platform.
-func Compare(plan *Plan, rec *record.Record) ([]Comparison, error) { return nil, errNotBuilt }

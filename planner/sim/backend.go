@@ -29,7 +29,7 @@ func (r *Runner) behind(i, j int, gone float64, m *mix) {
 		back.visits += gone
 	}
 	t.held += gone
-	t.held *= math.Exp(-quarter / math.Max(m.behind, 0.01))
+	t.held *= math.Exp(-beat / math.Max(m.behind, 0.01))
 }
 
 func (b *Backend) speedAt(n float64) float64 {
@@ -65,4 +65,13 @@ func (r *Runner) backendsStep() {
 		b.speed = math.Max(1e-6, spec.speedAt(b.n))
 		b.inflow, b.visits = 0, 0
 	}
+}
+
+// Best is the most work a back end can do in a second, at the best number of requests in service.
+func (b *Backend) Best() float64 {
+	best := 0.0
+	for n := 1.0; n <= math.Max(2, 4*b.Cores); n++ {
+		best = math.Max(best, n*b.speedAt(n))
+	}
+	return best
 }

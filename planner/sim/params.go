@@ -165,3 +165,6 @@ func (w *Workload) validate(p *Params) error {
 	}
 	return nil
 }
+
+// Slower is the share of requests whose work alone is more than x seconds of CPU time.
+func (w *Work) Slower(x float64) float64 { return w.Tail.above(x / w.Mean) }

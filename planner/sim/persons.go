@@ -2,10 +2,10 @@ package sim
 
 import "math"
 
-// leave lets those of quarter from go whose patience ends in quarter j: the part of the came persons whose request is
+// leave lets those of beat from go whose patience ends in beat j: the part of the came persons whose request is
 // not done. Its work is still worked off.
 func (r *Runner) leave(i, j, from int, came, worked float64, w *Workload) {
-	at := min(from/quarters, len(r.shape)-1)
+	at := min(from/beats, len(r.shape)-1)
 	share := 0.0
 	for k := range w.Work {
 		above := 1.0
@@ -28,7 +28,7 @@ func (r *Runner) cut(i, sec int, share float64) {
 	held := t.held * share
 	t.held -= held
 	r.lost += gone + held
-	r.failEarly(i, sec*quarters, max(0, sec*quarters-1), gone+held)
+	r.failEarly(i, sec*beats, max(0, sec*beats-1), gone+held)
 }
 
 // failEarly is inVain for shots that no promise's bound will find waiting.
@@ -39,7 +39,7 @@ func (r *Runner) failEarly(i, j, due int, x float64) {
 	}
 }
 
-// inVain counts x shots due in quarter due as failed at quarter j, and lets the persons react: reload at once, come
+// inVain counts x shots due in beat due as failed at beat j, and lets the persons react: reload at once, come
 // back later, or give up; who has tried often enough gives up.
 func (r *Runner) inVain(i, j, due int, x float64) {
 	if x <= 0 {
@@ -57,10 +57,10 @@ func (r *Runner) inVain(i, j, due int, x float64) {
 		if again <= 0 {
 			continue
 		}
-		r.comeAgain(t, g+1, j/quarters+1, again*im.Reload)
+		r.comeAgain(t, g+1, j/beats+1, again*im.Reload)
 		if back := again * im.ComeBack; back > 0 {
 			for _, e := range [...]int{5, 16, 27, 37, 48, 58} {
-				r.comeAgain(t, g+1, j/quarters+1+int(im.After[e]), back/6)
+				r.comeAgain(t, g+1, j/beats+1+int(im.After[e]), back/6)
 			}
 		}
 	}

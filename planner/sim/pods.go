@@ -157,6 +157,9 @@ func (r *Runner) schedule(now float64) {
 		r.layChain(p, &r.p.Workloads[workload], node, math.Max(p.created+r.p.Control.SchedulingDelay, now))
 	}
 	r.waiting, r.kick = keep, early
+	if !early {
+		r.mostPending = max(r.mostPending, len(keep))
+	}
 }
 
 func (r *Runner) layChain(p *pod, w *Workload, node int, at float64) {

@@ -59,7 +59,7 @@ func TestScalingAgainstReference(t *testing.T) {
 	}
 	p.Workloads[0].HPA = scaling(60, 2, 40)
 	p.Workloads[0].Pull = fixed(0) // the reference pulls no images
-	p.Control.Lag = 0 // nor has it a metrics API
+	p.Control.Lag = 0              // nor has it a metrics API
 	const seeds = 24
 	seconds := 1200
 	sum, refSum := make([]float64, seconds), make([]float64, seconds)

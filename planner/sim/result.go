@@ -7,9 +7,12 @@ type Result struct {
 	World World
 	// Broken says whether any promise was broken in any window.
 	Broken   bool
+	Ended    bool // before its time, because a promise was clearly broken
 	Promises []PromiseResult
 	// Slow is the largest share of slow or failed shots in a window over all promises, relative shares: 0 to 1.
 	Slow float64
+	// Strain is the largest share of a window over what its promise allows, slow or failed: above 1 a promise is broken.
+	Strain float64
 	// Peak is each tenant's largest count of replicas, TenantSlow its worst window's share, TenantBroken whether a
 	// promise to it was broken.
 	Peak         []int
@@ -18,8 +21,9 @@ type Result struct {
 	// ReplicaSeconds, all tenants. Scalings counts changes of a count.
 	ReplicaSeconds float64
 	Scalings       int
-	// Pending is how many pods had no node at the end, BackendPeak the most requests in service at each back end.
+	// Pending is how many pods had no node at the end, MostPending at the worst time after a while, BackendPeak the most requests in service at each back end.
 	Pending     int
+	MostPending int // at any time
 	BackendPeak []float64
 	Flow        Flow
 	Series      *Series
@@ -56,7 +60,7 @@ func (w Window) Share() float64 {
 func (r *Runner) result() *Result {
 	p := r.p
 	out := &Result{
-		World: r.w, ReplicaSeconds: r.hours, Scalings: r.scalings, Pending: len(r.waiting),
+		World: r.w, ReplicaSeconds: r.hours, Scalings: r.scalings, Pending: len(r.waiting), MostPending: r.mostPending,
 		Peak: make([]int, len(p.Tenants)), TenantSlow: make([]float64, len(p.Tenants)), TenantBroken: make([]bool, len(p.Tenants)),
 		Promises: make([]PromiseResult, len(p.Promises)),
 		Flow:     Flow{Arrived: r.arrived, Served: r.served, Refused: r.refused, Lost: r.lost, Left: r.left},
@@ -178,8 +182,41 @@ func (out *Result) weigh(q int, promise *Promise, w Window) {
 		res.Worst = w
 	}
 	out.Slow = math.Max(out.Slow, share)
+	// A shot that fails where none may is a strain of 1 and more.
+	out.Strain = math.Max(out.Strain, math.Round(w.Slow)/math.Max(w.Shots*promise.Slow, 0.5))
+	out.Strain = math.Max(out.Strain, math.Round(w.Failed)/math.Max(w.Shots*promise.Errors, 0.5))
 	if w.Tenant >= 0 {
 		out.TenantSlow[w.Tenant] = math.Max(out.TenantSlow[w.Tenant], share)
 		out.TenantBroken[w.Tenant] = out.TenantBroken[w.Tenant] || slow || failed
 	}
 }
+
+// clearlyBroken looks at the windows that were over a minute ago: is one of them, whatever the draws, broken?
+func (r *Runner) clearlyBroken(minute int) bool {
+	steps, promises := len(r.p.Steps), len(r.p.Promises)
+	for q := range r.p.Promises {
+		promise := &r.p.Promises[q]
+		if promise.Window <= 0 || minute <= promise.Window || (minute-1)%promise.Window != 0 || promise.Who == AllTenants {
+			continue
+		}
+		for i := range r.tenants {
+			var shots, slow, failed float32
+			for m := minute - 1 - promise.Window; m < minute-1; m++ {
+				shots += r.shots[(i*steps+promise.Step)*r.minutes+m]
+				slow += r.slow[(i*promises+q)*r.minutes+m] + r.early[(i*steps+promise.Step)*r.minutes+m]
+				failed += r.failed[(i*steps+promise.Step)*r.minutes+m]
+			}
+			n := float64(shots)
+			if promise.Who >= 0 && promise.Who != i || n < promise.Least {
+				continue
+			}
+			if surely(float64(slow), n*promise.Slow) || surely(float64(failed), n*promise.Errors) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// surely says whether x is above the bound by more than chance, five standard deviations and a shot.
+func surely(x, bound float64) bool { return x > bound+5*math.Sqrt(x)+1 }

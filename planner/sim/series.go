@@ -18,7 +18,7 @@ type Series struct {
 // series collects what Series needs while a world runs.
 type series struct {
 	Series
-	// work, wait and came hold every quarter of every tenant.
+	// work, wait and came hold every beat of every tenant.
 	work, wait, came [][]float32
 	cores            float64
 	arrived, served  float64
@@ -35,12 +35,12 @@ func (s *series) reset(r *Runner) {
 	s.BackendBusy = make([][]float64, len(r.p.Backends))
 	for i := range n {
 		for _, to := range []*[]float32{&s.work[i], &s.wait[i], &s.came[i]} {
-			*to = make([]float32, 0, r.end*quarters)
+			*to = make([]float32, 0, r.end*beats)
 		}
 	}
 }
 
-func (s *series) quarter(r *Runner, i, j int) {
+func (s *series) beat(r *Runner, i, j int) {
 	slot := i*r.ring + j&(r.ring-1)
 	s.work[i] = append(s.work[i], float32(r.v[slot]))
 	s.wait[i] = append(s.wait[i], float32(r.waits[slot]))
@@ -75,7 +75,7 @@ const (
 	bins     = 512 // from 1 ms up
 )
 
-// finish works out the percentiles: a request of work x that entered at quarter j is done in the first quarter in
+// finish works out the percentiles: a request of work x that entered at beat j is done in the first beat in
 // which the work so far has grown by x.
 func (s *series) finish(r *Runner) *Series {
 	length := len(s.Offered)
@@ -109,17 +109,17 @@ func (r *Runner) behindTime(w *Workload, k int) float64 {
 // follow finds the response times of requests of work x of step k at tenant i, with one pass of two pointers.
 func (s *series) follow(r *Runner, i, k int, x, behind float64, counts [][bins]float32) {
 	work, done := s.work[i], 0
-	for sec := range len(work) / quarters {
+	for sec := range len(work) / beats {
 		var came float32
-		for _, x := range s.came[i][sec*quarters : (sec+1)*quarters] {
+		for _, x := range s.came[i][sec*beats : (sec+1)*beats] {
 			came += x
 		}
 		if came == 0 {
 			continue
 		}
-		j := sec*quarters + 1
+		j := sec*beats + 1
 		wait := float64(s.wait[i][j])
-		in := min(len(work)-1, j+int(wait/quarter+0.5))
+		in := min(len(work)-1, j+int(wait/beat+0.5))
 		goal := float64(work[in]) + x
 		done = max(done, in)
 		for done < len(work) && float64(work[done]) < goal {
@@ -131,7 +131,7 @@ func (s *series) follow(r *Runner, i, k int, x, behind float64, counts [][bins]f
 		case done > in:
 			before := float64(work[done-1])
 			part := (goal - before) / math.Max(1e-12, float64(work[done])-before)
-			response = wait + (float64(done-1-in)+part)*quarter
+			response = wait + (float64(done-1-in)+part)*beat
 		}
 		weight := came * float32(r.frac[k][min(sec, len(r.shape)-1)]) / 8
 		counts[sec][bin(response+behind)] += weight

@@ -40,7 +40,7 @@ func (r *Runner) blend(sec int) {
 		}
 		for j, q := range p.Promises {
 			left := q.Within - r.busyTime[i*len(p.Steps)+q.Step]
-			r.stretch[i*len(p.Promises)+j] = max(1e-9, left/(float64(r.lags[j])*quarter))
+			r.stretch[i*len(p.Promises)+j] = max(1e-9, left/(float64(r.lags[j])*beat))
 			r.leastStretch = min(r.leastStretch, r.stretch[i*len(p.Promises)+j])
 		}
 	}
@@ -62,46 +62,46 @@ func (r *Runner) serveTenant(i, sec int) {
 	}
 	if t.decayFor != m.mean {
 		t.decayFor = m.mean
-		t.theta = t.speed * quarter / m.mean
+		t.theta = t.speed * beat / m.mean
 		t.decay = math.Exp(-t.theta)
 		t.young = 0
 		if t.theta > 0 {
 			t.young = 1 - (1-t.decay)/t.theta
 		}
-		t.most = t.capacity * quarter / m.mean
+		t.most = t.capacity * beat / m.mean
 	}
 	t.cpu += p.Workloads[workload].Idle * float64(t.inRotation)
 	came := 0.0
-	for q := range quarters {
-		j := sec*quarters + q
+	for q := range beats {
+		j := sec*beats + q
 		a := 0.0
 		if offered > 0 {
-			a = t.arrive.events(offered * quarter)
+			a = t.arrive.events(offered * beat)
 		}
 		came += a
 		slot := i*r.ring + j&(r.ring-1)
 		if a == 0 && t.n == 0 && t.held == 0 { // an empty server only lets time pass
 			r.came[slot] = 0
-			r.v[slot] = t.v + t.speed*(quarter/2)
-			t.v += t.speed * quarter
+			r.v[slot] = t.v + t.speed*(beat/2)
+			t.v += t.speed * beat
 		} else {
 			r.step(i, j, slot, a, m)
 		}
 		if r.Detail {
-			r.detail.quarter(r, i, j)
+			r.detail.beat(r, i, j)
 		}
 	}
 	if came > 0 {
 		r.arrived += came
-		r.count(r.shots, i, sec*quarters, came)
+		r.count(r.shots, i, sec*beats, came)
 	}
 	r.judgeSecond(i, sec, workload)
 }
 
-// step moves one tenant's server on by quarter j, in which a requests come.
+// step moves one tenant's server on by beat j, in which a requests come.
 //
 // Departures have the mean n(1−e^−θ) + a(1 − (1−e^−θ)/θ) while every request has full speed (exact for a server
-// without limit, with a arrivals spread over the quarter), and at most what the capacity gives.
+// without limit, with a arrivals spread over the beat), and at most what the capacity gives.
 func (r *Runner) step(i, j, slot int, a float64, m *mix) {
 	t := &r.tenants[i]
 	taken := a
@@ -126,14 +126,14 @@ func (r *Runner) step(i, j, slot int, a float64, m *mix) {
 	mean = min(mean, t.most)
 	gone := min(t.depart.events(mean), t.n+taken)
 	if saturated { // the count of departures scatters, the cores in use cannot
-		t.cpu += quarter * t.burn
+		t.cpu += beat * t.burn
 	} else {
 		t.cpu += gone * m.mean / t.capacity * t.burn
 	}
 	if t.n+taken > threads {
 		r.backlogged(t, j, slot, taken, threads, m)
 	}
-	gain := quarter * t.speed * even
+	gain := beat * t.speed * even
 	if middle := min(t.n+0.5*(taken-gone)+tagged, threads); middle > t.parallel {
 		gain *= t.parallel / middle
 	}
@@ -173,10 +173,10 @@ func (r *Runner) backlogged(t *tenant, j, slot int, taken, threads float64, m *m
 	t.waited = j + r.ring
 }
 
-// count adds x shots of quarter j to their minute, by step.
+// count adds x shots of beat j to their minute, by step.
 func (r *Runner) count(to []float32, i, j int, x float64) {
 	steps := len(r.p.Steps)
-	sec := j / quarters
+	sec := j / beats
 	at := min(sec, len(r.shape)-1)
 	base := i*steps*r.minutes + sec/60
 	for k := range steps {
@@ -184,13 +184,13 @@ func (r *Runner) count(to []float32, i, j int, x float64) {
 	}
 }
 
-// worked is how much work each request in service has had by quarter j since one that came in quarter from entered
+// worked is how much work each request in service has had by beat j since one that came in beat from entered
 // service; negative when it has not entered yet.
 func (r *Runner) worked(i, j, from int) float64 {
 	base, mask := i*r.ring, r.ring-1
 	if r.tenants[i].waited > from {
 		if wait := r.waits[base+from&mask]; wait > 0 {
-			from += int(wait/quarter + 0.5)
+			from += int(wait/beat + 0.5)
 			if from >= j {
 				return -1
 			}
@@ -199,25 +199,25 @@ func (r *Runner) worked(i, j, from int) float64 {
 	return r.v[base+j&mask] - r.v[base+from&mask]
 }
 
-// judgeSecond looks back from each quarter of the second: of those who came a promise's bound ago, how many are still
+// judgeSecond looks back from each beat of the second: of those who came a promise's bound ago, how many are still
 // waiting; and of those whose patience ends now. Most seconds of most tenants need only one look: if even in the
 // shortest of those times a request got the work of the largest, nobody is waiting.
 func (r *Runner) judgeSecond(i, sec, workload int) {
 	mask, base := r.ring-1, i*r.ring
 	least := r.mixes[workload].most / r.leastStretch
-	for q := range quarters {
-		j := sec*quarters + q
+	for q := range beats {
+		j := sec*beats + q
 		if j < r.leastLag {
 			continue
 		}
 		if r.tenants[i].waited <= j-r.ring && r.v[base+j&mask]-r.v[base+(j-r.leastLag)&mask] >= least {
 			continue
 		}
-		r.judgeQuarter(i, j, workload)
+		r.judgeBeat(i, j, workload)
 	}
 }
 
-func (r *Runner) judgeQuarter(i, j, workload int) {
+func (r *Runner) judgeBeat(i, j, workload int) {
 	p := r.p
 	w := &p.Workloads[workload]
 	most := r.mixes[workload].most
@@ -241,7 +241,7 @@ func (r *Runner) judgeQuarter(i, j, workload int) {
 		if worked >= 0 {
 			share = work.Tail.above(worked / work.Mean)
 		}
-		sec := from / quarters
+		sec := from / beats
 		slow := came * share * r.frac[k][min(sec, len(r.shape)-1)]
 		r.slow[(i*len(p.Promises)+q)*r.minutes+sec/60] += float32(slow)
 	}

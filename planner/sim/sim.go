@@ -5,7 +5,7 @@
 // A tenant's ready pods with their least-connections balancer are taken as one processor-sharing server: m requests run
 // at full speed, more share. The number of requests of such a server does not depend on the shape of their work, only
 // on its mean (insensitivity: Cohen 1979, "The multiple phase service network with generalized processor sharing"), so
-// a birth-death chain is enough, stepped in quarters of a second: arrivals and departures are unit Poisson processes run
+// a birth-death chain is enough, stepped in beats of half a second: arrivals and departures are unit Poisson processes run
 // at the integral of their rates (Kurtz 1978). What a single request feels follows from the work v that every request in
 // service has had so far: one that came at t with work x is answered when v(t+R) − v(t) = x, so the share slower than B
 // is P(X > v(t+B) − v(t)). No queue discipline has to be replayed and no percentile assumed.
@@ -16,7 +16,7 @@
 // One second of a run:
 //
 //	lose a node → replace, schedule, pull → scrape → autoscale each tenant in its own phase
-//	→ serve every tenant in quarters of a second → shared back ends → impatient persons come again
+//	→ serve every tenant in beats of half a second → shared back ends → impatient persons come again
 package sim
 
 import (
@@ -24,10 +24,10 @@ import (
 	"math"
 )
 
-// Quarter is the inner step in seconds.
+// A beat is the inner step, in seconds.
 const (
-	quarter  = 0.25
-	quarters = 4
+	beat  = 0.5
+	beats = 2
 )
 
 // World is one future. The same world makes the same persons come, whatever the platform.
@@ -44,6 +44,8 @@ type World struct {
 type Runner struct {
 	// Detail keeps series for reports; about three times slower.
 	Detail bool
+	// Hasty ends a world as soon as a promise is clearly broken in it; the rest of its result is then of the time so far.
+	Hasty bool
 
 	p *Params
 	w World
@@ -64,6 +66,11 @@ func (r *Runner) Run(ctx context.Context, p *Params, w World) (*Result, error) {
 	for sec := 0; sec < r.end; sec++ {
 		if sec&63 == 0 && ctx.Err() != nil {
 			return nil, ctx.Err()
+		}
+		if r.Hasty && sec%60 == 0 && r.clearlyBroken(sec/60) {
+			out := r.result()
+			out.Broken, out.Ended = true, true
+			return out, nil
 		}
 		r.control(sec)
 		r.serve(sec)

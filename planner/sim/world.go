@@ -10,12 +10,13 @@ import (
 
 // world is the state of one run.
 type world struct {
-	end, last int // seconds
-	tenants   []tenant
-	pods      []pod
-	free      []int32 // pods that can be used again
-	waiting   []int32 // pods no node has been found for yet, oldest first
-	kick      bool    // there may be room now
+	end, last   int // seconds
+	tenants     []tenant
+	pods        []pod
+	free        []int32 // pods that can be used again
+	waiting     []int32 // pods no node has been found for yet, oldest first
+	kick        bool    // there may be room now
+	mostPending int
 
 	cluster       *pack.Cluster
 	nodes         []nodeState
@@ -42,8 +43,8 @@ type world struct {
 	v             []float64 // work so far, tenant × ring
 	came          []float64 // requests taken in, tenant × ring
 	waits         []float64 // seconds in the backlog, tenant × ring
-	lags          []int     // by promise, in quarters
-	patience      []int     // quarters, equally likely
+	lags          []int     // by promise, in beats
+	patience      []int     // beats, equally likely
 	shots         []float32 // tenant × step × minute
 	failed        []float32 // tenant × step × minute
 	early         []float32 // of the failed, those never looked up as slow: refused, lost, left before any bound
@@ -66,13 +67,13 @@ type tenant struct {
 	arrive, depart clockwork
 	n, held        float64 // requests before or in the CPU phase; in back ends
 	v              float64
-	waited         int // until that quarter some request may have waited in the backlog
+	waited         int // until that beat some request may have waited in the backlog
 
 	// capacity in cores of work a second; parallel requests at speed each; burn is cores used when all are busy.
 	capacity, parallel, speed, burn, threads, room float64
 	inRotation                                     int
 	perPod, apart                                  float64 // 1/parallel; 1 − 1/pods
-	decay, theta, young, most, decayFor            float64 // exp(−θ) for θ = speed·quarter/mean, see step
+	decay, theta, young, most, decayFor            float64 // exp(−θ) for θ = speed·beat/mean, see step
 	change                                         float64 // when the pods' state changes next
 
 	cpu      float64 // core-seconds so far
@@ -111,7 +112,7 @@ func (r *Runner) reset(p *Params, w World) error {
 	r.lay()
 	r.pods, r.free, r.waiting = r.pods[:0], r.free[:0], r.waiting[:0]
 	r.hours, r.scalings, r.refused, r.lost, r.arrived, r.served, r.left = 0, 0, 0, 0, 0, 0, 0
-	r.refusedBehind = 0
+	r.refusedBehind, r.mostPending = 0, 0
 	r.resetNodes()
 	if err := r.resetScalers(); err != nil {
 		return err
@@ -127,7 +128,7 @@ func (r *Runner) measure() {
 	r.lags = r.lags[:0]
 	far := 1
 	for _, q := range p.Promises {
-		lag := max(1, int(math.Ceil(q.Within/quarter)))
+		lag := max(1, int(math.Ceil(q.Within/beat)))
 		r.lags = append(r.lags, lag)
 		far = max(far, lag)
 	}
@@ -137,10 +138,10 @@ func (r *Runner) measure() {
 		timeout = 60
 	}
 	if p.Impatience == nil {
-		r.patience = append(r.patience, max(1, int(timeout/quarter)))
+		r.patience = append(r.patience, max(1, int(timeout/beat)))
 	} else {
 		for _, i := range [...]int{5, 16, 27, 37, 48, 58} {
-			r.patience = append(r.patience, max(1, int(math.Min(timeout, p.Impatience.Patience[i])/quarter)))
+			r.patience = append(r.patience, max(1, int(math.Min(timeout, p.Impatience.Patience[i])/beat)))
 		}
 	}
 	for _, lag := range r.patience {
@@ -154,7 +155,7 @@ func (r *Runner) measure() {
 	for _, s := range p.Shape {
 		seconds = max(seconds, len(s))
 	}
-	r.end = max(seconds, int(math.Ceil(p.Length))) + far/quarters + 2
+	r.end = max(seconds, int(math.Ceil(p.Length))) + far/beats + 2
 	r.last = r.end + 600
 	r.minutes = r.last/60 + 1
 	for r.ring = 8; r.ring < far+2; r.ring *= 2 {

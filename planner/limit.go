@@ -1,0 +1,112 @@
+package planner
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/ansturm/ansturm/planner/sim"
+	"github.com/ansturm/ansturm/scenarios"
+)
+
+// unmendable tries a platform on which nodes, replicas and reaction time are no question: if the promise is broken even
+// there, in the surge as expected and without any loss, more nodes change nothing, and the text says what the limit is.
+func (s *search) unmendable(ctx context.Context) (scenarios.Text, error) {
+	c := s.candidate(s.generous(), lowestTarget)
+	for i := range c.list { // all there from the start
+		c.list[i].least = c.list[i].most
+	}
+	p, err := s.f.params(planned(c.platformOf(s), c.list), -1)
+	if err != nil {
+		return nil, err
+	}
+	broken, last := 0, (*sim.Result)(nil)
+	for seed := range uint64(3) {
+		s.crew.runners[0].Hasty = false
+		r, err := s.crew.runners[0].Run(ctx, p, sim.World{Seed: s.opts.Seed + 100 + seed, Demand: demandAt(s.model, 0.5)})
+		if err != nil {
+			return nil, fmt.Errorf("plan: simulate a generous platform: %w", err)
+		}
+		if r.Broken {
+			broken++
+			last = r
+		}
+	}
+	if broken < 2 {
+		return nil, nil
+	}
+	return s.explain(p, last), nil
+}
+
+// platformOf is the platform with the candidate's nodes, before its settings.
+func (c candidate) platformOf(s *search) *scenarios.Platform {
+	return withNodes(s.pf, s.ladder.of(c.nodes))
+}
+
+// explain names the limit: the busiest shared back end, a request that alone takes longer than promised, or the nodes
+// the pools can be raised to.
+func (s *search) explain(p *sim.Params, r *sim.Result) scenarios.Text {
+	name, most, load := "", 0.0, 0.0
+	for b, back := range p.Backends {
+		work := s.backendWork(p, b)
+		if x := work / back.Best(); x > most {
+			name, most, load = back.Name, x, work
+		}
+	}
+	if most > 0.9 {
+		return scenarios.Text{
+			"de": fmt.Sprintf("Mehr Knoten ändern nichts: Die Grenze ist der gemeinsame Dienst „%s“. Der Ansturm verlangt von ihm %.1f Sekunden Arbeit je Sekunde, das sind %.0f %% dessen, was er höchstens leistet", name, load, 100*most),
+			"en": fmt.Sprintf("More nodes change nothing: the limit is the shared service %q. The surge asks %.1f seconds of work a second of it, %.0f %% of the most it can do", name, load, 100*most),
+		}
+	}
+	for _, q := range p.Promises {
+		for i := range p.Workloads {
+			w := &p.Workloads[i]
+			speed := 1.0
+			if w.Limit > 0 {
+				speed = math.Min(1, w.Limit)
+			}
+			if w.Work[q.Step].Slower(q.Within*speed) > q.Slow {
+				return scenarios.Text{
+					"de": fmt.Sprintf("Mehr Knoten ändern nichts: Schon eine einzelne Anfrage „%s“ braucht auf einem leeren Pod zu lange. Die Grenze ist das CPU-Limit des Pods (%.2g Kerne) und die Arbeit je Anfrage", p.Steps[q.Step], w.Limit),
+					"en": fmt.Sprintf("More nodes change nothing: a single request of %q takes too long on an empty pod. The limit is the pod's CPU limit (%.2g cores) and the work of a request", p.Steps[q.Step], w.Limit),
+				}
+			}
+		}
+	}
+	if s.generous() >= s.ladder.top() {
+		return poolLimit(s.pf, s.ladder)
+	}
+	worst := ""
+	for i, broken := range r.TenantBroken {
+		if broken && worst == "" {
+			worst = p.Tenants[i].Name
+		}
+	}
+	return scenarios.Text{
+		"de": fmt.Sprintf("Mehr Knoten ändern nichts: Auch mit %d Knoten und allen Pods von Anfang an wird die Zusage gebrochen (zuerst bei „%s“). Die Zusage ist für diese Arbeit je Anfrage zu eng", len(p.Nodes), worst),
+		"en": fmt.Sprintf("More nodes change nothing: even with %d nodes and every pod there from the start the promise is broken (first at %q). It is too tight for the work of a request", len(p.Nodes), worst),
+	}
+}
+
+// backendWork is the work a back end is asked for in the busiest ten seconds, in seconds a second.
+func (s *search) backendWork(p *sim.Params, b int) float64 {
+	sum := make([]float64, len(p.Shape[0]))
+	for _, t := range p.Tenants {
+		for k := range p.Steps {
+			if x := p.Workloads[t.Workload].Work[k].Backends[b] * t.Weight; x > 0 {
+				for i, shots := range p.Shape[k] {
+					sum[i] += shots * x
+				}
+			}
+		}
+	}
+	return busiest(sum, 10, len(sum)) * demandAt(s.model, 0.5)
+}
+
+func poolLimit(pf *scenarios.Platform, l ladder) scenarios.Text {
+	return scenarios.Text{
+		"de": fmt.Sprintf("Die Knotenpools von „%s“ lassen sich auf höchstens %d Knoten erweitern, und das reicht nicht", pf.Name, l.top()),
+		"en": fmt.Sprintf("The node pools of %q can be raised to %d nodes at most, and that is not enough", pf.Name, l.top()),
+	}
+}

@@ -1,0 +1,154 @@
+package planner
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/ansturm/ansturm/planner/sim"
+	"github.com/ansturm/ansturm/scenarios"
+)
+
+// notch tries one notch less than the plan in the plan's own worlds: one node fewer with the same autoscaling; and where
+// that holds, the same nodes with the target one step higher.
+func (s *search) notch(ctx context.Context, chosen candidate, all *outcome) (Notch, error) {
+	var best Notch
+	if chosen.nodes > 1 {
+		counts := s.ladder.of(chosen.nodes - 1)
+		less := chosen
+		less.nodes--
+		less.platform = withNodes(chosen.platform, counts)
+		n, err := s.tryNotch(ctx, "node", less, chosen, all)
+		if err != nil {
+			return n, err
+		}
+		if float64(n.Risk.Broken) > s.opts.Delta*float64(n.Risk.Worlds) {
+			return n, nil
+		}
+		best = n
+	}
+	if chosen.target+targetStep <= 100 {
+		dearer := s.candidate(chosen.nodes, chosen.target+targetStep)
+		n, err := s.tryNotch(ctx, "target", dearer, chosen, all)
+		if err != nil {
+			return n, err
+		}
+		if n.Risk.Broken > best.Risk.Broken || best.Platform == nil {
+			best = n
+		}
+	}
+	return best, nil
+}
+
+// sampled is every how many worlds the notch is tried in for its risk.
+const sampled = 6
+
+// tryNotch estimates the notch's risk in a fair sample of the worlds and looks for the world that shows it best.
+func (s *search) tryNotch(ctx context.Context, kind string, less, chosen candidate, all *outcome) (Notch, error) {
+	out := Notch{Kind: kind, Platform: less.platform, What: s.what(kind, less, chosen)}
+	mayLose := max(1, chosen.nodes-1)
+	fair := newCrew(s.f, s.worlds.thinned(max(1, min(sampled, s.opts.Worlds/64))))
+	n := len(fair.worlds.worlds)
+	tick := func() { s.opts.Progress("notch", 0, int64(n)) }
+	risk, err := fair.try(ctx, trial{platform: less.platform, mayLose: mayLose, whole: true}, 0, n, n, tick)
+	if err != nil {
+		return out, err
+	}
+	out.Risk = riskOf(s.opts.Delta, risk.done, risk.broken)
+	worst, err := s.crew.try(ctx, trial{platform: less.platform, mayLose: mayLose, whole: true}, 0, min(first, s.opts.Worlds), s.opts.Worlds, tick)
+	if err != nil {
+		return out, err
+	}
+	byIndex := map[int]*sim.Result{}
+	for i, r := range all.results {
+		if r != nil {
+			byIndex[all.worlds[i].Index] = r
+		}
+	}
+	score := math.Inf(-1)
+	for _, o := range []*outcome{risk, worst} {
+		for i, r := range o.results {
+			plan := byIndex[o.worlds[i].Index]
+			if r == nil || plan == nil || plan.Broken {
+				continue
+			}
+			if x := clearness(plan, r); x > score {
+				score = x
+				out.World, out.PlanSlow, out.NotchSlow = o.worlds[i], plan.Slow, r.Slow
+				out.Breaks = breaks(s.expected, o.worlds[i], r)
+			}
+		}
+	}
+	return out, nil
+}
+
+// clearness says how well a world tells plan and notch apart when it is fired for real: the plan well within its
+// promise, the notch far beyond it.
+func clearness(plan, notch *sim.Result) float64 {
+	beyond := math.Min(notch.Strain, 20)
+	if !notch.Broken {
+		beyond = 0
+	}
+	tenants := 0
+	for _, b := range notch.TenantBroken {
+		if b {
+			tenants++
+		}
+	}
+	return beyond/2 + math.Min(float64(tenants), 20)/2 - 10*math.Max(0, plan.Strain-0.5)
+}
+
+func (s *search) what(kind string, less, chosen candidate) scenarios.Text {
+	if kind == "node" {
+		return scenarios.Text{
+			"de": fmt.Sprintf("Ein Knoten weniger: %d statt %d", less.nodes, chosen.nodes),
+			"en": fmt.Sprintf("One node fewer: %d instead of %d", less.nodes, chosen.nodes),
+		}
+	}
+	return scenarios.Text{
+		"de": fmt.Sprintf("Zielauslastung eine Stufe höher: %d %% statt %d %%", less.target, chosen.target),
+		"en": fmt.Sprintf("Target utilisation one step higher: %d %% instead of %d %%", less.target, chosen.target),
+	}
+}
+
+// breaks says in plain words what breaks in a world.
+func breaks(p *sim.Params, w World, r *sim.Result) scenarios.Text {
+	var names []string
+	count, worst, slow := 0, 0, -1.0
+	for i, b := range r.TenantBroken {
+		if b {
+			count++
+			if r.TenantSlow[i] > slow {
+				worst, slow = i, r.TenantSlow[i]
+			}
+		}
+	}
+	names = append(names, p.Tenants[worst].Name)
+	lostDE, lostEN := "ohne Knotenausfall", "without the loss of a node"
+	if w.Lost != "" {
+		lostDE = fmt.Sprintf("Knoten %s fällt nach %s aus", w.Lost, clock(w.At.Seconds()))
+		lostEN = fmt.Sprintf("node %s is lost at %s", w.Lost, clock(w.At.Seconds()))
+	}
+	if count == 0 {
+		return scenarios.Text{
+			"de": fmt.Sprintf("Nachfrage %.0f %% der Erwartung, %s: die Zusage hält", 100*w.Demand, lostDE),
+			"en": fmt.Sprintf("Demand at %.0f %% of the expected, %s: the promise holds", 100*w.Demand, lostEN),
+		}
+	}
+	pendDE, pendEN := "", ""
+	if r.MostPending > 0 {
+		pendDE = fmt.Sprintf(" Bis zu %d Pods finden keinen Platz.", r.MostPending)
+		pendEN = fmt.Sprintf(" Up to %d pods find no room.", r.MostPending)
+	}
+	return scenarios.Text{
+		"de": fmt.Sprintf("Nachfrage %.0f %% der Erwartung, %s.%s Bei %d Mandanten wird die Zusage gebrochen, am stärksten bei %s: %.0f %% zu langsam oder fehlgeschlagen",
+			100*w.Demand, lostDE, pendDE, count, strings.Join(names, ", "), 100*slow),
+		"en": fmt.Sprintf("Demand at %.0f %% of the expected, %s.%s The promise is broken for %d tenants, worst for %s: %.0f %% slow or failed",
+			100*w.Demand, lostEN, pendEN, count, strings.Join(names, ", "), 100*slow),
+	}
+}
+
+func clock(seconds float64) string {
+	return fmt.Sprintf("%d:%02d", int(seconds)/60, int(seconds)%60)
+}

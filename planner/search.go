@@ -1,0 +1,381 @@
+package planner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sync/atomic"
+
+	"github.com/ansturm/ansturm/planner/fit"
+	"github.com/ansturm/ansturm/planner/gate"
+	"github.com/ansturm/ansturm/planner/sim"
+	"github.com/ansturm/ansturm/scenarios"
+)
+
+// The grid of targets, percent of the request.
+const (
+	lowestTarget  = 50
+	highestTarget = 90
+	targetStep    = 5
+)
+
+// first is how many of the worst worlds a candidate must get through unbroken before it is tried in all.
+const first = 64
+
+// PlanFormat is the version of plan.json and verify.json.
+const PlanFormat = 1
+
+func (o Options) withDefaults() Options {
+	if o.Delta == 0 {
+		o.Delta = 0.01
+	}
+	if o.Worlds == 0 {
+		o.Worlds = 512
+	}
+	if o.LoseNodes == nil {
+		o.LoseNodes = new(1)
+	}
+	if o.Progress == nil {
+		o.Progress = func(string, int64, int64) {}
+	}
+	return o
+}
+
+// Validate says what is wrong with the options.
+func (o Options) Validate() error {
+	switch {
+	case !(o.Delta >= 0 && o.Delta < 1):
+		return fmt.Errorf("delta is %v, must be at least 0 (that is 0.01) and below 1", o.Delta)
+	case o.Worlds < 0 || o.Worlds > 1<<20:
+		return fmt.Errorf("worlds is %d, must be 0 (that is 512) to %d", o.Worlds, 1<<20)
+	case o.LoseNodes != nil && (*o.LoseNodes < 0 || *o.LoseNodes > 1):
+		return fmt.Errorf("lose nodes is %d, must be 0 or 1", *o.LoseNodes)
+	}
+	w := o.withDefaults()
+	if mostBroken(w.Worlds, w.Delta) < 0 {
+		return fmt.Errorf("%d worlds are too few for a risk of %v: even with none broken the bound is %.3g", w.Worlds, w.Delta, upperBound(0, w.Worlds))
+	}
+	return nil
+}
+
+// search is one search for a plan.
+type search struct {
+	opts   Options
+	model  *fit.Model
+	sc     *scenarios.Scenario
+	pf     *scenarios.Platform
+	f      *forge
+	ladder ladder
+	lose   int
+
+	expected *sim.Params // the platform as it is, at the model's values
+	list     []need      // at the demand the plan is made for
+	bound    bound
+	worlds   *futures // worst first
+	crew     *crew
+	runs     atomic.Int64
+	extra    []int32 // pods a tenant has shown to need beside the rule
+}
+
+func newSearch(model *fit.Model, sc *scenarios.Scenario, pf *scenarios.Platform, opts Options) (*search, error) {
+	switch {
+	case sc == nil || pf == nil:
+		return nil, errors.New("plan: a scenario and a platform are needed")
+	case len(sc.SLOs) == 0:
+		return nil, errors.New("plan: the scenario promises nothing (slos is empty): there is nothing to keep")
+	case len(sc.Tenants.List) == 0:
+		return nil, errors.New("plan: the scenario has no tenants")
+	}
+	if err := opts.Validate(); err != nil {
+		return nil, fmt.Errorf("plan: options: %w", err)
+	}
+	s := &search{opts: opts.withDefaults(), model: model, sc: sc, pf: pf, extra: make([]int32, len(sc.Tenants.List))}
+	s.lose = *s.opts.LoseNodes
+	var err error
+	if s.f, err = newForge(sc, model); err != nil {
+		return nil, err
+	}
+	if s.ladder, err = newLadder(pf); err != nil {
+		return nil, err
+	}
+	if s.expected, err = s.f.params(pf, -1); err != nil {
+		return nil, err
+	}
+	s.worlds = newFutures(s.f, s.opts.Worlds, s.opts.Seed, s.lose)
+	s.worlds.worstFirst(s.f.peakAt)
+	s.list = needs(s.expected, pf, demandAt(model, 0.95), reactionTime(s.expected))
+	s.crew = newCrew(s.f, s.worlds)
+	return s, nil
+}
+
+// worstFirst orders the worlds by demand, those that lose a node before the peak first, so that a candidate that does
+// not hold is found out soon. The risk over all worlds does not depend on the order.
+func (u *futures) worstFirst(peak float64) {
+	order := make([]int, len(u.worlds))
+	for i := range order {
+		order[i] = i
+	}
+	bad := func(i int) float64 {
+		b := u.worlds[i].Demand
+		if u.node[i] >= 0 && u.at[i] < peak {
+			b += 0.1
+		}
+		return b
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		switch x, y := bad(a), bad(b); {
+		case x > y:
+			return -1
+		case x < y:
+			return 1
+		}
+		return 0
+	})
+	sorted := &futures{}
+	for _, i := range order {
+		sorted.worlds = append(sorted.worlds, u.worlds[i])
+		sorted.node = append(sorted.node, u.node[i])
+		sorted.at = append(sorted.at, u.at[i])
+	}
+	*u = *sorted
+}
+
+// thinned is every n-th of the worlds: a fair sample.
+func (u *futures) thinned(n int) *futures {
+	out := &futures{}
+	for i := n / 2; i < len(u.worlds); i += n {
+		out.worlds = append(out.worlds, u.worlds[i])
+		out.node = append(out.node, u.node[i])
+		out.at = append(out.at, u.at[i])
+	}
+	return out
+}
+
+// candidate is a number of nodes and a target, written out.
+type candidate struct {
+	nodes    int
+	target   int32
+	list     []setting
+	platform *scenarios.Platform
+}
+
+func (s *search) candidate(nodes int, target int32) candidate {
+	pf := withNodes(s.pf, s.ladder.of(nodes))
+	list := settings(s.list, s.extra, pf, target, s.lose)
+	return candidate{nodes, target, list, planned(pf, list)}
+}
+
+// try runs a candidate in the first worlds, losing one of the nodes that the next smaller platform has too.
+func (s *search) try(ctx context.Context, c candidate, worlds, most int, stage string) (*outcome, error) {
+	total := int64(worlds)
+	var done atomic.Int64
+	return s.crew.try(ctx, trial{platform: c.platform, mayLose: max(1, c.nodes-1)}, 0, worlds, most, func() {
+		s.runs.Add(1)
+		s.opts.Progress(stage, done.Add(1), total)
+	})
+}
+
+// Search finds the cheapest nodes and autoscaling that keep the scenario's promises on the platform, as far as the
+// model knows it; a nil model takes the platform file's figures for the truth. It is a pure function of its arguments.
+//
+// First the fewest nodes: from the proved lower bound up, the first number at which the most cautious target gets
+// through the worst worlds. Then the highest target that still does: fewer replica-hours on the same nodes. The winner
+// is tried in all worlds. Common random numbers throughout.
+func Search(ctx context.Context, model *fit.Model, sc *scenarios.Scenario, pf *scenarios.Platform, opts Options) (*Plan, error) {
+	s, err := newSearch(model, sc, pf, opts)
+	if err != nil {
+		return nil, err
+	}
+	s.bound = s.lowerBound()
+	stands, err := s.stands(ctx)
+	if err != nil {
+		return nil, err
+	}
+	limit, err := s.unmendable(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var chosen candidate
+	var certified *outcome
+	if limit == nil {
+		if chosen, certified, err = s.descend(ctx); err != nil {
+			return nil, err
+		}
+		if certified == nil {
+			limit = poolLimit(s.pf, s.ladder)
+		}
+	}
+	if limit != nil { // the best there is, though it does not hold
+		chosen = s.candidate(s.generous(), lowestTarget)
+		if certified, err = s.try(ctx, chosen, s.opts.Worlds, 8, "certify"); err != nil {
+			return nil, err
+		}
+	}
+	return s.plan(ctx, stands, limit, chosen, certified)
+}
+
+// descend finds the fewest nodes, then the highest target, then certifies. A nil outcome means that no number of nodes
+// the pools can be raised to holds.
+func (s *search) descend(ctx context.Context) (candidate, *outcome, error) {
+	most := mostBroken(s.opts.Worlds, s.opts.Delta)
+	for nodes := max(1+s.lose, s.bound.nodes); nodes <= s.generous(); nodes++ {
+		clear(s.extra)
+		ok, err := s.enough(ctx, nodes)
+		if err != nil {
+			return candidate{}, nil, err
+		}
+		if !ok {
+			continue
+		}
+		c, all, err := s.target(ctx, nodes, most)
+		if err != nil {
+			return c, nil, err
+		}
+		if all != nil {
+			return s.tighten(ctx, c, all, most)
+		}
+	}
+	return candidate{}, nil, nil
+}
+
+// tighten takes nodes away under the same autoscaling as long as the promise holds: some pods may then find no room
+// after a loss, and it is the simulation that says whether that matters. What is left breaks with one node fewer.
+func (s *search) tighten(ctx context.Context, c candidate, all *outcome, most int) (candidate, *outcome, error) {
+	for c.nodes > max(1+s.lose, s.bound.nodes) {
+		less := c
+		less.nodes--
+		less.platform = withNodes(c.platform, s.ladder.of(less.nodes))
+		quick, err := s.try(ctx, less, min(first, s.opts.Worlds), most, "search")
+		if err != nil {
+			return c, nil, err
+		}
+		if quick.broken > most {
+			break
+		}
+		tried, err := s.try(ctx, less, s.opts.Worlds, most, "certify")
+		if err != nil {
+			return c, nil, err
+		}
+		if tried.broken > most {
+			break
+		}
+		c, all = less, tried
+	}
+	return c, all, nil
+}
+
+// repairs is how often the tenants that broke get a pod more before a candidate is given up.
+const repairs = 4
+
+// certifies is how often a number of nodes may fail in all worlds after it held in the worst: the certificate is dear.
+const certifies = 2
+
+// enough says whether so many nodes get through the worst worlds with the most cautious target.
+func (s *search) enough(ctx context.Context, nodes int) (bool, error) {
+	for range repairs {
+		out, err := s.try(ctx, s.candidate(nodes, lowestTarget), min(first, s.opts.Worlds), 0, "search")
+		if err != nil {
+			return false, err
+		}
+		if out.broken == 0 {
+			return true, nil
+		}
+		if !s.repair(out) {
+			return false, nil
+		}
+		s.worlds.harden(out)
+	}
+	return false, nil
+}
+
+// target finds the highest target with which so many nodes hold in all worlds.
+func (s *search) target(ctx context.Context, nodes, most int) (candidate, *outcome, error) {
+	left := certifies
+	for target := int32(highestTarget); target >= lowestTarget && left > 0; {
+		c := s.candidate(nodes, target)
+		quick, err := s.try(ctx, c, min(first, s.opts.Worlds), 0, "search")
+		if err != nil {
+			return candidate{}, nil, err
+		}
+		if quick.broken > 0 {
+			target -= targetStep
+			continue
+		}
+		all, err := s.try(ctx, c, s.opts.Worlds, most, "certify")
+		if err != nil {
+			return candidate{}, nil, err
+		}
+		if all.broken <= most {
+			return c, all, nil
+		}
+		s.worlds.harden(all)
+		left--
+		s.repair(all)
+		target -= 2 * targetStep
+	}
+	return candidate{}, nil, nil
+}
+
+// single is the number of tenants up to which a break is theirs and not the platform's.
+const single = 8
+
+// repair gives the tenants that broke a pod more, where they are few: the staffing rule is a rule, the simulation is
+// what counts. It reports whether there was anything to repair.
+func (s *search) repair(o *outcome) bool {
+	hurt := map[int]bool{}
+	for _, r := range o.results {
+		if r == nil || !r.Broken {
+			continue
+		}
+		for i, b := range r.TenantBroken {
+			if b || r.Ended && r.TenantSlow[i] > s.allowed() {
+				hurt[i] = true
+			}
+		}
+	}
+	if len(hurt) == 0 || len(hurt) > single {
+		return false
+	}
+	for i := range hurt {
+		s.extra[i]++
+	}
+	return true
+}
+
+// generous is a number of nodes with which nodes are surely not what is missing.
+func (s *search) generous() int { return min(s.ladder.top(), 2*s.bound.nodes+6) }
+
+// stands tries the platform as it is: in the surge as expected, and then in a fair sample of the worlds.
+func (s *search) stands(ctx context.Context) (gate.Result, error) {
+	for seed := range uint64(3) {
+		s.crew.runners[0].Hasty = true
+		r, err := s.crew.runners[0].Run(ctx, s.expected, sim.World{Seed: s.opts.Seed + seed + 1})
+		if err != nil {
+			return "", fmt.Errorf("plan: simulate the platform as it is: %w", err)
+		}
+		if r.Broken {
+			return gate.Fail, nil
+		}
+	}
+	fair := newCrew(s.f, s.worlds.thinned(max(1, s.opts.Worlds/64)))
+	nodes := len(s.pf.Nodes())
+	out, err := fair.try(ctx, trial{platform: s.pf, mayLose: nodes}, 0, len(fair.worlds.worlds), 0, func() {})
+	if err != nil {
+		return "", err
+	}
+	if out.broken > 0 {
+		return gate.Fail, nil
+	}
+	return gate.Pass, nil
+}
+
+// allowed is the tightest share of slow shots any promise allows.
+func (s *search) allowed() float64 {
+	least := 1.0
+	for _, p := range s.f.base.Promises {
+		least = math.Min(least, p.Slow)
+	}
+	return least
+}
