@@ -1,13 +1,16 @@
 package reports
 
 import (
+	"strings"
 	"time"
 
-	"github.com/ansturm/ansturm/loadgen/record"
 	"github.com/ansturm/ansturm/planner"
 	"github.com/ansturm/ansturm/planner/gate"
 	"github.com/ansturm/ansturm/scenarios"
 )
+
+// reasonsOnPage is how many of the verdict's reasons page one gives where it cannot say it shorter.
+const reasonsOnPage = 3
 
 // answer is page one: what a head of department reads.
 type answer struct {
@@ -16,6 +19,7 @@ type answer struct {
 	why       []string
 	pools     []poolLine
 	settings  []string
+	decides   []string // what decides the plan
 	limit     string
 	basis     []string
 	warnings  []string
@@ -49,8 +53,9 @@ func answerTo(in *Input, t tongue) answer {
 			a.pools = append(a.pools, orderLine(pool, p.Scenario, t))
 		}
 		a.settings = settingLines(p, t)
+		a.decides = t.sentences(p.Constraints)
 		if !p.Mendable {
-			a.limit = t.text(p.Limit)
+			a.limit = sentence(t.text(p.Limit))
 		}
 	}
 	a.basis = basisLines(in, t)
@@ -140,14 +145,59 @@ func whyLines(in *Input, t tongue) []string {
 	if worst, slo := worstWindow(v); worst != nil && v.Result == gate.Fail && worst.Shots > 0 {
 		lines = append(lines, t.say("why.worst", t.share(float64(worst.Slow)/float64(worst.Shots)), t.promise(slo), clock(worst.Start)))
 	}
-	causes := v.Reasons
-	if in.Plan != nil && len(in.Plan.Constraints) > 0 {
-		causes = in.Plan.Constraints
+	if v.Result == gate.Fail && len(lines) > 0 {
+		return append(lines, causeLines(in.Plan, t)...) // the verdict's own words say the same at length, in the details
 	}
-	for _, cause := range causes {
-		lines = append(lines, t.text(cause))
+	for _, reason := range v.Reasons[:min(len(v.Reasons), reasonsOnPage)] {
+		lines = append(lines, sentence(t.text(reason)))
 	}
 	return lines
+}
+
+// causeLines say what the plan's figures show to be too small today: nodes below the bound that no setting gets under,
+// autoscalers whose maximum lies below what even a scaler that knew the future would need.
+func causeLines(p *planner.Plan, t tongue) []string {
+	if p == nil {
+		return nil
+	}
+	var lines []string
+	for _, pool := range p.Pools {
+		if pool.Now < pool.LowerBound {
+			lines = append(lines, t.say("cause.nodes", pool.Pool, t.count(int64(pool.Now)), t.count(int64(pool.LowerBound))))
+		}
+	}
+	capped, need, allowed := 0, int32(0), span{}
+	for _, tenant := range p.Tenants {
+		if tenant.Before != nil && tenant.Clairvoyant > tenant.Before.MaxReplicas {
+			capped++
+			need = max(need, tenant.Clairvoyant)
+			allowed.add(tenant.Before.MaxReplicas)
+		}
+	}
+	if capped > 0 {
+		lines = append(lines, t.say("cause.max", t.count(int64(capped)), t.count(int64(len(p.Tenants))), allowed.text(""), t.count(int64(need))))
+	}
+	return lines
+}
+
+// sentence ends a text with a full stop where it has no end.
+func sentence(text string) string {
+	text = strings.TrimSpace(text)
+	if text == "" || strings.ContainsAny(text[len(text)-1:], ".!?:") {
+		return text
+	}
+	return text + "."
+}
+
+// sentences gives texts as sentences of one language.
+func (t tongue) sentences(texts []scenarios.Text) []string {
+	var out []string
+	for _, text := range texts {
+		if s := sentence(t.text(text)); s != "" {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // promise words an SLO: "95 % der Anfragen in höchstens 2 s beantwortet".
@@ -191,147 +241,3 @@ func worstWindow(v *gate.Verdict) (*gate.WindowJudged, *scenarios.SLO) {
 }
 
 func slowShare(w *gate.WindowJudged) float64 { return float64(w.Slow) / float64(max(w.Shots, 1)) }
-
-func orderLine(p planner.PoolPlan, s *scenarios.Scenario, t tongue) poolLine {
-	more := p.Planned - p.Now
-	line := poolLine{
-		Pool: p.Pool, Now: t.count(int64(p.Now)), Planned: t.count(int64(p.Planned)), More: t.count(int64(more)), Bound: "–",
-		OrderBy: t.say("order.nothing"), Order: more > 0,
-	}
-	if p.LowerBound > 0 {
-		line.Bound = t.count(int64(p.LowerBound))
-	}
-	if more > 0 {
-		line.More = "+" + line.More
-		line.OrderBy = t.say("order.lead", t.length(p.LeadTime))
-		if p.LeadTime == 0 {
-			line.OrderBy = t.say("order.noLead")
-		}
-		if !p.OrderBy.IsZero() {
-			zoned := p.OrderBy
-			if s != nil && !s.On.IsZero() {
-				zoned = zoned.In(s.On.Location())
-			}
-			line.OrderBy = t.stamp(zoned)
-		}
-	}
-	return line
-}
-
-// settingLines sum up the autoscaling of all tenants: from what to what.
-func settingLines(p *planner.Plan, t tongue) []string {
-	if len(p.Tenants) == 0 {
-		return nil
-	}
-	now, planned := spans{}, spans{}
-	for _, tenant := range p.Tenants {
-		planned.target.add(tenant.Target)
-		planned.min.add(tenant.Min)
-		planned.max.add(tenant.Max)
-		if b := tenant.Before; b != nil {
-			now.min.add(valueOr(b.MinReplicas, 1))
-			now.max.add(b.MaxReplicas)
-			if target := cpuTarget(b); target > 0 {
-				now.target.add(target)
-			}
-		}
-	}
-	return []string{
-		t.say("settings.target", now.target.text(" %"), planned.target.text(" %")),
-		t.say("settings.min", now.min.text(""), planned.min.text("")),
-		t.say("settings.max", now.max.text(""), planned.max.text("")),
-	}
-}
-
-// basisLines say what the answer rests on.
-func basisLines(in *Input, t tongue) []string {
-	run := &in.Surge.Record.Run
-	lines := []string{t.say("basis.surge", t.count(run.Scenario.Arrivals.Total), t.length(run.Scenario.Arrivals.Over), t.stamp(run.StartedAt))}
-	if in.Surge.Record.Run.Target == "lab" {
-		lines = append(lines, t.say("basis.lab", t.short(max(run.Speed, 1))))
-	}
-	if n := len(in.Calibration); n > 0 {
-		lines = append(lines, t.say("basis.calibration", t.count(int64(n))))
-	}
-	if p := in.Plan; p != nil {
-		if p.Risk.Worlds > 0 {
-			lines = append(lines, t.say("basis.worlds", t.count(int64(p.Risk.Worlds)), t.count(int64(p.Risk.Broken)), t.share(p.Risk.Upper), t.share(p.Risk.Delta)))
-		}
-		lines = append(lines, verifyLine(in, t))
-		if notch := notchLine(p, t); notch != "" {
-			lines = append(lines, notch)
-		}
-	}
-	return lines
-}
-
-func verifyLine(in *Input, t tongue) string {
-	if in.Verify == nil || in.Verify.Verdict == nil {
-		return t.say("basis.verify.none")
-	}
-	return t.say("basis.verify." + string(known(in.Verify.Verdict.Result)))
-}
-
-// known maps a result that no version of the gate gives to inconclusive.
-func known(r gate.Result) gate.Result {
-	switch r {
-	case gate.Pass, gate.Fail, gate.Invalid:
-		return r
-	default:
-		return gate.Inconclusive
-	}
-}
-
-func notchLine(p *planner.Plan, t tongue) string {
-	what, breaks := t.text(p.Notch.What), t.text(p.Notch.Breaks)
-	if what == "" || breaks == "" {
-		return ""
-	}
-	return t.say("basis.notch", what, breaks)
-}
-
-// warningLines are the warnings of everything the report rests on, each once.
-func warningLines(in *Input, t tongue) []string {
-	var all []record.Warning
-	all = append(all, in.Surge.Record.Run.Warnings...)
-	if v := in.Surge.Verdict; v != nil {
-		all = append(all, v.Warnings...)
-	}
-	if in.Plan != nil {
-		all = append(all, in.Plan.Warnings...)
-		if in.Plan.Model != nil {
-			all = append(all, in.Plan.Model.Warnings...)
-		}
-	}
-	if in.Verify != nil && in.Verify.Verdict != nil {
-		all = append(all, in.Verify.Verdict.Warnings...)
-	}
-	var lines []string
-	said := map[string]bool{}
-	for _, w := range all {
-		line := t.text(w.Text)
-		if line == "" {
-			line = w.Code
-		}
-		if !said[line] {
-			said[line] = true
-			lines = append(lines, line)
-		}
-	}
-	return lines
-}
-
-// bookLines say where a record's books could not be read or do not add up.
-func bookLines(runs []*measured, t tongue) []string {
-	var lines []string
-	for _, m := range runs {
-		if m.accountErr != nil {
-			lines = append(lines, t.say("warnings.account", m.run.ID, m.accountErr))
-			continue
-		}
-		for _, problem := range m.account.Problems {
-			lines = append(lines, t.say("warnings.problem", m.run.ID, problem))
-		}
-	}
-	return lines
-}

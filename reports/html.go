@@ -49,6 +49,8 @@ type version struct {
 	HasPlan       bool
 	Limit         string
 	Settings      []string
+	Decides       []string
+	Reasons       []string // the verdict in its own words
 	Basis         []string
 	Warnings      []string // page one's
 	AllWarnings   []string // empty where page one has them all
@@ -132,11 +134,14 @@ func versionIn(in *Input, runs []*measured, lang string) (version, error) {
 	run := runs[0].run
 	v := version{
 		Lang: lang, Name: t.say("language"), tongue: t, Title: t.say("title"), Sub: titleOf(run, t),
-		Now: a.now, Plan: a.plan, Why: a.why, Pools: a.pools, HasPlan: in.Plan != nil, Limit: a.limit, Settings: a.settings,
+		Now: a.now, Plan: a.plan, Why: a.why, Pools: a.pools, HasPlan: in.Plan != nil, Limit: a.limit, Settings: a.settings, Decides: a.decides,
 		Basis: a.basis, Warnings: append(a.warnings, bookLines(runs, t)...), RunID: run.ID,
 		Footer: t.say("footer", run.ID, t.stamp(in.Made), run.Ansturm),
 	}
 	v.Facts = factsOf(runs[0], t)
+	if in.Surge.Verdict != nil {
+		v.Reasons = t.sentences(in.Surge.Verdict.Reasons)
+	}
 	if len(v.Warnings) > warningsOnPage {
 		v.AllWarnings = v.Warnings
 		v.Warnings = append(v.Warnings[:warningsOnPage:warningsOnPage], t.say("warnings.more", t.count(int64(len(v.AllWarnings)-warningsOnPage))))

@@ -74,7 +74,7 @@ var german = map[string]string{
 	"basis.verify.fail":         "Nachweislauf auf dem Planstand: nicht bestanden.",
 	"basis.verify.inconclusive": "Nachweislauf auf dem Planstand: ohne Urteil, es fehlen Daten.",
 	"basis.verify.invalid":      "Nachweislauf auf dem Planstand: ungültig, der Lastgenerator war am Limit.",
-	"basis.notch":               "Gegenprobe mit einer Stufe weniger (%s): %s",
+	"basis.notch":               "Gegenprobe (%s): %s",
 	"warnings.title":            "Vorbehalte",
 	"warnings.none":             "Keine.",
 	"details.title":             "Die Messungen im Einzelnen",
@@ -239,4 +239,7 @@ var german = map[string]string{
 	"prediction.p95":            "Antwortzeit p95",
 	"prediction.band":           "Spanne der Verläufe",
 	"axis.p95":                  "Antwortzeit p95",
+	"cause.nodes":               "Pool „%s“: %s Knoten reichen bei keiner Einstellung; nötig sind mindestens %s.",
+	"cause.max":                 "Bei %s von %s Mandanten endet die automatische Skalierung (%s Replikate) unter dem Bedarf der Spitze (bis zu %s).",
+	"reasons.title":             "Das Urteil im Einzelnen",
 }

@@ -74,7 +74,7 @@ var english = map[string]string{
 	"basis.verify.fail":         "Proof run on the plan: failed.",
 	"basis.verify.inconclusive": "Proof run on the plan: inconclusive, data are missing.",
 	"basis.verify.invalid":      "Proof run on the plan: invalid, the load generator was at its limit.",
-	"basis.notch":               "Counter-check with one notch less (%s): %s",
+	"basis.notch":               "Counter-check (%s): %s",
 	"warnings.title":            "Reservations",
 	"warnings.none":             "None.",
 	"details.title":             "The measurements in detail",
@@ -239,4 +239,7 @@ var english = map[string]string{
 	"prediction.p95":            "response time p95",
 	"prediction.band":           "range of the courses",
 	"axis.p95":                  "response time p95",
+	"cause.nodes":               "Pool “%s”: %s nodes are not enough with any setting; at least %s are needed.",
+	"cause.max":                 "For %s of %s tenants the autoscaler ends (%s replicas) below the need of the peak (up to %s).",
+	"reasons.title":             "The verdict in detail",
 }

@@ -283,12 +283,13 @@ func rushPlan(total int64) *planner.Plan {
 		},
 		Risk: planner.Risk{Delta: 0.01, Worlds: 512, Broken: 1, Upper: 0.0092},
 		Notch: planner.Notch{
-			Kind: "node", What: scenarios.Text{"de": "ein Knoten „vm“ weniger", "en": "one node of “vm” fewer"},
+			Kind: "node", What: scenarios.Text{"de": "Ein Knoten weniger: 22 statt 23", "en": "One node fewer: 22 instead of 23"},
 			Breaks: scenarios.Text{"de": "Fällt Knoten vm-3 aus, finden 11 Pods keinen Platz; in Gemeinde 001 sind dann 23 % der Anfragen zu langsam.", "en": "when node vm-3 is lost, 11 pods find no room; 23 % of the requests in Gemeinde 001 are then too slow."},
 		},
 		Constraints: []scenarios.Text{
-			{"de": "Höchstzahl 3 Replikate je Mandant: Die 38 größten Gemeinden brauchen zur Spitze bis zu 29.", "en": "The maximum of 3 replicas a tenant: the 38 largest municipalities need up to 29 at the peak."},
-			{"de": "Die Knoten tragen zur Spitze höchstens 392 Pods, nötig sind 615.", "en": "The nodes carry at most 392 pods at the peak, 615 are needed."},
+			{"de": "Fällt ein Knoten aus, müssen alle 615 Pods der Spitze auf den übrigen 22 Knoten Platz haben", "en": "When a node is lost, all 615 pods of the peak must find room on the other 22 nodes"},
+			{"de": "Neue Pods nehmen frühestens nach etwa 17 Sekunden Anfragen an: Was vorher kommt, tragen die 580 Pods der Mindestzahl", "en": "New pods take requests after 17 seconds at the earliest: what comes before is carried by the 580 pods of the minimum"},
+			{"de": "Ein Knoten braucht von der Bestellung bis zum Betrieb 4 Stunden: Während des Ansturms kommt keiner hinzu", "en": "A node takes 4 hours from order to use: none joins during the rush"},
 		},
 		Evidence: []fit.Source{{ID: "cal-1", Purpose: "calibration"}, {ID: "briefwahl-surge", Purpose: "surge"}},
 		Warnings: []record.Warning{{Code: "lab", Text: scenarios.Text{"de": "Gemessen auf der eingebauten Modellplattform; vor der Bestellung ist ein Lauf auf dem eigenen Cluster nötig.", "en": "Measured on the embedded model platform; before ordering, a run on the real cluster is needed."}}},
@@ -299,7 +300,7 @@ func rushPlan(total int64) *planner.Plan {
 		minimum := int32(2)
 		p.Tenants = append(p.Tenants, planner.TenantPlan{
 			Tenant: name(i), Workload: "antrag", Before: hpaSpec(80, 1, 3), HPA: *hpaSpec(50, max(minimum, int32(peak/3)), int32(peak)+4),
-			Target: 50, Min: max(minimum, int32(peak/3)), Max: int32(peak) + 4, Peak: fit.Estimate{Value: peak, Low: math.Floor(peak * 0.9), High: math.Ceil(peak * 1.15)},
+			Clairvoyant: int32(peak) - 1, Target: 50, Min: max(minimum, int32(peak/3)), Max: int32(peak) + 4, Peak: fit.Estimate{Value: peak, Low: math.Floor(peak * 0.9), High: math.Ceil(peak * 1.15)},
 		})
 	}
 	for i := range 14 {

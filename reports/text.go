@@ -5,9 +5,6 @@ import (
 	"io"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/ansturm/ansturm/planner"
-	"github.com/ansturm/ansturm/planner/gate"
 )
 
 // columns is how wide terminal text may be.
@@ -122,6 +119,10 @@ func Text(w io.Writer, in *Input, lang string) error {
 			s.head(s.say("settings.title"))
 			s.list(a.settings)
 		}
+		if len(a.decides) > 0 {
+			s.head(s.say("text.constraints"))
+			s.list(a.decides)
+		}
 	}
 	s.head(s.say("basis.title"))
 	s.list(a.basis)
@@ -173,132 +174,4 @@ func (s *sheet) warnings(lines []string) {
 		s.head(s.say("warnings.title"))
 		s.list(lines)
 	}
-}
-
-// VerdictText writes a verdict for a terminal: the result, its reasons, each promise, the tenants hit most, warnings.
-func VerdictText(w io.Writer, v *gate.Verdict, lang string) error {
-	s := newSheet(lang)
-	if v == nil {
-		s.line("", s.say("why.unjudged"))
-		return s.write(w)
-	}
-	s.line("", s.say("text.verdict", strings.ToUpper(s.say("result."+string(known(v.Result))))))
-	for _, reason := range v.Reasons {
-		s.line("  - ", s.text(reason))
-	}
-	s.head(s.say("text.slos"))
-	if len(v.SLOs) == 0 {
-		s.line("  ", s.say("text.noSLOs"))
-	}
-	for i := range v.SLOs {
-		s.line("  "+sign(v.SLOs[i].Result)+" ", s.promised(&v.SLOs[i])+" – "+s.outcome(&v.SLOs[i]))
-	}
-	s.hitMost(v)
-	var lines []string
-	for _, warning := range v.Warnings {
-		lines = append(lines, s.text(warning.Text))
-	}
-	s.warnings(lines)
-	return s.write(w)
-}
-
-func sign(r gate.Result) string {
-	switch r {
-	case gate.Pass:
-		return "✓"
-	case gate.Fail:
-		return "✕"
-	default:
-		return "?"
-	}
-}
-
-// promised words a promise in full: "submit: 95 % der Anfragen in höchstens 2 s, höchstens 1 % gescheitert".
-func (t tongue) promised(r *gate.SLOResult) string {
-	step := r.SLO.Step
-	if step == "" {
-		step = t.say("text.step")
-	}
-	return t.say("text.slo", step, t.promise(&r.SLO)) + ", " + t.say("text.slo.errors", t.share(r.SLO.Errors))
-}
-
-// outcome words what came of a promise.
-func (t tongue) outcome(r *gate.SLOResult) string {
-	switch {
-	case r.Judged == 0:
-		return t.say("text.slo.none")
-	case r.Broken == 0:
-		return t.say("text.slo.all", t.count(int64(r.Judged)))
-	default:
-		return t.say("text.slo.windows", t.count(int64(r.Broken)), t.count(int64(r.Judged)), t.count(int64(len(r.BrokenTenants))), t.count(int64(r.Tenants)))
-	}
-}
-
-// hitMost lists the tenants with most broken windows.
-func (s *sheet) hitMost(v *gate.Verdict) {
-	hit := map[string]gate.TenantBreak{}
-	eachBreak(v, func(b gate.TenantBreak) {
-		sum, had := hit[b.Tenant]
-		if !had || b.First < sum.First {
-			sum.First = b.First
-		}
-		sum.Tenant, sum.Broken = b.Tenant, sum.Broken+b.Broken
-		hit[b.Tenant] = sum
-	})
-	if len(hit) == 0 {
-		return
-	}
-	const shown = 5
-	s.head(s.say("text.worstTenants"))
-	for i, b := range worstTenants(hit) {
-		if i == shown {
-			s.line("  ", s.say("text.more", s.count(int64(len(hit)-shown))))
-			break
-		}
-		s.line("  - ", s.say("text.tenantLine", b.Tenant, s.count(int64(b.Broken)), clock(b.First)))
-	}
-}
-
-// PlanText writes a plan for a terminal: what to order, how to set the autoscaling, what decides it, risk, warnings.
-func PlanText(w io.Writer, p *planner.Plan, lang string) error {
-	s := newSheet(lang)
-	if p == nil {
-		s.line("", s.say("order.noPlan"))
-		return s.write(w)
-	}
-	a := answer{settings: settingLines(p, s.tongue)}
-	for _, pool := range p.Pools {
-		a.pools = append(a.pools, orderLine(pool, p.Scenario, s.tongue))
-	}
-	if !p.Mendable {
-		a.limit = s.text(p.Limit)
-	}
-	s.line("", s.say("order.title"))
-	s.orders(a)
-	for _, pool := range p.Pools {
-		if bound := s.text(pool.BoundBy); pool.LowerBound > 0 && bound != "" {
-			s.line("  - ", s.say("text.bound", s.count(int64(pool.LowerBound)), pool.Pool, bound))
-		}
-	}
-	if len(a.settings) > 0 {
-		s.head(s.say("settings.title"))
-		s.list(a.settings)
-	}
-	if len(p.Constraints) > 0 {
-		s.head(s.say("text.constraints"))
-		for _, c := range p.Constraints {
-			s.line("  - ", s.text(c))
-		}
-	}
-	s.head(s.say("text.risk"))
-	s.line("  - ", s.say("text.riskLine", s.share(p.Risk.Upper), s.share(p.Risk.Delta), s.count(int64(p.Risk.Broken)), s.count(int64(p.Risk.Worlds))))
-	if notch := notchLine(p, s.tongue); notch != "" {
-		s.line("  - ", notch)
-	}
-	var lines []string
-	for _, warning := range p.Warnings {
-		lines = append(lines, s.text(warning.Text))
-	}
-	s.warnings(lines)
-	return s.write(w)
 }

@@ -1,0 +1,41 @@
+# The two commands of the README are demo and test; the others serve those who change the code.
+
+GO       ?= go
+FUZZTIME ?= 10s
+DEMO     ?= demo
+RACE     ?=
+
+.DEFAULT_GOAL := build
+.PHONY: build demo test lint fmt bench fuzz stall clean
+
+build: ## the binary, bin/ansturm
+	$(GO) build -o bin/ansturm ./cmd/ansturm
+
+demo: build ## the main job on the embedded platform; ends with the path of the report
+	bin/ansturm demo -o $(DEMO)
+
+test: ## all tests; RACE=-race adds the race detector
+	$(GO) test $(RACE) ./...
+
+lint: ## formatting, vet, staticcheck
+	@unformatted=$$($(GO) tool gofumpt -l .); test -z "$$unformatted" || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+fmt: ## format everything
+	$(GO) tool gofumpt -w .
+
+bench: ## benchmarks of the hot paths, five times each, as benchstat reads them
+	$(GO) test -run '^$$' -bench . -benchmem -count 5 ./... | tee bench.txt
+	$(GO) tool benchstat bench.txt
+
+fuzz: ## every fuzz target for FUZZTIME
+	@for package in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+	    echo "$$package $$target"; \
+	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+	  done; \
+	done
+
+clean: ## what the other targets made, but no records
+	rm -rf bin bench.txt

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ansturm/ansturm/loadgen/record"
+)
+
+func (a *app) inspectCommand() *cobra.Command {
+	var repair bool
+	c := &cobra.Command{
+		Use:   "inspect RUN",
+		Short: "What a record holds, and whether it adds up",
+		Long: `Reads the whole record and holds its parts against each other: the ledger against the total, and, for the
+embedded platform, against its own log of the applications it accepted, as sets. Exits 3 when something is missing.
+
+--repair finishes the record of a killed run: half lines are cut, arrivals without a fate become indeterminate.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if _, err := openRecord(args[0]); err != nil {
+				return err
+			}
+			if repair {
+				if err := record.Repair(args[0], time.Now()); err != nil {
+					return err
+				}
+			}
+			rec, err := openRecord(args[0])
+			if err != nil {
+				return err
+			}
+			account, err := rec.Account()
+			if err != nil {
+				return inputError(err, "")
+			}
+			if a.json {
+				err = a.printJSON(account)
+			} else {
+				err = printAccount(a.stdout, rec, account)
+			}
+			if err == nil && len(account.Problems) > 0 {
+				err = ended(3)
+			}
+			return err
+		},
+	}
+	c.Flags().BoolVar(&repair, "repair", false, "finish the record of a killed run")
+	return c
+}
+
+// printAccount writes an account for people.
+func printAccount(out io.Writer, rec *record.Record, account *record.Account) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	run, l := rec.Run, account.Ledger
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(w, name+"\t"+format+"\n", args...)
+	}
+	row("record", "%s", rec.Dir)
+	row("run", "%s, %s of %s at speed %g", run.ID, run.Purpose, run.Scenario.Name, run.Speed)
+	row("arrivals", "%d = %d completed + %d failed + %d indeterminate + %d unsent", l.Total, l.Completed, l.Failed, l.Indeterminate, l.Unsent)
+	if l.Missing > 0 {
+		row("", "%d without a fate", l.Missing)
+	}
+	row("shots", "%d, of them %d reloads and %d by people who came back", account.Shots, run.Totals.Reloads, run.Totals.ComeBacks)
+	if c := account.Lab; c != nil {
+		row("platform", "%d applications accepted, %d of them again; agrees with the ledger: %s", c.Accepted, c.Duplicates, yesNo(c.Agrees))
+	}
+	row("generator", "lateness p50 %v, p99 %v (limit %v): %s", run.Validity.LatenessP50, run.Validity.LatenessP99,
+		run.Validity.LatenessLimit, validWord(run.Validity.Valid))
+	for _, reason := range run.Validity.Reasons {
+		row("", "%s", reason)
+	}
+	for _, problem := range account.Problems {
+		row("problem", "%s", problem)
+	}
+	for _, warning := range run.Warnings {
+		row("warning", "%s", warning.Text.In("en"))
+	}
+	return w.Flush()
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+func validWord(valid bool) string {
+	if valid {
+		return "valid"
+	}
+	return "INVALID: no figure of this run is the platform's"
+}

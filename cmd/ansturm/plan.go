@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/planner"
+	"github.com/ansturm/ansturm/reports"
+)
+
+func (a *app) planCommand() *cobra.Command {
+	var forecast, out, lang string
+	var opts planner.Options
+	var loseNodes int
+	c := &cobra.Command{
+		Use:   "plan RUN...",
+		Short: "Fit what the runs saw, and recommend nodes and autoscaling with proof",
+		Long: `Fits service demands, capacities and delays from the records, simulates the platform under the surge in many
+worlds, and searches the cheapest nodes and autoscaling settings that keep the promises.
+
+Give the calibration runs and the surge run; the last run's scenario and platform are planned for, unless --forecast
+names another scenario.`,
+		Example: "  ansturm plan runs/calibration-1 runs/calibration-2 runs/surge -o plan",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := checkLang(lang); err != nil {
+				return err
+			}
+			runs := make([]*record.Record, len(args))
+			for i, dir := range args {
+				rec, err := openRecord(dir)
+				if err != nil {
+					return err
+				}
+				runs[i] = rec
+			}
+			if forecast != "" {
+				w, err := loadScenario(forecast)
+				if err != nil {
+					return err
+				}
+				opts.Forecast = w.scenario
+			}
+			if out == "" {
+				out = freshDir("plan")
+			}
+			opts.LoseNodes = &loseNodes
+			p := a.progress()
+			plan, err := a.makePlan(c.Context(), p, runs, opts, out)
+			p.wait()
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(plan)
+			}
+			return reports.PlanText(a.stdout, plan, lang)
+		},
+	}
+	c.Flags().StringVar(&forecast, "forecast", "", "plan for this scenario instead of the last run's")
+	c.Flags().StringVarP(&out, "output", "o", "", "directory of the plan (default plan)")
+	c.Flags().Float64Var(&opts.Delta, "risk", 0.01, "accepted probability that a promise is broken")
+	c.Flags().IntVar(&opts.Worlds, "worlds", 512, "number of worlds a plan is certified on")
+	c.Flags().IntVar(&loseNodes, "lose-nodes", 1, "nodes lost in the bad worlds, 0 or 1")
+	addLang(c, &lang, "en")
+	return c
+}
+
+// makePlan plans and writes the plan's directory.
+func (a *app) makePlan(ctx context.Context, p *progress, runs []*record.Record, opts planner.Options, dir string) (*planner.Plan, error) {
+	stages := map[string]*stage{}
+	opts.Progress = func(name string, done, total int64) {
+		st := stages[name]
+		if st == nil {
+			st = p.stage(name, total)
+			stages[name] = st
+		}
+		if done >= total {
+			st.done("")
+		} else {
+			st.set(done, "")
+		}
+	}
+	plan, err := planner.Make(ctx, runs, opts)
+	for _, st := range stages {
+		st.close()
+	}
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, inputError(fmt.Errorf("plan: %w", err), "")
+	}
+	if err := plan.Write(dir); err != nil {
+		return nil, fmt.Errorf("plan: %w", err)
+	}
+	a.say("plan written to %s", filepath.Join(dir, "plan.json"))
+	return plan, nil
+}

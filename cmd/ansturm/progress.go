@@ -1,0 +1,116 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+	"golang.org/x/term"
+)
+
+// plainEvery is how often a stage says how far it is where bars cannot be drawn.
+const plainEvery = 10 * time.Second
+
+// progress shows how far the work is: bars on a terminal, a line now and then elsewhere, nothing when quiet.
+type progress struct {
+	out  io.Writer
+	bars *mpb.Progress // nil: plain lines
+	mute bool
+}
+
+func (a *app) progress() *progress {
+	p := &progress{out: a.stderr, mute: a.quiet}
+	if file, ok := a.stderr.(*os.File); ok && !a.quiet && term.IsTerminal(int(file.Fd())) {
+		p.bars = mpb.New(mpb.WithOutput(file), mpb.WithWidth(64), mpb.WithRefreshRate(200*time.Millisecond))
+	}
+	return p
+}
+
+// wait lets the last bars be drawn.
+func (p *progress) wait() {
+	if p.bars != nil {
+		p.bars.Wait()
+	}
+}
+
+// stage is one bar.
+type stage struct {
+	p     *progress
+	name  string
+	total int64
+	bar   *mpb.Bar
+	note  atomic.Pointer[string]
+
+	mu   sync.Mutex
+	last time.Time
+}
+
+// stage opens a bar of total units.
+func (p *progress) stage(name string, total int64) *stage {
+	s := &stage{p: p, name: name, total: max(total, 1), last: time.Now()}
+	empty := ""
+	s.note.Store(&empty)
+	if p.bars != nil {
+		s.bar = p.bars.AddBar(s.total,
+			mpb.PrependDecorators(decor.Name(fmt.Sprintf("%-14s", name)), decor.Percentage(decor.WC{W: 5})),
+			mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return *s.note.Load() })),
+		)
+	} else if !p.mute {
+		fmt.Fprintf(p.out, "%s …\n", name)
+	}
+	return s
+}
+
+// set says that n units are done; note stands beside the bar.
+func (s *stage) set(n int64, note string) {
+	s.note.Store(&note)
+	n = min(n, s.total)
+	if s.bar != nil {
+		if n < s.total { // only done ends a bar
+			s.bar.SetCurrent(n)
+		}
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.p.mute || time.Since(s.last) < plainEvery {
+		return
+	}
+	s.last = time.Now()
+	fmt.Fprintf(s.p.out, "%s %3d %%  %s\n", s.name, 100*n/s.total, note)
+}
+
+// done ends the stage with a closing note.
+func (s *stage) done(note string) {
+	s.note.Store(&note)
+	if s.bar != nil {
+		s.bar.SetCurrent(s.total)
+		s.bar.SetTotal(s.total, true)
+		return
+	}
+	if !s.p.mute {
+		fmt.Fprintf(s.p.out, "%s done  %s\n", s.name, note)
+	}
+}
+
+// abort ends the stage where it stands.
+func (s *stage) abort(note string) {
+	s.note.Store(&note)
+	if s.bar != nil {
+		s.bar.Abort(false)
+	} else if !s.p.mute {
+		fmt.Fprintf(s.p.out, "%s ended  %s\n", s.name, note)
+	}
+}
+
+// close ends a stage that nobody ended.
+func (s *stage) close() {
+	if s.bar != nil && !s.bar.Completed() {
+		s.bar.Abort(false)
+	}
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+// The exit codes, the same for every command. A verdict's codes (0, 1, 3, 4) are gate.Result.ExitCode's.
+const (
+	exitUsage       = 2
+	exitInternal    = 5
+	exitInterrupted = 130
+)
+
+// app is what every command shares: the streams, and how to speak.
+type app struct {
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+	json   bool
+	quiet  bool
+}
+
+// exitError ends the program with code. With a nil err nothing more is said: the command has spoken already.
+type exitError struct {
+	code int
+	err  error
+	hint string
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// inputError marks err as the caller's to mend (exit 2); hint says how and may be empty.
+func inputError(err error, hint string) error {
+	if err == nil {
+		return nil
+	}
+	return &exitError{code: exitUsage, err: err, hint: hint}
+}
+
+// ended ends the program with a code and no further word.
+func ended(code int) error {
+	if code == 0 {
+		return nil
+	}
+	return &exitError{code: code}
+}
+
+// run is the whole program: args as given by the system, the exit code as the result.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
+	root := a.root()
+	root.SetArgs(args[1:])
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	return a.exitCode(ctx, err)
+}
+
+// exitCode says what went wrong, and gives the code that says it to programs.
+func (a *app) exitCode(ctx context.Context, err error) int {
+	if err == nil {
+		return 0
+	}
+	var exit *exitError
+	switch {
+	case errors.As(err, &exit):
+	case ctx.Err() != nil:
+		exit = &exitError{code: exitInterrupted, err: errors.New("interrupted")}
+	default:
+		exit = &exitError{code: exitInternal, err: err}
+	}
+	if exit.err != nil {
+		fmt.Fprintf(a.stderr, "ansturm: error: %v\n", exit.err)
+		if exit.hint != "" {
+			fmt.Fprintf(a.stderr, "  hint: %s\n", exit.hint)
+		}
+	}
+	return exit.code
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "ansturm",
+		Short: "Will this platform stand the next rush, and if not, what must change before the day?",
+		Long: `Ansturm replays a surge against tenant services, watches how Kubernetes reacts, fits models to
+what it saw, and recommends node counts and autoscaling settings that it then proves by replaying
+the surge again.
+
+Exit codes: 0 pass · 1 fail · 2 usage or input · 3 inconclusive · 4 invalid · 5 internal · 130 interrupted`,
+		Version:       version(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.PersistentFlags().BoolVar(&a.json, "json", false, "print the product as JSON")
+	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "no progress")
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return inputError(err, "see '"+c.CommandPath()+" --help'")
+	})
+	root.AddCommand(
+		a.runCommand(), a.calibrateCommand(), a.labCommand(), a.inspectCommand(), a.gateCommand(), a.planCommand(),
+		a.verifyCommand(), a.simulateCommand(), a.reportCommand(), a.scenarioCommand(), a.demoCommand(),
+	)
+	asInput(root)
+	return root
+}
+
+// asInput makes a command's complaint about its arguments a usage error.
+func asInput(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			return inputError(check(c, args), "see '"+c.CommandPath()+" --help'")
+		}
+	}
+	for _, sub := range c.Commands() {
+		asInput(sub)
+	}
+}
+
+// printJSON writes v to stdout, indented.
+func (a *app) printJSON(v any) error {
+	out := json.NewEncoder(a.stdout)
+	out.SetIndent("", "  ")
+	return out.Encode(v)
+}
+
+// say writes one line of the conversation.
+func (a *app) say(format string, args ...any) {
+	fmt.Fprintf(a.stderr, format+"\n", args...)
+}
+
+// version is the module's version as built, "devel" for a work tree.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "devel"
+}

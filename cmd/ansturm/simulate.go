@@ -1,0 +1,48 @@
+package main
+
+import (
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ansturm/ansturm/planner"
+)
+
+func (a *app) simulateCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "simulate SCENARIO [PLATFORM]",
+		Short: "The surge in virtual time, no traffic",
+		Long: `Simulates the platform under the surge from the figures of the platform file alone. It is an estimate: only a run
+shows what the platform does.`,
+		Args: cobra.RangeArgs(1, 2),
+		RunE: func(c *cobra.Command, args []string) error {
+			w, err := loadWorld(args[0], optional(args, 1))
+			if err != nil {
+				return err
+			}
+			simulation, err := planner.Simulate(c.Context(), w.scenario, w.platform, nil, planner.Options{})
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(simulation)
+			}
+			return printPrediction(a, &simulation.Prediction)
+		},
+	}
+	return c
+}
+
+// printPrediction prints a line a minute.
+func printPrediction(a *app, p *planner.Prediction) error {
+	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "minute\toffered/s\tserved/s\tdesired\tready\tp95 s\t")
+	every := max(1, int(time.Minute/p.Step))
+	for i := 0; i < len(p.Offered); i += every {
+		fmt.Fprintf(w, "%d\t%.0f\t%.0f\t%.0f\t%.0f\t%.2f\t\n", i/every, p.Offered[i], p.Served[i], p.Desired[i], p.Ready[i], p.P95[i])
+	}
+	fmt.Fprintf(w, "worst window: %.1f %% of the shots slow or failed\t\n", 100*p.SlowWorst)
+	return w.Flush()
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/planner"
+	"github.com/ansturm/ansturm/planner/gate"
+	"github.com/ansturm/ansturm/reports"
+	"github.com/ansturm/ansturm/scenarios"
+)
+
+func (a *app) verifyCommand() *cobra.Command {
+	var out, lang string
+	var speed float64
+	var notch bool
+	c := &cobra.Command{
+		Use:   "verify PLAN",
+		Short: "Fire again on the planned settings: did the promise hold?",
+		Long: `Fires the plan's surge at the embedded platform with the planned nodes and autoscaling, and holds what was
+predicted against what was measured. Exits as gate does on that run.
+
+--notch fires the world that binds the plan, twice: with the plan, which must hold, and with one notch less, which must
+not. Exits 1 when either is otherwise.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := errors.Join(checkLang(lang), checkSpeed(speed, "")); err != nil {
+				return err
+			}
+			plan, err := planner.LoadPlan(args[0])
+			if err != nil {
+				return inputError(err, "name the directory that ansturm plan wrote")
+			}
+			if out == "" {
+				out = freshDir(filepath.Join(planDir(args[0]), "verify"))
+			}
+			p := a.progress()
+			v, err := a.verify(c.Context(), p, plan, args[0], out, speed, notch)
+			p.wait()
+			if err != nil {
+				return err
+			}
+			if err := planner.SaveVerification(planDir(args[0]), v); err != nil {
+				return err
+			}
+			if a.json {
+				err = a.printJSON(v)
+			} else {
+				err = reports.VerdictText(a.stdout, v.Verdict, lang)
+			}
+			if err != nil {
+				return err
+			}
+			return ended(verificationExit(v))
+		},
+	}
+	c.Flags().BoolVar(&notch, "notch", false, "also fire the binding world with and without one notch less")
+	c.Flags().Float64Var(&speed, "speed", topSpeed, "times life's speed, at most 10")
+	c.Flags().StringVarP(&out, "output", "o", "", "directory of the records (default verify in the plan's)")
+	addLang(c, &lang, "en")
+	return c
+}
+
+// planDir is the directory of a plan named by its directory or its plan.json.
+func planDir(name string) string {
+	if info, err := os.Stat(name); err == nil && !info.IsDir() {
+		return filepath.Dir(name)
+	}
+	return name
+}
+
+// verify fires the plan, and with notch the binding world twice, into subdirectories of out.
+func (a *app) verify(ctx context.Context, p *progress, plan *planner.Plan, name, out string, speed float64, notch bool) (*planner.Verification, error) {
+	v := &planner.Verification{Format: planner.PlanFormat, Plan: name}
+	rec, verdict, err := a.fireAndJudge(ctx, p, firing{
+		scenario: plan.Scenario, platform: plan.Platform, speed: speed,
+		dir: filepath.Join(out, "plan"), purpose: "verify", title: "verify",
+	})
+	if err != nil {
+		return nil, err
+	}
+	v.Run, v.Verdict = rec.Dir, verdict
+	if v.Comparisons, err = planner.Compare(plan, rec); err != nil {
+		return nil, fmt.Errorf("compare predicted with measured: %w", err)
+	}
+	if !notch {
+		return v, nil
+	}
+	v.Notch, err = a.fireNotch(ctx, p, plan, out, speed)
+	return v, err
+}
+
+// fireNotch fires the binding world on the plan and on one notch less.
+func (a *app) fireNotch(ctx context.Context, p *progress, plan *planner.Plan, out string, speed float64) (*planner.NotchFired, error) {
+	fired := &planner.NotchFired{World: plan.Notch.World}
+	fire := func(platform *scenarios.Platform, name, title string) (string, *gate.Verdict, error) {
+		f := firing{speed: speed, dir: filepath.Join(out, name), purpose: "notch", title: title}
+		f.scenario, f.platform = plan.Notch.World.Apply(plan.Scenario, platform)
+		rec, verdict, err := a.fireAndJudge(ctx, p, f)
+		if err != nil {
+			return "", nil, err
+		}
+		return rec.Dir, verdict, nil
+	}
+	var err error
+	if fired.PlanRun, fired.Plan, err = fire(plan.Platform, "world-plan", "world, plan"); err != nil {
+		return nil, err
+	}
+	fired.NotchRun, fired.Notch, err = fire(plan.Notch.Platform, "world-notch", "world, notch")
+	return fired, err
+}
+
+// fireAndJudge fires one run and judges it.
+func (a *app) fireAndJudge(ctx context.Context, p *progress, f firing) (*record.Record, *gate.Verdict, error) {
+	rec, err := a.fire(ctx, p, f)
+	if err != nil {
+		return nil, nil, err
+	}
+	verdict, err := gate.Judge(rec, nil)
+	return rec, verdict, err
+}
+
+// verificationExit is the verdict's code; a notch that does not tell plan from less is a fail.
+func verificationExit(v *planner.Verification) int {
+	code := v.Verdict.Result.ExitCode()
+	if n := v.Notch; code == 0 && n != nil && (n.Plan.Result != gate.Pass || n.Notch.Result != gate.Fail) {
+		for _, verdict := range []*gate.Verdict{n.Plan, n.Notch} {
+			if verdict.Result == gate.Invalid || verdict.Result == gate.Inconclusive {
+				return verdict.Result.ExitCode()
+			}
+		}
+		return gate.Fail.ExitCode()
+	}
+	return code
+}

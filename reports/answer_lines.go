@@ -1,0 +1,152 @@
+package reports
+
+import (
+	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/planner"
+	"github.com/ansturm/ansturm/planner/gate"
+	"github.com/ansturm/ansturm/scenarios"
+)
+
+func orderLine(p planner.PoolPlan, s *scenarios.Scenario, t tongue) poolLine {
+	more := p.Planned - p.Now
+	line := poolLine{
+		Pool: p.Pool, Now: t.count(int64(p.Now)), Planned: t.count(int64(p.Planned)), More: t.count(int64(more)), Bound: "–",
+		OrderBy: t.say("order.nothing"), Order: more > 0,
+	}
+	if p.LowerBound > 0 {
+		line.Bound = t.count(int64(p.LowerBound))
+	}
+	if more > 0 {
+		line.More = "+" + line.More
+		line.OrderBy = t.say("order.lead", t.length(p.LeadTime))
+		if p.LeadTime == 0 {
+			line.OrderBy = t.say("order.noLead")
+		}
+		if !p.OrderBy.IsZero() {
+			zoned := p.OrderBy
+			if s != nil && !s.On.IsZero() {
+				zoned = zoned.In(s.On.Location())
+			}
+			line.OrderBy = t.stamp(zoned)
+		}
+	}
+	return line
+}
+
+// settingLines sum up the autoscaling of all tenants: from what to what.
+func settingLines(p *planner.Plan, t tongue) []string {
+	if len(p.Tenants) == 0 {
+		return nil
+	}
+	now, planned := spans{}, spans{}
+	for _, tenant := range p.Tenants {
+		planned.target.add(tenant.Target)
+		planned.min.add(tenant.Min)
+		planned.max.add(tenant.Max)
+		if b := tenant.Before; b != nil {
+			now.min.add(valueOr(b.MinReplicas, 1))
+			now.max.add(b.MaxReplicas)
+			if target := cpuTarget(b); target > 0 {
+				now.target.add(target)
+			}
+		}
+	}
+	return []string{
+		t.say("settings.target", now.target.text(" %"), planned.target.text(" %")),
+		t.say("settings.min", now.min.text(""), planned.min.text("")),
+		t.say("settings.max", now.max.text(""), planned.max.text("")),
+	}
+}
+
+// basisLines say what the answer rests on.
+func basisLines(in *Input, t tongue) []string {
+	run := &in.Surge.Record.Run
+	lines := []string{t.say("basis.surge", t.count(run.Scenario.Arrivals.Total), t.length(run.Scenario.Arrivals.Over), t.stamp(run.StartedAt))}
+	if in.Surge.Record.Run.Target == "lab" {
+		lines = append(lines, t.say("basis.lab", t.short(max(run.Speed, 1))))
+	}
+	if n := len(in.Calibration); n > 0 {
+		lines = append(lines, t.say("basis.calibration", t.count(int64(n))))
+	}
+	if p := in.Plan; p != nil {
+		if p.Risk.Worlds > 0 {
+			lines = append(lines, t.say("basis.worlds", t.count(int64(p.Risk.Worlds)), t.count(int64(p.Risk.Broken)), t.share(p.Risk.Upper), t.share(p.Risk.Delta)))
+		}
+		lines = append(lines, verifyLine(in, t))
+		if notch := notchLine(p, t); notch != "" {
+			lines = append(lines, notch)
+		}
+	}
+	return lines
+}
+
+func verifyLine(in *Input, t tongue) string {
+	if in.Verify == nil || in.Verify.Verdict == nil {
+		return t.say("basis.verify.none")
+	}
+	return t.say("basis.verify." + string(known(in.Verify.Verdict.Result)))
+}
+
+// known maps a result that no version of the gate gives to inconclusive.
+func known(r gate.Result) gate.Result {
+	switch r {
+	case gate.Pass, gate.Fail, gate.Invalid:
+		return r
+	default:
+		return gate.Inconclusive
+	}
+}
+
+func notchLine(p *planner.Plan, t tongue) string {
+	what, breaks := t.text(p.Notch.What), t.text(p.Notch.Breaks)
+	if what == "" || breaks == "" {
+		return ""
+	}
+	return t.say("basis.notch", what, sentence(breaks))
+}
+
+// warningLines are the warnings of everything the report rests on, each once.
+func warningLines(in *Input, t tongue) []string {
+	var all []record.Warning
+	all = append(all, in.Surge.Record.Run.Warnings...)
+	if v := in.Surge.Verdict; v != nil {
+		all = append(all, v.Warnings...)
+	}
+	if in.Plan != nil {
+		all = append(all, in.Plan.Warnings...)
+		if in.Plan.Model != nil {
+			all = append(all, in.Plan.Model.Warnings...)
+		}
+	}
+	if in.Verify != nil && in.Verify.Verdict != nil {
+		all = append(all, in.Verify.Verdict.Warnings...)
+	}
+	var lines []string
+	said := map[string]bool{}
+	for _, w := range all {
+		line := t.text(w.Text)
+		if line == "" {
+			line = w.Code
+		}
+		if !said[line] {
+			said[line] = true
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// bookLines say where a record's books could not be read or do not add up.
+func bookLines(runs []*measured, t tongue) []string {
+	var lines []string
+	for _, m := range runs {
+		if m.accountErr != nil {
+			lines = append(lines, t.say("warnings.account", m.run.ID, m.accountErr))
+			continue
+		}
+		for _, problem := range m.account.Problems {
+			lines = append(lines, t.say("warnings.problem", m.run.ID, problem))
+		}
+	}
+	return lines
+}
