@@ -161,7 +161,6 @@ func measure(rec *record.Record) ([]float64, error) {
 func fromTimeline(events []record.Event) (hours, replicas float64) {
 	type series struct {
 		first, last float64
-		seen        bool
 	}
 	cpu := map[string]*series{}
 	desired := map[string]int32{}

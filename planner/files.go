@@ -65,7 +65,8 @@ func (t *TenantPlan) manifest() any {
 		Spec            autoscalingv2.HorizontalPodAutoscalerSpec `json:"spec"`
 	}{
 		metav1.TypeMeta{APIVersion: "autoscaling/v2", Kind: "HorizontalPodAutoscaler"},
-		map[string]string{"name": t.Workload, "namespace": t.Tenant}, t.HPA,
+		map[string]string{"name": t.Workload, "namespace": t.Tenant},
+		t.HPA,
 	}
 }
 

@@ -86,7 +86,6 @@ type tenant struct {
 	coming  float64                    // persons who will come again
 	retries [mostRetries + 1][]float64 // by number of tries and second
 	tries   [mostRetries + 1]float64   // share of the present arrivals by number of tries
-	failing float64                    // share of shots in vain lately
 }
 
 // mix is what the average request of a workload costs at the present mix of steps.
