@@ -23,7 +23,8 @@ func (r *Runner) leave(i, j, from int, came, worked float64, w *Workload) {
 // cut loses the share of a tenant's requests that were in pods that died.
 func (r *Runner) cut(i, sec int, share float64) {
 	t := &r.tenants[i]
-	gone := math.Min(t.n, math.Round(t.n*share))
+	// Least connections keeps the pods even, so the number lost is one of the two whole numbers around the mean.
+	gone := math.Min(t.n, math.Floor(t.n*share+float64(t.podDraws.next()>>11)/(1<<53)))
 	t.n -= gone
 	held := t.held * share
 	t.held -= held
