@@ -22,7 +22,7 @@ const (
 )
 
 // first is how many of the worst worlds a candidate must get through unbroken before it is tried in all.
-const first = 96
+const first = 64
 
 // PlanFormat is the version of plan.json and verify.json.
 const PlanFormat = 1
@@ -270,7 +270,7 @@ func (s *search) tighten(ctx context.Context, c candidate, all *outcome, most in
 const repairs = 4
 
 // certifies is how often a number of nodes may fail in all worlds after it held in the worst: the certificate is dear.
-const certifies = 1
+const certifies = 2
 
 // enough says whether so many nodes get through the worst worlds with the most cautious target.
 func (s *search) enough(ctx context.Context, nodes int) (bool, error) {
