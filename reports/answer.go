@@ -12,6 +12,10 @@ import (
 // reasonsOnPage is how many of the verdict's reasons page one gives where it cannot say it shorter.
 const reasonsOnPage = 3
 
+// podsInVain is the percentage of the pods asked for that must have become ready, or page one names the others; a few
+// are always under way when a run ends.
+const podsInVain = 80
+
 // answer is page one: what a head of department reads.
 type answer struct {
 	// now is the answer for the platform as it is, then the one for the plan; plan.show is false where there is none.
@@ -45,9 +49,13 @@ type poolLine struct {
 }
 
 // answerTo makes page one.
-func answerTo(in *Input, t tongue) answer {
+func answerTo(in *Input, at seen, t tongue) answer {
 	a := answer{now: nowCard(in, t), plan: planCard(in, t)}
-	a.why = whyLines(in, t)
+	a.now.add(t.fates(at.before))
+	if a.plan.Show {
+		a.plan.add(t.fates(at.after))
+	}
+	a.why = whyLines(in, at.pods, t)
 	if p := in.Plan; p != nil {
 		for _, pool := range p.Pools {
 			a.pools = append(a.pools, orderLine(pool, p.Scenario, t))
@@ -130,23 +138,23 @@ func planCard(in *Input, t tongue) verdictCard {
 }
 
 // whyLines say when it breaks, whom it hits and what is the cause.
-func whyLines(in *Input, t tongue) []string {
+func whyLines(in *Input, pods podCount, t tongue) []string {
 	v := in.Surge.Verdict
 	if v == nil {
 		return []string{t.say("why.unjudged")}
 	}
 	var lines []string
-	if first := firstBreak(v); first != nil {
-		lines = append(lines, t.say("why.first", clock(*first)))
+	if first, window := firstBroken(v); first != nil {
+		lines = append(lines, t.say("why.first", clock(*first), clock(*first+window)))
 	}
 	if hit, of := tenantsHit(v); hit > 0 && of > 0 {
 		lines = append(lines, t.say("why.tenants", t.count(int64(hit)), t.count(int64(of))))
 	}
 	if worst, slo := worstWindow(v); worst != nil && v.Result == gate.Fail && worst.Shots > 0 {
-		lines = append(lines, t.say("why.worst", t.share(float64(worst.Slow)/float64(worst.Shots)), t.promise(slo), clock(worst.Start)))
+		lines = append(lines, t.say("why.worst", t.share(float64(worst.Slow)/float64(worst.Shots)), t.promise(slo), clock(worst.Start), clock(worst.Start+worst.Length)))
 	}
 	if v.Result == gate.Fail && len(lines) > 0 {
-		return append(lines, causeLines(in.Plan, t)...) // the verdict's own words say the same at length, in the details
+		return append(lines, causeLines(in.Plan, pods, t)...) // the verdict's own words say the same at length, in the details
 	}
 	for _, reason := range v.Reasons[:min(len(v.Reasons), reasonsOnPage)] {
 		lines = append(lines, sentence(t.text(reason)))
@@ -155,12 +163,16 @@ func whyLines(in *Input, t tongue) []string {
 }
 
 // causeLines say what the plan's figures show to be too small today: nodes below the bound that no setting gets under,
-// autoscalers whose maximum lies below what even a scaler that knew the future would need.
-func causeLines(p *planner.Plan, t tongue) []string {
-	if p == nil {
-		return nil
-	}
+// autoscalers whose maximum lies below what even a scaler that knew the future would need. The run itself shows where
+// pods were asked for in vain.
+func causeLines(p *planner.Plan, pods podCount, t tongue) []string {
 	var lines []string
+	if pods.ready*100 < pods.made*podsInVain {
+		lines = append(lines, t.say("cause.pods", t.count(int64(pods.made)), t.count(int64(pods.ready))))
+	}
+	if p == nil {
+		return lines
+	}
 	for _, pool := range p.Pools {
 		if pool.Now < pool.LowerBound {
 			lines = append(lines, t.say("cause.nodes", pool.Pool, t.count(int64(pool.Now)), t.count(int64(pool.LowerBound))))
@@ -206,13 +218,24 @@ func (t tongue) promise(slo *scenarios.SLO) string {
 }
 
 func firstBreak(v *gate.Verdict) *time.Duration {
+	first, _ := firstBroken(v)
+	return first
+}
+
+// firstBroken is when the first broken window begins, nil where none is broken, and how long it is.
+func firstBroken(v *gate.Verdict) (*time.Duration, time.Duration) {
 	var first *time.Duration
+	var window time.Duration
 	for _, s := range v.SLOs {
-		if s.FirstBreak != nil && (first == nil || *s.FirstBreak < *first) {
-			first = s.FirstBreak
+		if s.FirstBreak == nil || first != nil && *s.FirstBreak >= *first {
+			continue
+		}
+		first, window = s.FirstBreak, s.SLO.Window
+		if s.Worst != nil {
+			window = s.Worst.Length // as judged, a promise without a window having the gate's own
 		}
 	}
-	return first
+	return first, window
 }
 
 // tenantsHit counts the tenants with at least one broken promise, and the most tenants any promise was judged for.

@@ -1,7 +1,6 @@
 package reports
 
 import (
-	"github.com/ansturm/ansturm/loadgen/record"
 	"github.com/ansturm/ansturm/planner"
 	"github.com/ansturm/ansturm/planner/gate"
 	"github.com/ansturm/ansturm/scenarios"
@@ -76,6 +75,9 @@ func basisLines(in *Input, t tongue) []string {
 		if notch := notchLine(p, t); notch != "" {
 			lines = append(lines, notch)
 		}
+		if in.Verify != nil && in.Verify.Notch != nil {
+			lines = append(lines, firedLine(in.Verify.Notch, t))
+		}
 	}
 	return lines
 }
@@ -103,50 +105,4 @@ func notchLine(p *planner.Plan, t tongue) string {
 		return ""
 	}
 	return t.say("basis.notch", what, sentence(breaks))
-}
-
-// warningLines are the warnings of everything the report rests on, each once.
-func warningLines(in *Input, t tongue) []string {
-	var all []record.Warning
-	all = append(all, in.Surge.Record.Run.Warnings...)
-	if v := in.Surge.Verdict; v != nil {
-		all = append(all, v.Warnings...)
-	}
-	if in.Plan != nil {
-		all = append(all, in.Plan.Warnings...)
-		if in.Plan.Model != nil {
-			all = append(all, in.Plan.Model.Warnings...)
-		}
-	}
-	if in.Verify != nil && in.Verify.Verdict != nil {
-		all = append(all, in.Verify.Verdict.Warnings...)
-	}
-	var lines []string
-	said := map[string]bool{}
-	for _, w := range all {
-		line := t.text(w.Text)
-		if line == "" {
-			line = w.Code
-		}
-		if !said[line] {
-			said[line] = true
-			lines = append(lines, line)
-		}
-	}
-	return lines
-}
-
-// bookLines say where a record's books could not be read or do not add up.
-func bookLines(runs []*measured, t tongue) []string {
-	var lines []string
-	for _, m := range runs {
-		if m.accountErr != nil {
-			lines = append(lines, t.say("warnings.account", m.run.ID, m.accountErr))
-			continue
-		}
-		for _, problem := range m.account.Problems {
-			lines = append(lines, t.say("warnings.problem", m.run.ID, problem))
-		}
-	}
-	return lines
 }

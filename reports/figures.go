@@ -136,7 +136,8 @@ func (f *figurist) markBreak(c *timeChart, m *measured) {
 }
 
 func (f *figurist) response() figure {
-	low, top := extent(append(f.over(func(m *measured) []float64 { return m.response[0] }), f.over(func(m *measured) []float64 { return m.response[2] })...)...)
+	_, top := extent(f.over(func(m *measured) []float64 { return m.response[2] })...)
+	low := lowest(f.over(func(m *measured) []float64 { return m.response[0] })...)
 	fig := f.timeFigure("response", []string{f.say("response.p50"), f.say("response.p95"), f.say("response.p99")}, func(m *measured) timeChart {
 		c := timeChart{unit: "seconds", left: f.say("axis.response"), log: true, curves: []curve{
 			{name: f.say("response.p50"), values: positive(m.response[0]), colour: green, dash: "dotted", width: 2},
@@ -155,6 +156,22 @@ func (f *figurist) response() figure {
 	})
 	fig.Say = f.say("response.say", f.sides[0].step)
 	return fig
+}
+
+// lowest is the least of the values but for the lowest hundredth: one second of refusals must not stretch the axis.
+func lowest(series ...[]float64) float64 {
+	var all []float64
+	for _, s := range series {
+		for _, v := range s {
+			if v > 0 {
+				all = append(all, v)
+			}
+		}
+	}
+	if len(all) == 0 {
+		return 0
+	}
+	return quantileOf(all, 0.01)
 }
 
 // decade is the power of ten that round leads to.

@@ -111,15 +111,11 @@ func (f *figurist) compared(p *planner.Plan, v *planner.Verification) (figure, b
 	}}
 	rows := func(run string, comparisons []planner.Comparison) {
 		for _, c := range comparisons {
-			unit := ""
-			if c.Unit != "" {
-				unit = nbsp + c.Unit
-			}
 			inside, grade := f.say("no"), "bad"
-			if c.Measured >= c.Low && c.Measured <= c.High {
+			if inRange(c) {
 				inside, grade = f.say("yes"), "good"
 			}
-			line := words(f.text(c.Figure), run, f.number(c.Predicted)+unit, f.number(c.Low)+" – "+f.number(c.High)+unit, f.number(c.Measured)+unit, inside)
+			line := words(f.text(c.Figure), run, f.quantity(c.Predicted, c), f.interval(c), f.quantity(c.Measured, c), inside)
 			line[5].Grade = grade
 			fig.Table.Rows = append(fig.Table.Rows, line)
 		}

@@ -67,7 +67,10 @@ func (n numbers) number(v float64) string {
 
 // share writes a share of one in percent. What is not quite nothing, or not quite all, never reads as 0 % or 100 %.
 func (n numbers) share(v float64) string {
-	p := v * 100
+	p := math.Round(v*1e8) / 1e6 // 1.1 is 110 %, not a hair more
+	if p == 0 && v > 0 {
+		p = v * 100
+	}
 	switch {
 	case p > 0 && p < 0.01:
 		return "<" + nbsp + n.decimal(0.01, 2) + nbsp + "%"

@@ -2,6 +2,7 @@ package reports
 
 import (
 	"math"
+	"strings"
 	"testing"
 	"time"
 )
@@ -48,6 +49,24 @@ func TestNiceTop(t *testing.T) {
 	for v, want := range map[float64]float64{0: 1, 0.9: 1, 796: 800, 1034: 1200, 5: 6, 9000: 10000} {
 		if got := niceTop(v); math.Abs(got-want) > 1e-9*want {
 			t.Errorf("niceTop(%g) = %g, want %g", v, got, want)
+		}
+	}
+}
+
+func TestHumane(t *testing.T) {
+	for in, want := range map[string]string{
+		"mehr als 10ms zu spät":              "mehr als 10_ms zu spät",
+		"insgesamt 35.651583s lang":          "insgesamt 35,7_s lang",
+		"(limit 1m30s)":                      "(limit 1:30_min)",
+		"nach 2h.":                           "nach 2:00:00_h.",
+		"125µs":                              "0,125_ms",
+		"600000 Personen, 5382 Anfragen":     "600.000 Personen, 5382 Anfragen",
+		"117 % der Erwartung":                "117_% der Erwartung",
+		"vm-18, p95, 09:00, 4h5, 27e3ae18s2": "vm-18, p95, 09:00, 4h5, 27e3ae18s2",
+		"00123456 und 99999999999999999999s": "00123456 und 99999999999999999999s",
+	} {
+		if got := strings.ReplaceAll(numbersOf["de"].humane(in), nbsp, "_"); got != want {
+			t.Errorf("%q became %q, want %q", in, got, want)
 		}
 	}
 }

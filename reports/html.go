@@ -23,7 +23,7 @@ var pageStyle string
 var pageTemplate string
 
 // warningsOnPage is how many warnings page one holds, so that it stays one page; the others follow in the details.
-const warningsOnPage = 4
+const warningsOnPage = 6
 
 var page = template.Must(template.New("page").Parse(pageTemplate))
 
@@ -130,7 +130,7 @@ func policy(scripts ...string) string {
 
 func versionIn(in *Input, runs []*measured, lang string) (version, error) {
 	t := speak(lang)
-	a := answerTo(in, t)
+	a := answerTo(in, seenIn(runs), t)
 	run := runs[0].run
 	v := version{
 		Lang: lang, Name: t.say("language"), tongue: t, Title: t.say("title"), Sub: titleOf(run, t),
@@ -175,6 +175,9 @@ func figuresOf(in *Input, runs []*measured, t tongue) ([]figure, error) {
 		if len(in.Plan.Frontier) > 0 {
 			figs = append(figs, f.frontier(in.Plan))
 		}
+	}
+	if notch, has := f.notch(in); has {
+		figs = append(figs, notch)
 	}
 	if in.Plan != nil {
 		if prediction, has := f.prediction(&in.Plan.Prediction); has {

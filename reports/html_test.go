@@ -221,7 +221,7 @@ func TestAnswers(t *testing.T) {
 			in.Verify = &planner.Verification{Verdict: &gate.Verdict{Result: c.verify}}
 		}
 		german := speak("de")
-		a := answerTo(in, german)
+		a := answerTo(in, seen{}, german)
 		if a.now.Kind != c.now || a.plan.Kind != c.then || c.thenSays != "" && a.plan.Say != german.say(c.thenSays) {
 			t.Errorf("%s: now %q, with the plan %q (%s); want %q, %q (%s)", c.name, a.now.Kind, a.plan.Kind, a.plan.Say, c.now, c.then, c.thenSays)
 		}

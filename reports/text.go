@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/ansturm/ansturm/loadgen/record"
 )
 
 // columns is how wide terminal text may be.
@@ -102,7 +104,8 @@ func Text(w io.Writer, in *Input, lang string) error {
 		return fmt.Errorf("reports: record %s names no scenario", in.Surge.Record.Dir)
 	}
 	s := newSheet(lang)
-	a := answerTo(in, s.tongue)
+	at := seeIn(in)
+	a := answerTo(in, at, s.tongue)
 	s.line("", s.say("title"))
 	s.line("", titleOf(&in.Surge.Record.Run, s.tongue))
 	s.out.WriteString("\n")
@@ -126,7 +129,7 @@ func Text(w io.Writer, in *Input, lang string) error {
 	}
 	s.head(s.say("basis.title"))
 	s.list(a.basis)
-	s.arrivals(in)
+	s.arrivals(at)
 	s.warnings(a.warnings)
 	return s.write(w)
 }
@@ -150,19 +153,15 @@ func (s *sheet) orders(a answer) {
 }
 
 // arrivals writes the ledger of the runs that have one.
-func (s *sheet) arrivals(in *Input) {
+func (s *sheet) arrivals(at seen) {
 	rows := [][]string{{"", s.say("ledger.completed"), s.say("ledger.failed"), s.say("text.indeterminate"), s.say("ledger.unsent"), s.say("ledger.total")}}
-	add := func(caption string, f *Fired) {
-		if f == nil || f.Record == nil {
-			return
-		}
-		if account, err := f.Record.Account(); err == nil {
-			l := account.Ledger
+	add := func(caption string, l *record.LedgerAccount) {
+		if l != nil {
 			rows = append(rows, []string{caption, s.count(l.Completed), s.count(l.Failed), s.count(l.Indeterminate), s.count(l.Unsent), s.count(l.Total)})
 		}
 	}
-	add(s.say("side.before"), in.Surge)
-	add(s.say("side.after"), in.VerifyRun)
+	add(s.say("side.before"), at.before)
+	add(s.say("side.after"), at.after)
 	if len(rows) > 1 {
 		s.head(s.say("text.arrivals"))
 		s.grid(rows)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/xml"
 	"flag"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/planner"
 	"github.com/ansturm/ansturm/planner/gate"
 	"github.com/ansturm/ansturm/scenarios"
 )
@@ -156,4 +158,95 @@ func parseJUnit(t *testing.T, raw []byte) junitSuites {
 		t.Fatalf("no XML: %v\n%s", err, raw)
 	}
 	return suites
+}
+
+// smallVerification passed, with a figure off its range, and the notch pair fired.
+func smallVerification() *planner.Verification {
+	worst := func(slow int64) []gate.SLOResult {
+		return []gate.SLOResult{{Worst: &gate.WindowJudged{Shots: 1000, Slow: slow}}}
+	}
+	return &planner.Verification{
+		Verdict: &gate.Verdict{
+			Result: gate.Pass, Reasons: []scenarios.Text{{"de": "Alle Zusagen gehalten.", "en": "All promises held."}},
+			SLOs:     []gate.SLOResult{{SLO: scenarios.SLO{Step: "submit", Percentile: 95, Within: 3 * time.Second, Errors: 0.01}, Result: gate.Pass, Judged: 909, Tenants: 150}},
+			Warnings: []record.Warning{{Code: "generator-late", Text: scenarios.Text{"de": "12345 Anfragen gingen mehr als 10ms zu spät ab.", "en": "12345 shots went out more than 10ms late."}}},
+		},
+		Comparisons: []planner.Comparison{
+			{Figure: scenarios.Text{"de": "Antwortzeit, 95 % aller Anfragen, Median der Sekunden", "en": "Response time, 95 % of all requests, median of the seconds"}, Unit: "s", Predicted: 0.526, Low: 0.51, High: 0.53, Measured: 0.415},
+			{Figure: scenarios.Text{"de": "CPU-Verbrauch aller Pods", "en": "CPU used by all pods"}, Unit: "core-h", Predicted: 26.5, Low: 26.2, High: 26.6, Measured: 26.4},
+			{Figure: scenarios.Text{"de": "Replikate", "en": "Replicas"}, Unit: "1", Predicted: 597, Low: 597, High: 598, Measured: 598},
+			{Figure: scenarios.Text{"de": "Anteil fehlgeschlagener Anfragen", "en": "Share of failed requests"}, Unit: "1", Predicted: 0.43, Low: 0.4, High: 0.5, Measured: 0.44},
+		},
+		Notch: &planner.NotchFired{
+			World: planner.World{Demand: 1.17, Lost: "vm-18", At: 784 * time.Second},
+			Plan:  &gate.Verdict{Result: gate.Pass, SLOs: worst(16)}, Notch: &gate.Verdict{Result: gate.Fail, SLOs: worst(749)},
+		},
+	}
+}
+
+func TestVerificationText(t *testing.T) {
+	for _, lang := range languages {
+		var out bytes.Buffer
+		if err := VerificationText(&out, smallVerification(), lang); err != nil {
+			t.Fatal(err)
+		}
+		narrow(t, out.String())
+		golden(t, "verification."+lang+".txt", out.Bytes())
+	}
+	if err := VerificationText(io.Discard, nil, "de"); err != nil {
+		t.Error(err)
+	}
+	if err := VerificationText(io.Discard, &planner.Verification{Notch: &planner.NotchFired{}}, "de"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNotchMeans(t *testing.T) {
+	verdict := func(r gate.Result) *gate.Verdict { return &gate.Verdict{Result: r} }
+	for _, c := range []struct {
+		plan, less *gate.Verdict
+		want       string
+	}{
+		{verdict(gate.Pass), verdict(gate.Fail), "notch.proves"},
+		{verdict(gate.Pass), verdict(gate.Pass), "notch.less.holds"},
+		{verdict(gate.Fail), verdict(gate.Fail), "notch.plan.fails"},
+		{verdict(gate.Pass), verdict(gate.Invalid), "notch.open"},
+		{verdict(gate.Inconclusive), verdict(gate.Fail), "notch.open"},
+		{nil, nil, "notch.open"},
+	} {
+		if got := notchMeans(&planner.NotchFired{Plan: c.plan, Notch: c.less}); got != c.want {
+			t.Errorf("plan %v, notch %v: %s, want %s", c.plan, c.less, got, c.want)
+		}
+	}
+}
+
+// TestReportTellsBothNotches: the pair that was fired is told beside the one that was computed, in text and page.
+func TestReportTellsBothNotches(t *testing.T) {
+	in := rushInput(t, 2000)
+	in.Plan.Notch = planner.Notch{
+		What: scenarios.Text{"de": "Ein Knoten weniger"}, Breaks: scenarios.Text{"de": "Bei 3 Mandanten wird die Zusage gebrochen"},
+		PlanSlow: 0.0157, NotchSlow: 0.7486,
+	}
+	in.Verify.Notch = smallVerification().Notch
+	var text, page bytes.Buffer
+	if err := Text(&text, in, "de"); err != nil {
+		t.Fatal(err)
+	}
+	if err := HTML(&page, in, "de"); err != nil {
+		t.Fatal(err)
+	}
+	flat := strings.Join(strings.Fields(text.String()), " ")
+	for _, want := range []string{"Gegenprobe, gerechnet (Ein Knoten weniger)", "Gegenprobe, gefahren (Nachfrage 117 % der Erwartung, Knoten vm-18 fällt in Minute 13:04 aus): mit Plan bestanden, eine Stufe weniger nicht bestanden. Weniger reicht nicht."} {
+		if !strings.Contains(flat, want) {
+			t.Errorf("text lacks %q:\n%s", want, text.String())
+		}
+		if !strings.Contains(strings.ReplaceAll(page.String(), nbsp, " "), want) {
+			t.Errorf("page lacks %q", want)
+		}
+	}
+	for _, want := range []string{"74,9" + nbsp + "%", "1,6" + nbsp + "%"} {
+		if !strings.Contains(page.String(), want) {
+			t.Errorf("page lacks the share %q", want)
+		}
+	}
 }

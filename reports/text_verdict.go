@@ -11,9 +11,14 @@ import (
 // VerdictText writes a verdict for a terminal: the result, its reasons, each promise, the tenants hit most, warnings.
 func VerdictText(w io.Writer, v *gate.Verdict, lang string) error {
 	s := newSheet(lang)
+	s.verdict(v)
+	return s.write(w)
+}
+
+func (s *sheet) verdict(v *gate.Verdict) {
 	if v == nil {
 		s.line("", s.say("why.unjudged"))
-		return s.write(w)
+		return
 	}
 	s.line("", s.say("text.verdict", strings.ToUpper(s.say("result."+string(known(v.Result))))))
 	for _, reason := range v.Reasons {
@@ -29,10 +34,9 @@ func VerdictText(w io.Writer, v *gate.Verdict, lang string) error {
 	s.hitMost(v)
 	var lines []string
 	for _, warning := range v.Warnings {
-		lines = append(lines, s.text(warning.Text))
+		lines = append(lines, s.warning(warning))
 	}
 	s.warnings(lines)
-	return s.write(w)
 }
 
 func sign(r gate.Result) string {
@@ -126,10 +130,6 @@ func PlanText(w io.Writer, p *planner.Plan, lang string) error {
 	if notch := notchLine(p, s.tongue); notch != "" {
 		s.line("  - ", notch)
 	}
-	var lines []string
-	for _, warning := range p.Warnings {
-		lines = append(lines, s.text(warning.Text))
-	}
-	s.warnings(lines)
+	s.warnings(s.planWarnings(p))
 	return s.write(w)
 }

@@ -33,8 +33,8 @@ func (t tongue) say(key string, args ...any) string {
 	return fmt.Sprintf(text, args...)
 }
 
-// text gives a text of many languages in this one.
-func (t tongue) text(s scenarios.Text) string { return s.In(t.lang) }
+// text gives a text of many languages in this one, its numbers written as the language writes them.
+func (t tongue) text(s scenarios.Text) string { return t.humane(s.In(t.lang)) }
 
 // length writes a span as a person would say it: "18 Minuten", "4 hours".
 func (t tongue) length(d time.Duration) string {

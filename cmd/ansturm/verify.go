@@ -52,7 +52,7 @@ not. Exits 1 when either is otherwise.`,
 			if a.json {
 				err = a.printJSON(v)
 			} else {
-				err = reports.VerdictText(a.stdout, v.Verdict, lang)
+				err = reports.VerificationText(a.stdout, v, lang)
 			}
 			if err != nil {
 				return err
