@@ -201,6 +201,21 @@ func TestVerificationText(t *testing.T) {
 	}
 }
 
+// TestVerificationTextOfAnInvalidPair: a pair that proves nothing says why.
+func TestVerificationTextOfAnInvalidPair(t *testing.T) {
+	v := smallVerification()
+	v.Notch.Plan = &gate.Verdict{Result: gate.Invalid, Reasons: []scenarios.Text{{"en": "The generator was the limit."}}}
+	var out bytes.Buffer
+	if err := VerificationText(&out, v, "en"); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"? with the plan: invalid", "The generator was the limit.", "The pair proves nothing"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("lacks %q:\n%s", want, out.String())
+		}
+	}
+}
+
 func TestNotchMeans(t *testing.T) {
 	verdict := func(r gate.Result) *gate.Verdict { return &gate.Verdict{Result: r} }
 	for _, c := range []struct {

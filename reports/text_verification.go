@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ansturm/ansturm/planner"
+	"github.com/ansturm/ansturm/planner/gate"
 )
 
 // figureColumn is how wide the names of compared figures are in a terminal; longer ones go on in the next row.
@@ -54,9 +55,22 @@ func (s *sheet) comparisons(all []planner.Comparison) {
 // notch writes the fired pair and what it proves.
 func (s *sheet) notch(n *planner.NotchFired) {
 	s.line("  ", s.say("notch.say", s.world(n.World)))
-	s.line("  "+sign(resultOf(n.Plan))+" ", s.say("text.notch", s.say("notch.plan"), s.result(n.Plan), s.worstShare(n.Plan)))
-	s.line("  "+sign(resultOf(n.Notch))+" ", s.say("text.notch", s.say("notch.less"), s.result(n.Notch), s.worstShare(n.Notch)))
+	s.notchRun("notch.plan", n.Plan)
+	s.notchRun("notch.less", n.Notch)
 	s.line("  ", s.say(notchMeans(n)))
+}
+
+// notchRun writes one run of the pair, with the first reason where it says nothing about the platform.
+func (s *sheet) notchRun(key string, v *gate.Verdict) {
+	result := resultOf(v)
+	line := s.say(key) + ": " + s.result(v)
+	if worst := s.worstShare(v); worst != "–" {
+		line = s.say("text.notch", s.say(key), s.result(v), worst)
+	}
+	s.line("  "+sign(result)+" ", line)
+	if v != nil && len(v.Reasons) > 0 && result != gate.Pass && result != gate.Fail {
+		s.line("      ", s.text(v.Reasons[0]))
+	}
 }
 
 // folded cuts a text at words into parts of at most width runes; a longer word stays whole.
