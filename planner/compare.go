@@ -106,8 +106,8 @@ func median(v []float64) float64 {
 
 // measure takes the same figures from a record; NaN where it does not hold them.
 func measure(rec *record.Record) ([]float64, error) {
-	windows, err := rec.Windows(func(k record.Key, length time.Duration) bool {
-		return k.Tenant == "" && length <= time.Second && (k.Measure == "response" || k.Measure == "service" && k.Outcome == record.OK)
+	windows, err := rec.Windows(func(k record.Key, _ time.Duration) bool {
+		return k.Tenant == "" && (k.Measure == record.Response || k.Measure == record.Service && k.Outcome == record.OK)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("compare: read the record's windows: %w", err)

@@ -15,11 +15,7 @@ import (
 func (s *search) notch(ctx context.Context, chosen candidate, all *outcome) (Notch, error) {
 	var best Notch
 	if chosen.nodes > 1 {
-		counts := s.ladder.of(chosen.nodes - 1)
-		less := chosen
-		less.nodes--
-		less.platform = withNodes(chosen.platform, counts)
-		n, err := s.tryNotch(ctx, "node", less, chosen, all)
+		n, err := s.tryNotch(ctx, "node", s.on(chosen, chosen.nodes-1), chosen, all)
 		if err != nil {
 			return n, err
 		}

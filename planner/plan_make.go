@@ -159,8 +159,7 @@ func (s *search) frontierAround(ctx context.Context, chosen candidate, all *outc
 	n := len(fair.worlds.worlds)
 	var out []Candidate
 	for nodes := max(1, chosen.nodes-2); nodes <= min(s.ladder.top(), chosen.nodes+2); nodes++ {
-		c := chosen // the same autoscaling, other nodes
-		c.nodes, c.platform = nodes, withNodes(chosen.platform, s.ladder.of(nodes))
+		c := s.on(chosen, nodes)
 		res := all
 		if nodes != chosen.nodes {
 			var err error

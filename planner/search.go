@@ -22,7 +22,7 @@ const (
 )
 
 // first is how many of the worst worlds a candidate must get through unbroken before it is tried in all.
-const first = 64
+const first = 48
 
 // PlanFormat is the version of plan.json and verify.json.
 const PlanFormat = 1
@@ -156,6 +156,7 @@ func (u *futures) thinned(n int) *futures {
 // candidate is a number of nodes and a target, written out.
 type candidate struct {
 	nodes    int
+	roomy    int // the nodes its autoscaling was made for, at least nodes
 	target   int32
 	list     []setting
 	platform *scenarios.Platform
@@ -164,7 +165,7 @@ type candidate struct {
 func (s *search) candidate(nodes int, target int32) candidate {
 	pf := withNodes(s.pf, s.ladder.of(nodes))
 	list := settings(s.list, s.extra, pf, target, s.lose)
-	return candidate{nodes, target, list, planned(pf, list)}
+	return candidate{nodes, nodes, target, list, planned(pf, list)}
 }
 
 // try runs a candidate in the first worlds, losing one of the nodes that the next smaller platform has too.
@@ -180,9 +181,9 @@ func (s *search) try(ctx context.Context, c candidate, worlds, most int, stage s
 // Search finds the cheapest nodes and autoscaling that keep the scenario's promises on the platform, as far as the
 // model knows it; a nil model takes the platform file's figures for the truth. It is a pure function of its arguments.
 //
-// First the fewest nodes: from the proved lower bound up, the first number at which the most cautious target gets
-// through the worst worlds. Then the highest target that still does: fewer replica-hours on the same nodes. The winner
-// is tried in all worlds. Common random numbers throughout.
+// First, in the worst worlds only: the fewest nodes that hold with the most cautious target, the highest target on some
+// more nodes than those, and then nodes taken away again until it breaks. What is left is certified in all worlds.
+// Common random numbers throughout.
 func Search(ctx context.Context, model *fit.Model, sc *scenarios.Scenario, pf *scenarios.Platform, opts Options) (*Plan, error) {
 	s, err := newSearch(model, sc, pf, opts)
 	if err != nil {
@@ -216,133 +217,201 @@ func Search(ctx context.Context, model *fit.Model, sc *scenarios.Scenario, pf *s
 	return s.plan(ctx, stands, limit, chosen, certified)
 }
 
-// descend finds the fewest nodes, then the highest target, then certifies. A nil outcome means that no number of nodes
-// the pools can be raised to holds.
+// descend finds the fewest nodes, then the highest target, then takes nodes away again, all in the worst worlds only, and
+// certifies what is left in all of them. A nil outcome means that no number of nodes the pools can be raised to holds.
 func (s *search) descend(ctx context.Context) (candidate, *outcome, error) {
-	most := mostBroken(s.opts.Worlds, s.opts.Delta)
-	for nodes := max(1+s.lose, s.bound.nodes); nodes <= s.generous(); nodes++ {
-		clear(s.extra)
-		ok, err := s.enough(ctx, nodes)
+	nodes, err := s.fewest(ctx, max(1+s.lose, s.bound.nodes), s.generous())
+	if err != nil {
+		return candidate{}, nil, err
+	}
+	for nodes = min(nodes+headroom, s.generous()); nodes <= s.generous(); nodes++ {
+		c, ok, err := s.raise(ctx, nodes)
 		if err != nil {
 			return candidate{}, nil, err
 		}
 		if !ok {
 			continue
 		}
-		c, all, err := s.target(ctx, nodes, most)
-		if err != nil {
+		if c, err = s.shed(ctx, c); err != nil {
 			return c, nil, err
 		}
-		if all != nil {
-			return s.tighten(ctx, c, all, most)
+		if c, all, err := s.certify(ctx, c); err != nil || all != nil {
+			return c, all, err
 		}
 	}
 	return candidate{}, nil, nil
 }
 
-// tighten takes nodes away under the same autoscaling as long as the promise holds: some pods may then find no room
-// after a loss, and it is the simulation that says whether that matters. What is left breaks with one node fewer.
-func (s *search) tighten(ctx context.Context, c candidate, all *outcome, most int) (candidate, *outcome, error) {
-	for c.nodes > max(1+s.lose, s.bound.nodes) {
-		less := c
-		less.nodes--
-		less.platform = withNodes(c.platform, s.ladder.of(less.nodes))
-		quick, err := s.try(ctx, less, min(first, s.opts.Worlds), most, "search")
+// headroom is how many nodes more than the fewest the autoscaling is made for before nodes are taken away again: a pod
+// more at each tenant's peak costs nothing as long as no node is lost, and then it is the room that decides, not chance.
+const headroom = 2
+
+// fewest is the fewest nodes from low to high that are enough, by bisection; high+1 where none is.
+func (s *search) fewest(ctx context.Context, low, high int) (int, error) {
+	for high++; low < high; {
+		middle := (low + high) / 2
+		ok, err := s.enough(ctx, middle)
 		if err != nil {
-			return c, nil, err
+			return 0, err
 		}
-		if quick.broken > most {
-			break
+		if ok {
+			high = middle
+		} else {
+			low = middle + 1
 		}
-		tried, err := s.try(ctx, less, s.opts.Worlds, most, "certify")
-		if err != nil {
-			return c, nil, err
-		}
-		if tried.broken > most {
-			break
-		}
-		c, all = less, tried
 	}
-	return c, all, nil
+	return low, nil
 }
 
 // repairs is how often the tenants that broke get a pod more before a candidate is given up.
 const repairs = 4
 
-// certifies is how often a number of nodes may fail in all worlds after it held in the worst: the certificate is dear.
-const certifies = 2
-
 // enough says whether so many nodes get through the worst worlds with the most cautious target.
 func (s *search) enough(ctx context.Context, nodes int) (bool, error) {
+	clear(s.extra)
 	for range repairs {
-		out, err := s.try(ctx, s.candidate(nodes, lowestTarget), min(first, s.opts.Worlds), 0, "search")
+		out, err := s.quick(ctx, s.candidate(nodes, lowestTarget))
 		if err != nil {
 			return false, err
 		}
 		if out.broken == 0 {
 			return true, nil
 		}
-		if !s.repair(out) {
+		hurt := s.hurt(out)
+		if len(hurt) == 0 {
 			return false, nil
+		}
+		for _, i := range hurt {
+			s.extra[i]++
 		}
 		s.worlds.harden(out)
 	}
 	return false, nil
 }
 
-// target finds the highest target with which so many nodes hold in all worlds.
-func (s *search) target(ctx context.Context, nodes, most int) (candidate, *outcome, error) {
-	left := certifies
-	for target := int32(highestTarget); target >= lowestTarget && left > 0; {
+// quick tries a candidate in the worst worlds only.
+func (s *search) quick(ctx context.Context, c candidate) (*outcome, error) {
+	return s.try(ctx, c, min(first, s.opts.Worlds), 0, "search")
+}
+
+// raise finds the highest target with which so many nodes get through the worst worlds.
+func (s *search) raise(ctx context.Context, nodes int) (candidate, bool, error) {
+	if ok, err := s.enough(ctx, nodes); err != nil || !ok {
+		return candidate{}, false, err
+	}
+	for target := int32(highestTarget); target >= lowestTarget; target -= targetStep {
 		c := s.candidate(nodes, target)
-		quick, err := s.try(ctx, c, min(first, s.opts.Worlds), 0, "search")
+		out, err := s.quick(ctx, c)
 		if err != nil {
-			return candidate{}, nil, err
+			return c, false, err
 		}
-		if quick.broken > 0 {
-			target -= targetStep
-			continue
+		if out.broken == 0 {
+			return c, true, nil
 		}
-		all, err := s.try(ctx, c, s.opts.Worlds, most, "certify")
+	}
+	return candidate{}, false, nil
+}
+
+// on is the candidate's autoscaling on another number of nodes.
+func (s *search) on(c candidate, nodes int) candidate {
+	c.nodes, c.platform = nodes, withNodes(c.platform, s.ladder.of(nodes))
+	return c
+}
+
+// shed takes nodes away under the same autoscaling as long as the worst worlds allow: some pods may then find no room
+// after a loss, and it is the simulation that says whether that matters. What is left breaks with one node fewer.
+func (s *search) shed(ctx context.Context, c candidate) (candidate, error) {
+	for c.nodes > max(1+s.lose, s.bound.nodes) {
+		less := s.on(c, c.nodes-1)
+		out, err := s.quick(ctx, less)
+		if err != nil || out.broken > 0 {
+			return c, err
+		}
+		c = less
+	}
+	return c, nil
+}
+
+// certificates is how often a candidate that held in the worst worlds may fail in all of them, and be mended, before it
+// is given up; gathered is how many more broken worlds than allowed are looked at to mend it.
+const (
+	certificates = 5
+	gathered     = 6
+)
+
+// certify tries a candidate in all worlds. One that breaks too often is mended: a node more, up to those its autoscaling
+// was made for; then a pod more for the tenants that broke and their likes, where those that broke are few.
+func (s *search) certify(ctx context.Context, c candidate) (candidate, *outcome, error) {
+	most := mostBroken(s.opts.Worlds, s.opts.Delta)
+	for range certificates {
+		all, err := s.try(ctx, c, s.opts.Worlds, most+gathered, "certify")
 		if err != nil {
-			return candidate{}, nil, err
+			return c, nil, err
 		}
 		if all.broken <= most {
 			return c, all, nil
 		}
 		s.worlds.harden(all)
-		left--
-		s.repair(all)
-		target -= 2 * targetStep
+		if c.nodes < c.roomy {
+			c = s.on(c, c.nodes+1)
+			continue
+		}
+		hurt := s.hurt(all)
+		if len(hurt) == 0 {
+			return c, nil, nil
+		}
+		c = s.mended(c, hurt)
 	}
-	return candidate{}, nil, nil
+	return c, nil, nil
+}
+
+// mended is the candidate with a pod more for some tenants and as many as before for all others.
+func (s *search) mended(c candidate, hurt []int) candidate {
+	c.list = slices.Clone(c.list)
+	for _, i := range hurt {
+		c.list[i].least++
+		c.list[i].most++
+	}
+	c.platform = planned(c.platform, c.list)
+	return c
 }
 
 // single is the number of tenants up to which a break is theirs and not the platform's.
 const single = 8
 
-// repair gives the tenants that broke a pod more, where they are few: the staffing rule is a rule, the simulation is
-// what counts. It reports whether there was anything to repair.
-func (s *search) repair(o *outcome) bool {
-	hurt := map[int]bool{}
+// hurt are the tenants that broke, where they are few, with their likes: what broke one of them by chance breaks the
+// others in other worlds. The staffing rule is a rule, the simulation is what counts.
+func (s *search) hurt(o *outcome) []int {
+	broke := make([]bool, len(s.list))
+	count := 0
 	for _, r := range o.results {
 		if r == nil || !r.Broken {
 			continue
 		}
 		for i, b := range r.TenantBroken {
-			if b || r.Ended && r.TenantSlow[i] > s.allowed() {
-				hurt[i] = true
+			if (b || r.Ended && r.TenantSlow[i] > s.allowed()) && !broke[i] {
+				broke[i] = true
+				count++
 			}
 		}
 	}
-	if len(hurt) == 0 || len(hurt) > single {
-		return false
+	if count == 0 || count > single {
+		return nil
 	}
-	for i := range hurt {
-		s.extra[i]++
+	var out []int
+	for i := range s.list {
+		for k := range s.list {
+			if broke[k] && s.extra[i] == s.extra[k] && math.Abs(s.list[i].peak-s.list[k].peak) <= alike*s.list[k].peak {
+				out = append(out, i)
+				break
+			}
+		}
 	}
-	return true
+	return out
 }
+
+// alike is by how much, of itself, the load of tenants may differ that are mended together.
+const alike = 0.03
 
 // generous is a number of nodes with which nodes are surely not what is missing.
 func (s *search) generous() int { return min(s.ladder.top(), 2*s.bound.nodes+6) }

@@ -104,8 +104,9 @@ func spare(a float64, nodes, lose int) int32 {
 // mostBeta bounds the slack where there is room for more.
 const mostBeta = 3
 
-// few is the number of pods up to which scaling is too coarse to help: such a tenant has its peak's pods all the time.
-const few = 4
+// few is the number of pods up to which scaling is too coarse to help, since a pod lost on the way up is a third of those
+// there and is replaced later than the promise allows: such a tenant has its peak's pods all the time.
+const few = 6
 
 // spread finds the largest β with which the tenants' peaks take at most the room there is, in millicores, bytes and
 // pods. Near −2 it means that there is no room even for the work itself.

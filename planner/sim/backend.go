@@ -29,7 +29,9 @@ func (r *Runner) behind(i, j int, gone float64, m *mix) {
 		back.visits += gone
 	}
 	t.held += gone
-	t.held *= math.Exp(-beat / math.Max(m.behind, 0.01))
+	if t.held *= m.linger; t.held < 1e-6 {
+		t.held = 0
+	}
 }
 
 func (b *Backend) speedAt(n float64) float64 {

@@ -158,7 +158,7 @@ func (r *Runner) window(q, tenant, from, length int, noise *source) Window {
 	w.Failed = math.Min(w.Failed, w.Shots)
 	slow = math.Min(slow, w.Shots)
 	if share := slow / math.Max(w.Shots, 1); slow > 0 {
-		slow = clamp(slow+math.Sqrt(slow*(1-share))*normals[noise.next()>>52], 0, w.Shots)
+		slow = clamp(slow+math.Sqrt(slow*(1-share))*float64(normals[noise.next()>>drawShift]), 0, w.Shots)
 	}
 	// Those who left are among the slow, unless their patience was shorter than the promise.
 	w.Slow = math.Min(w.Shots, math.Max(slow+beside, w.Failed))

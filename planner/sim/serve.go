@@ -38,6 +38,9 @@ func (r *Runner) blend(sec int) {
 			r.busyTime[i*len(p.Steps)+k] = behind
 			m.behind += f * behind
 		}
+		if differs(m.behind, m.lingers) {
+			m.lingers, m.linger = m.behind, math.Exp(-beat/math.Max(m.behind, 0.01))
+		}
 		for j, q := range p.Promises {
 			left := q.Within - r.busyTime[i*len(p.Steps)+q.Step]
 			r.stretch[i*len(p.Promises)+j] = max(1e-9, left/(float64(r.lags[j])*beat))
@@ -45,6 +48,9 @@ func (r *Runner) blend(sec int) {
 		}
 	}
 }
+
+// differs says whether a figure has moved by more than a thousandth since something dear was computed from it.
+func differs(x, before float64) bool { return math.Abs(x-before) > 1e-3*x }
 
 func (r *Runner) serveTenant(i, sec int) {
 	t := &r.tenants[i]
@@ -60,7 +66,7 @@ func (r *Runner) serveTenant(i, sec int) {
 	if t.coming > 1e-9 {
 		offered = r.returning(t, sec, offered)
 	}
-	if t.decayFor != m.mean {
+	if differs(m.mean, t.decayFor) {
 		t.decayFor = m.mean
 		t.theta = t.speed * beat / m.mean
 		t.decay = math.Exp(-t.theta)

@@ -76,20 +76,26 @@ func (t *Tail) above(u float64) float64 {
 	return t.survival[i] + (x-float64(i))*(t.survival[i+1]-t.survival[i])
 }
 
-// units and normals are 4,096 stratified draws of the unit exponential and the standard normal distribution: a draw is
-// one look-up.
-var units, normals = func() (e, z [4096]float64) {
+const (
+	draws     = 2048
+	drawShift = 64 - 11
+)
+
+// units and normals are 2,048 stratified draws of the unit exponential and the standard normal distribution: a draw is
+// one look-up in tables that stay in the first cache.
+var units, normals = func() (units, normals [draws]float32) {
+	var e, z [draws]float64
 	var sum float64
 	for i := range e {
-		u := (float64(i) + 0.5) / 4096
+		u := (float64(i) + 0.5) / draws
 		e[i] = -math.Log1p(-u)
 		sum += e[i]
 		z[i] = math.Sqrt2 * math.Erfinv(2*u-1)
 	}
 	for i := range e {
-		e[i] *= 4096 / sum
+		units[i], normals[i] = float32(e[i]*draws/sum), float32(z[i])
 	}
-	return e, z
+	return units, normals
 }()
 
 // source is SplitMix64 (Steele, Lea, Flood 2014).
@@ -121,12 +127,12 @@ type clockwork struct {
 
 // events moves on by x expected events and says how many came. Many at once come from the normal approximation.
 func (c *clockwork) events(x float64) float64 {
-	if x > 8 {
-		return math.Max(0, math.Round(x+math.Sqrt(x)*normals[c.next()>>52]))
+	if x > 5 {
+		return math.Max(0, math.Round(x+math.Sqrt(x)*float64(normals[c.next()>>drawShift])))
 	}
 	var n float64
 	for c.left -= x; c.left < 0; n++ {
-		c.left += units[c.next()>>52]
+		c.left += float64(units[c.next()>>drawShift])
 	}
 	return n
 }

@@ -92,6 +92,8 @@ type tenant struct {
 type mix struct {
 	mean    float64 // CPU seconds
 	behind  float64 // seconds in back ends
+	linger  float64 // share of those in back ends who are still there a beat later: exp(−beat/behind) …
+	lingers float64 // … for this behind
 	most    float64 // largest work of a request, CPU seconds
 	visits  []float64
 	cpuOnly bool
@@ -218,8 +220,8 @@ func (r *Runner) resetTenants() {
 			pods:     old.pods[:0],
 			retries:  old.retries,
 		}
-		t.arrive.left = units[t.arrive.next()>>52]
-		t.depart.left = units[t.depart.next()>>52]
+		t.arrive.left = float64(units[t.arrive.next()>>drawShift])
+		t.depart.left = float64(units[t.depart.next()>>drawShift])
 		t.tries[0] = 1
 		for g := range t.retries {
 			clear(t.retries[g])
