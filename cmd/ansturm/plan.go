@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -73,21 +74,20 @@ names another scenario.`,
 // makePlan plans and writes the plan's directory.
 func (a *app) makePlan(ctx context.Context, p *progress, runs []*record.Record, opts planner.Options, dir string) (*planner.Plan, error) {
 	stages := map[string]*stage{}
+	var mu sync.Mutex
 	opts.Progress = func(name string, done, total int64) {
-		st := stages[name]
-		if st == nil {
-			st = p.stage(name, total)
-			stages[name] = st
+		mu.Lock()
+		defer mu.Unlock()
+		if stages[name] == nil {
+			stages[name] = p.stage(name, 100)
 		}
-		if done >= total {
-			st.done("")
-		} else {
-			st.set(done, "")
+		if total > 0 { // a stage may be gone through several times, so that only the end of all ends it
+			stages[name].set(min(99, 100*done/total), "")
 		}
 	}
 	plan, err := planner.Make(ctx, runs, opts)
 	for _, st := range stages {
-		st.close()
+		st.done("")
 	}
 	if err != nil {
 		if ctx.Err() != nil {

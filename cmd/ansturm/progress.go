@@ -107,10 +107,3 @@ func (s *stage) abort(note string) {
 		fmt.Fprintf(s.p.out, "%s ended  %s\n", s.name, note)
 	}
 }
-
-// close ends a stage that nobody ended.
-func (s *stage) close() {
-	if s.bar != nil && !s.bar.Completed() {
-		s.bar.Abort(false)
-	}
-}
