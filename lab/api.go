@@ -69,7 +69,7 @@ type Account struct {
 }
 
 // A run in which the 99 % quantile of the lab's own lateness is above a limit in more than the share SecondsOverMost of
-// its seconds is not valid (seconds with fewer than 100 answers are joined to the next): response times would be the
+// its seconds, and in more than one, is not valid (seconds with fewer than 100 answers are joined to the next): response times would be the
 // machine's, not the platform's. The limit, in wall time, is a tenth of the scenario's smallest promise, but at least
 // LeastLatenessLimit, which a shared machine's scheduler may well take.
 const (

@@ -91,7 +91,7 @@ func quantile(counts *[buckets]int64, q float64) (d time.Duration, n int64) {
 func (l *lateness) judge(a *Account) {
 	a.LatenessP99, _ = quantile(&l.total, 0.99)
 	a.Limit, a.Valid = l.limit, true
-	if float64(l.over) > SecondsOverMost*float64(l.judged) {
+	if l.over > 1 && float64(l.over) > SecondsOverMost*float64(l.judged) {
 		a.Valid = false
 		a.Reason = fmt.Sprintf("lab-limited: in %d of %d seconds the 99 %% quantile of its answers' lateness was above %v (wall time)",
 			l.over, l.judged, l.limit)

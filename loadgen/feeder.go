@@ -1,7 +1,6 @@
 package loadgen
 
 import (
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -22,7 +21,14 @@ func newFeeder(f scenarios.Feeder, files fs.FS) (feeder, error) {
 	case f.CSV != "" && f.Synthetic != "":
 		return nil, errors.New("csv and synthetic are both set, one is enough")
 	case f.CSV != "":
-		return readTable(f.CSV, files)
+		t, err := scenarios.OpenTable(files, f.CSV)
+		if err != nil {
+			return nil, err
+		}
+		if len(t.Rows) == 0 {
+			return nil, fmt.Errorf("csv %s: there is no row below the header", f.CSV)
+		}
+		return table{t}, nil
 	case f.Synthetic == "person":
 		return people{}, nil
 	}
@@ -30,34 +36,12 @@ func newFeeder(f scenarios.Feeder, files fs.FS) (feeder, error) {
 }
 
 // table is a CSV file with a header: the arrival seq has row seq modulo the number of rows.
-type table struct {
-	names []string
-	rows  [][]string
-}
+type table struct{ *scenarios.Table }
 
-func readTable(name string, files fs.FS) (*table, error) {
-	if files == nil {
-		return nil, fmt.Errorf("csv %s: the scenario was not read from a folder, so that there is no such file", name)
-	}
-	file, err := files.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("csv: %w", err)
-	}
-	defer func() { _ = file.Close() }() // only read
-	rows, err := csv.NewReader(file).ReadAll()
-	if err != nil {
-		return nil, fmt.Errorf("csv %s: %w", name, err)
-	}
-	if len(rows) < 2 {
-		return nil, fmt.Errorf("csv %s: a header and at least one row are needed, here are %d lines", name, len(rows))
-	}
-	return &table{names: rows[0], rows: rows[1:]}, nil
-}
+func (t table) columns() []string { return t.Columns }
 
-func (t *table) columns() []string { return t.names }
-
-func (t *table) append(dst []byte, seq uint32, column int) []byte {
-	return append(dst, t.rows[int(seq)%len(t.rows)][column]...)
+func (t table) append(dst []byte, seq uint32, column int) []byte {
+	return append(dst, t.Rows[int(seq)%len(t.Rows)][column]...)
 }
 
 // people are persons who cannot be mistaken for real ones: their names are those of specimen documents, their town

@@ -24,7 +24,26 @@ func readHealth() health {
 		h.descriptors = info.Size()
 	}
 	h.throttled, h.throttledTime = throttling()
+	h.stolen = stolen()
 	return h
+}
+
+// tick is the unit of /proc/stat, USER_HZ, which is 100 on every architecture that Go runs on.
+const tick = time.Second / 100
+
+// stolen is the eighth number of /proc/stat's first line, see proc(5).
+func stolen() time.Duration {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0
+	}
+	line, _, _ := bytes.Cut(text, []byte("\n"))
+	fields := bytes.Fields(line)
+	if len(fields) < 9 {
+		return 0
+	}
+	n, _ := strconv.ParseInt(string(fields[8]), 10, 64)
+	return time.Duration(n) * tick
 }
 
 // runQueueDelay sums the second number of every thread's schedstat: nanoseconds spent runnable without a processor.

@@ -23,12 +23,23 @@ type watchState struct {
 	// throttled periods and their time, over the run.
 	throttled     int64
 	throttledTime time.Duration
+	// stolenTime of all processors over the run.
+	stolenTime time.Duration
+}
+
+// stolen is the share of the machine's processor time that the hypervisor gave to others.
+func (w *watchState) stolen() float64 {
+	if w.seconds == 0 {
+		return 0
+	}
+	return w.stolenTime.Seconds() / (float64(w.seconds) * watchEvery.Seconds() * float64(runtime.NumCPU()))
 }
 
 // health is what the operating system says about this process, cumulative.
 type health struct {
 	cpu           time.Duration // used by all threads
 	runQueue      time.Duration // threads were ready to run and had to wait
+	stolen        time.Duration // processor time the hypervisor gave to others, all processors
 	descriptors   int64
 	throttled     int64         // periods in which a CPU quota held the process back
 	throttledTime time.Duration // and for how long
@@ -88,6 +99,7 @@ func (e *Engine) everySecond() {
 	})
 	w.throttled += health.throttled - w.health.throttled
 	w.throttledTime += health.throttledTime - w.health.throttledTime
+	w.stolenTime += health.stolen - w.health.stolen
 	w.before, w.health = counts, health
 	if f, ok := e.cfg.Recorder.(interface{ Flush(now time.Duration) error }); ok {
 		_ = f.Flush(e.platform(now)) // Err says the same
@@ -106,7 +118,8 @@ func (e *Engine) healthValues(latest *latenessCounts, now *health, gcPause time.
 		"lateness_p99_seconds": latest.quantile(0.99).Seconds(),
 		"cpu_share":            (now.cpu - before.cpu).Seconds() / watchEvery.Seconds() / float64(runtime.NumCPU()),
 		"cpu_seconds":          (now.cpu - before.cpu).Seconds(),
-		"run_queue_seconds":    (now.runQueue - before.runQueue).Seconds(),
+		"run_queue_seconds":    max(0, now.runQueue-before.runQueue).Seconds(), // a thread that ends takes its own with it
+		"stolen_seconds":       (now.stolen - before.stolen).Seconds(),
 		"gc_pause_seconds":     gcPause.Seconds(),
 		"descriptors":          float64(descriptors),
 		"connections":          float64(open),

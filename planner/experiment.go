@@ -36,6 +36,11 @@ func Calibration(sc *scenarios.Scenario, pf *scenarios.Platform) []Experiment {
 	if sc == nil || pf == nil || len(sc.Tenants.List) == 0 || len(sc.AllSteps()) == 0 {
 		return nil
 	}
+	curve, err := sc.Curve()
+	if err != nil {
+		return nil
+	}
+	_, peak := curve.Peak() // arrivals/s: no need to learn about more than the surge brings
 	var out []Experiment
 	for i, share := range []float64{0.1, 0.9} {
 		name := fmt.Sprintf("calibration-%d", i+1)
@@ -55,7 +60,7 @@ func Calibration(sc *scenarios.Scenario, pf *scenarios.Platform) []Experiment {
 			}
 		}
 		perPerson /= float64(s.Arrivals.Total)
-		s.Arrivals.Total = int64(mostCalibration / perPerson * calibrationLength.Seconds() * meanOfSteps())
+		s.Arrivals.Total = int64(math.Min(mostCalibration/perPerson, peak) * calibrationLength.Seconds() * meanOfSteps())
 		out = append(out, Experiment{Name: name, Scenario: s, Platform: still(s, pf)})
 	}
 	return out
@@ -70,7 +75,6 @@ func meanOfSteps() float64 { return mean(calibrationSteps) }
 func mixed(sc *scenarios.Scenario, name string, share float64, seed uint64) *scenarios.Scenario {
 	s := *sc
 	s.Name = name
-	s.SLOs = nil
 	s.On = time.Time{}
 	s.Arrivals = scenarios.Arrivals{Total: 30_000, Over: calibrationLength, Seed: sc.Arrivals.Seed + seed}
 	shape := scenarios.Shape{Kind: "points"}

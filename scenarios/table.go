@@ -29,10 +29,11 @@ func (s *Scenario) Table(feeder string) (*Table, error) {
 	if !known || f.CSV == "" {
 		return nil, fmt.Errorf("scenario %s has no CSV feeder %q", s.Name, feeder)
 	}
-	return openTable(s.files, f.CSV)
+	return OpenTable(s.files, f.CSV)
 }
 
-func openTable(files fs.FS, name string) (*Table, error) {
+// OpenTable reads a CSV table from files; name is a path below it.
+func OpenTable(files fs.FS, name string) (*Table, error) {
 	if name == "" {
 		return nil, errors.New("no CSV file is named")
 	}

@@ -76,7 +76,7 @@ func (t *Tenants) counted() []Tenant {
 
 // population reads tenants from a CSV table.
 func population(c *checker, path string, p Population, files fs.FS) []Tenant {
-	table, err := openTable(files, p.File)
+	table, err := OpenTable(files, p.File)
 	if err != nil {
 		c.add(path+".file", "%v", err)
 		return nil

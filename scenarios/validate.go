@@ -131,7 +131,7 @@ func (s *Scenario) validateFeeders(c *checker) {
 		case f.Synthetic != "" && f.Synthetic != "person":
 			c.add(path+".synthetic", "is %q, must be person", f.Synthetic)
 		case f.CSV != "" && s.files != nil:
-			if table, err := openTable(s.files, f.CSV); err != nil {
+			if table, err := OpenTable(s.files, f.CSV); err != nil {
 				c.add(path+".csv", "%v", err)
 			} else if len(table.Rows) == 0 {
 				c.add(path+".csv", "%s has a header but no row", f.CSV)

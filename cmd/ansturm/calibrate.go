@@ -49,7 +49,7 @@ together with the surge.`,
 func (a *app) calibrate(ctx context.Context, p *progress, w *world, speed float64, dir string) ([]*record.Record, error) {
 	var runs []*record.Record
 	for _, x := range planner.Calibration(w.scenario, w.platform) {
-		rec, err := a.fire(ctx, p, firing{
+		rec, err := a.fireValid(ctx, p, firing{
 			scenario: x.Scenario, platform: x.Platform, speed: speed,
 			dir: filepath.Join(dir, x.Name), purpose: "calibration", title: x.Name,
 		})

@@ -21,7 +21,7 @@ func TestInterruptKeepsTheRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(self, "run", "quick", "--speed", "10", "-o", dir)
+	cmd := exec.Command(self, "run", "quick", "--speed", "5", "-o", dir)
 	cmd.Args[0] = "ansturm"
 	var stderr strings.Builder
 	cmd.Stderr = &stderr

@@ -27,7 +27,9 @@ func (a *app) verifyCommand() *cobra.Command {
 predicted against what was measured. Exits as gate does on that run.
 
 --notch fires the world that binds the plan, twice: with the plan, which must hold, and with one notch less, which must
-not. Exits 1 when either is otherwise.`,
+not. Exits 1 when either is otherwise.
+
+A run in which the generator or the embedded platform was the limit says nothing; it is fired once more.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := errors.Join(checkLang(lang), checkSpeed(speed, "")); err != nil {
@@ -118,7 +120,7 @@ func (a *app) fireNotch(ctx context.Context, p *progress, plan *planner.Plan, ou
 
 // fireAndJudge fires one run and judges it.
 func (a *app) fireAndJudge(ctx context.Context, p *progress, f firing) (*record.Record, *gate.Verdict, error) {
-	rec, err := a.fire(ctx, p, f)
+	rec, err := a.fireValid(ctx, p, f)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -225,7 +225,7 @@ const (
 	// KindLab: one second of the lab's own health. Values: lateness_p99_seconds (wall), connections, refused.
 	KindLab = "lab"
 	// KindGenerator: one second of the generator's own health. Values: lateness_p99_seconds (wall), cpu_share,
-	// run_queue_seconds, gc_pause_seconds, descriptors, connections, late, sent, goroutines.
+	// run_queue_seconds, stolen_seconds (by the hypervisor), gc_pause_seconds, descriptors, connections, late, sent, goroutines.
 	KindGenerator = "generator"
 	// KindGap: the watching was interrupted from At for Values["seconds"].
 	KindGap = "gap"
