@@ -33,9 +33,12 @@ fuzz: ## every fuzz target for FUZZTIME
 	@for package in $$($(GO) list ./...); do \
 	  for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
 	    echo "$$package $$target"; \
-	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$package || exit 1; \
 	  done; \
 	done
+
+stall: ## coordinated omission over real sockets, the full 20 s with 2,500 and with 50 connections
+	$(GO) test ./loadgen -count 1 -v -run StallOverSockets -args -stall.full
 
 clean: ## what the other targets made, but no records
 	rm -rf bin bench.txt

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"github.com/ansturm/ansturm/loadgen/record"
 	"github.com/ansturm/ansturm/scenarios"
 )
@@ -53,6 +55,18 @@ func platformBeside(scenario string) string {
 		return scenario // a library name
 	}
 	return strings.TrimSuffix(scenario, ext) + ".platform" + ext
+}
+
+// completeScenario offers the library's names, and files.
+func completeScenario(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+	var names []string
+	for _, e := range scenarios.Library() {
+		names = append(names, cobra.CompletionWithDesc(e.Name, e.Title.In("en")))
+	}
+	return names, cobra.ShellCompDirectiveDefault
 }
 
 // openRecord opens a record for a command that reads it.

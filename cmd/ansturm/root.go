@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -118,6 +119,11 @@ Exit codes: 0 pass · 1 fail · 2 usage or input · 3 inconclusive · 4 invalid 
 		a.verifyCommand(), a.simulateCommand(), a.reportCommand(), a.scenarioCommand(), a.demoCommand(),
 	)
 	asInput(root)
+	for _, c := range root.Commands() {
+		if strings.Contains(c.Use, "SCENARIO") {
+			c.ValidArgsFunction = completeScenario
+		}
+	}
 	return root
 }
 
