@@ -83,8 +83,8 @@ func (a *app) fire(ctx context.Context, p *progress, f firing) (*record.Record, 
 // tries is how often a run is fired in all when the machine was too busy for it to be valid.
 const tries = 2
 
-// fireValid fires a run, and once more into a directory of its own when the generator or the embedded platform was the
-// limit: on a shared machine that passes.
+// fireValid fires a run, and once more when the generator or the embedded platform was the limit: on a shared machine
+// that passes. The record that says nothing is kept beside it, as DIR-invalid.
 func (a *app) fireValid(ctx context.Context, p *progress, f firing) (*record.Record, error) {
 	for try := 1; ; try++ {
 		rec, err := a.fire(ctx, p, f)
@@ -92,7 +92,9 @@ func (a *app) fireValid(ctx context.Context, p *progress, f firing) (*record.Rec
 			return rec, err
 		}
 		a.say("%s says nothing about the platform (%s): firing once more", rec.Dir, rec.Run.Validity.Reasons[0])
-		f.dir = freshDir(f.dir)
+		if err := os.Rename(rec.Dir, freshDir(rec.Dir+"-invalid")); err != nil {
+			return rec, fmt.Errorf("keep the invalid record: %w", err)
+		}
 	}
 }
 
