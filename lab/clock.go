@@ -10,7 +10,7 @@ import (
 )
 
 // coalesce is how long after one firing the next comes at the earliest, on the wall: what is due within it is answered
-// together. A wake-up for every request costs a core (see the experiments with pacers on the engine's page); a request
+// together. A wake-up for every request costs a core; a request
 // that comes meanwhile fires what is due anyway.
 const coalesce = 150 * time.Microsecond
 

@@ -35,7 +35,7 @@ type Config struct {
 	// Start is the wall instant of offset 0. Zero means when Run is called.
 	Start time.Time
 	// Address gives the host:port of a tenant, an index into the scenario's tenants. It is asked once per tenant, by
-	// New. Only loopback addresses are accepted, see CheckTarget.
+	// New. Only loopback addresses are accepted, see TargetAddress.
 	Address func(tenant int) string
 	// MaxConnections open at one time. Zero means 15,000. It never drops a shot: who finds no connection free waits in
 	// due order, and the wait is charged.

@@ -34,7 +34,7 @@ func Example() {
 		fmt.Fprintf(w, "thank you, %s", line)
 	}))
 	defer target.Close()
-	if err := loadgen.CheckTarget(target.URL); err != nil {
+	if _, err := loadgen.TargetAddress(target.URL); err != nil {
 		fmt.Println(err)
 		return
 	}

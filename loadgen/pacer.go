@@ -15,7 +15,7 @@ const group = 50 * time.Microsecond
 // never is later than any run lasts.
 const never = time.Duration(math.MaxInt64 / 4)
 
-// schedule is the share's arrivals in order of Due, made ahead of the pacer by a goroutine of its own.
+// cursor walks the share's arrivals in order of Due, made ahead of the pacer by a goroutine of its own.
 type cursor struct {
 	blocks <-chan []arrivals.Arrival
 	spare  chan<- []arrivals.Arrival

@@ -186,7 +186,7 @@ func (e *Engine) compileURL(st *step, url string, known *names) (template, error
 		if strings.Contains(authority, "{{") {
 			return template{}, errors.New("the address of an absolute URL cannot hold a placeholder")
 		}
-		address, err := targetAddress(scheme + "://" + authority)
+		address, err := TargetAddress(scheme + "://" + authority)
 		if err != nil {
 			return template{}, err
 		}

@@ -18,15 +18,9 @@ var ErrNoConsent = errors.New("only loopback addresses may be fired at: there is
 // ErrHTTPS says that a target asks for TLS.
 var ErrHTTPS = errors.New("https is not supported yet")
 
-// CheckTarget says whether the URL may be fired at: http, and a loopback address or "localhost", for which no
-// name server is asked. It sends nothing. Errors wrap ErrNoConsent or ErrHTTPS where these are the reason.
-func CheckTarget(rawURL string) error {
-	_, err := targetAddress(rawURL)
-	return err
-}
-
-// targetAddress is the host:port, literal, of a URL that may be fired at.
-func targetAddress(rawURL string) (string, error) {
+// TargetAddress is the host:port, literal, of a URL that may be fired at: http, and a loopback address or "localhost",
+// for which no name server is asked. It sends nothing. Errors wrap ErrNoConsent or ErrHTTPS where these are the reason.
+func TargetAddress(rawURL string) (string, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		return "", fmt.Errorf("target: %w", err)
@@ -38,6 +32,9 @@ func targetAddress(rawURL string) (string, error) {
 		return "", fmt.Errorf("target %q: a URL like http://127.0.0.1:8080 is needed", rawURL)
 	case u.User != nil:
 		return "", fmt.Errorf("target %s: a user name in the URL is not supported, set a header", u.Redacted())
+	}
+	if u.Path != "" && u.Path != "/" || u.RawQuery != "" {
+		return "", fmt.Errorf("target %s: a target is an address only, paths belong to the scenario's steps", u.Redacted())
 	}
 	port := u.Port()
 	if port == "" {

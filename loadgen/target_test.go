@@ -5,11 +5,11 @@ import (
 	"testing"
 )
 
-func TestCheckTarget(t *testing.T) {
+func TestTargetAddress(t *testing.T) {
 	for _, good := range []string{
-		"http://127.0.0.1:8080", "http://127.9.8.7/path", "http://localhost:1", "http://[::1]:80/", "http://[::ffff:127.0.0.1]:80",
+		"http://127.0.0.1:8080", "http://127.9.8.7", "http://localhost:1", "http://[::1]:80/", "http://[::ffff:127.0.0.1]:80",
 	} {
-		if err := CheckTarget(good); err != nil {
+		if _, err := TargetAddress(good); err != nil {
 			t.Errorf("%s: %v", good, err)
 		}
 	}
@@ -25,6 +25,7 @@ func TestCheckTarget(t *testing.T) {
 		"http://[::ffff:192.0.2.1]:80":   ErrNoConsent,
 		"https://127.0.0.1":              ErrHTTPS,
 		"http://127.0.0.1:0":             nil,
+		"http://127.0.0.1/base":          nil,
 		"http://127.0.0.1:70000":         nil,
 		"http://user:secret@127.0.0.1":   nil,
 		"ftp://127.0.0.1":                nil,
@@ -33,7 +34,7 @@ func TestCheckTarget(t *testing.T) {
 		"http://[::1%25lo]:80/\x7f":      nil,
 		"http://127.0.0.1@192.0.2.1:80/": nil,
 	} {
-		err := CheckTarget(bad)
+		_, err := TargetAddress(bad)
 		if err == nil {
 			t.Errorf("%q was accepted", bad)
 		} else if want != nil && !errors.Is(err, want) {

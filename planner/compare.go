@@ -48,7 +48,7 @@ func compare(ctx context.Context, model *fit.Model, rec *record.Record) ([]Compa
 		if err != nil {
 			return nil, fmt.Errorf("compare: %w", err)
 		}
-		predicted = append(predicted, figuresOf(r, p))
+		predicted = append(predicted, figuresOf(r))
 	}
 	var out []Comparison
 	for k, fig := range figures {
@@ -79,7 +79,7 @@ var figures = []struct {
 	{scenarios.Text{"de": "Anteil fehlgeschlagener Anfragen", "en": "Share of failed requests"}, "1"},
 }
 
-func figuresOf(r *sim.Result, _ *sim.Params) []float64 {
+func figuresOf(r *sim.Result) []float64 {
 	s := r.Series
 	cores := 0.0
 	for _, x := range s.Cores {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ansturm/ansturm/loadgen/record"
 	"github.com/ansturm/ansturm/planner"
+	"github.com/ansturm/ansturm/planner/gate"
 )
 
 func (a *app) calibrateCommand() *cobra.Command {
@@ -48,13 +50,20 @@ together with the surge.`,
 // calibrate fires the calibration runs into directories of their own below dir.
 func (a *app) calibrate(ctx context.Context, p *progress, w *world, speed float64, dir string) ([]*record.Record, error) {
 	var runs []*record.Record
-	for _, x := range planner.Calibration(w.scenario, w.platform) {
+	experiments := planner.Calibration(w.scenario, w.platform)
+	if len(experiments) == 0 {
+		return nil, inputError(fmt.Errorf("scenario %s cannot be calibrated", w.scenario.Name), "it needs a journey and a tenant at the least")
+	}
+	for _, x := range experiments {
 		rec, err := a.fireValid(ctx, p, firing{
 			scenario: x.Scenario, platform: x.Platform, speed: speed,
 			dir: filepath.Join(dir, x.Name), purpose: "calibration", title: x.Name,
 		})
 		if err != nil {
 			return nil, err
+		}
+		if v := rec.Run.Validity; !v.Valid {
+			return nil, &exitError{code: gate.Invalid.ExitCode(), err: fmt.Errorf("%s: %s", rec.Dir, strings.Join(v.Reasons, "; ")), hint: strings.Join(v.Advice, "; ")}
 		}
 		runs = append(runs, rec)
 	}

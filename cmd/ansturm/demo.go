@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -74,6 +75,9 @@ func (d *demo) run(ctx context.Context) (int, error) {
 	runs, verdict, err := d.observe(ctx)
 	if err != nil {
 		return 0, err
+	}
+	if verdict.Result == gate.Invalid {
+		return 0, &exitError{code: gate.Invalid.ExitCode(), err: errors.New(verdict.Reasons[0].In("en"))}
 	}
 	d.say("the platform as it is: %s", verdict.Reasons[0].In("en"))
 	plan, err := d.makePlan(ctx, d.p, runs, planner.Options{}, filepath.Join(d.dir, "plan"))

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"runtime"
 	"time"
@@ -31,19 +30,17 @@ type firing struct {
 	maxConnections int
 }
 
-// headStart is the wall time between the last preparation and offset 0.
-const headStart = 200 * time.Millisecond
+// headStart is the wall time between the platform's being there and offset 0: for compiling the engine and opening the record.
+const headStart = 500 * time.Millisecond
+
+// recorder lets the engine be made, and refuse what it cannot fire, before there is a record.
+type recorder struct{ *record.Writer }
 
 // fire fires one run and gives its record. On Ctrl-C the record is whole, the error is ctx's.
 func (a *app) fire(ctx context.Context, p *progress, f firing) (*record.Record, error) {
 	schedule, err := arrivals.New(f.scenario)
 	if err != nil {
 		return nil, inputError(err, "")
-	}
-	run := f.run()
-	engine := loadgen.Config{
-		Scenario: f.scenario, Schedule: schedule, RunID: run.ID, Speed: f.speed,
-		MaxConnections: f.maxConnections,
 	}
 	var platform *labProcess
 	if f.target == "" {
@@ -52,32 +49,46 @@ func (a *app) fire(ctx context.Context, p *progress, f firing) (*record.Record, 
 			return nil, err
 		}
 		defer platform.stop()
-		engine.Address = func(tenant int) string { return platform.Endpoints.Tenants[f.scenario.Tenants.List[tenant].Name] }
-	} else {
-		address, err := targetAddress(f.target)
-		if err != nil {
-			return nil, err
-		}
-		engine.Address = func(int) string { return address }
 	}
-	w, err := record.Create(f.dir, run)
+	run, rec := f.run(time.Now().Add(headStart)), &recorder{}
+	engine, err := loadgen.New(loadgen.Config{
+		Scenario: f.scenario, Schedule: schedule, RunID: run.ID, Speed: f.speed, Start: run.StartedAt,
+		Address: f.address(platform), MaxConnections: f.maxConnections, Recorder: rec,
+	})
 	if err != nil {
+		return nil, inputError(err, "")
+	}
+	if rec.Writer, err = record.Create(f.dir, run); err != nil {
 		return nil, inputError(err, "name another directory with -o")
 	}
-	result, account, err := a.shoot(ctx, p, f, engine, platform, w, run.StartedAt)
-	closeErr := w.Close(time.Now(), func(r *record.Run) {
+	result, account, err := shoot(ctx, p, f, engine, platform, rec.Writer, run.StartedAt)
+	closeErr := rec.Close(time.Now(), func(r *record.Run) {
 		r.Totals, r.Validity, r.Interrupted, r.Lab = result.Totals, result.Validity, result.Interrupted, account
 		r.Warnings = append(r.Warnings, result.Warnings...)
 		judgeLab(r)
+		if err != nil { // what broke the run must not be held against the platform
+			r.Interrupted = true
+			r.Warnings = append(r.Warnings, record.Warning{Code: "run-broken", Text: scenarios.Text{
+				"de": "Der Lauf brach ab: " + err.Error(), "en": "The run broke off: " + err.Error(),
+			}})
+		}
 	})
 	if err := errors.Join(err, closeErr); err != nil {
 		return nil, fmt.Errorf("run %s: %w", f.dir, err)
 	}
-	rec, err := record.Open(f.dir)
+	done, err := record.Open(f.dir)
 	if err != nil {
 		return nil, err
 	}
-	return rec, ctx.Err()
+	return done, ctx.Err()
+}
+
+// address says where a tenant is: on the embedded platform, or the target, which is checked before.
+func (f firing) address(platform *labProcess) func(int) string {
+	if platform == nil {
+		return func(int) string { return f.target }
+	}
+	return func(tenant int) string { return platform.Endpoints.Tenants[f.scenario.Tenants.List[tenant].Name] }
 }
 
 // tries is how often a run is fired in all when the machine was too busy for it to be valid.
@@ -99,27 +110,21 @@ func (a *app) fireValid(ctx context.Context, p *progress, f firing) (*record.Rec
 }
 
 // run is what is known before the first shot.
-func (f firing) run() record.Run {
+func (f firing) run(start time.Time) record.Run {
 	target := f.target
 	if target == "" {
 		target = "lab"
 	}
 	return record.Run{
 		Format: record.FormatVersion, ID: newRunID(), Ansturm: version(), Go: runtime.Version(), Purpose: f.purpose,
-		Scenario: f.scenario, Platform: f.platform, Target: target, Speed: f.speed, Workers: 1,
-		StartedAt: time.Now().Add(headStart),
+		Scenario: f.scenario, Platform: f.platform, Target: target, Speed: f.speed, Workers: 1, StartedAt: start,
 	}
 }
 
 // shoot runs the engine against the platform, the timeline flowing into the record meanwhile.
-func (a *app) shoot(ctx context.Context, p *progress, f firing, cfg loadgen.Config, platform *labProcess,
+func shoot(ctx context.Context, p *progress, f firing, engine *loadgen.Engine, platform *labProcess,
 	w *record.Writer, start time.Time,
 ) (loadgen.Result, *record.LabAccount, error) {
-	cfg.Start, cfg.Recorder = start, w
-	engine, err := loadgen.New(cfg)
-	if err != nil {
-		return loadgen.Result{}, nil, inputError(err, "")
-	}
 	// The timeline must outlive Ctrl-C: the platform goes on answering what was sent.
 	labCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -143,7 +148,9 @@ func (a *app) shoot(ctx context.Context, p *progress, f firing, cfg loadgen.Conf
 	if platform == nil {
 		return result, nil, err
 	}
-	account, labErr := finishLab(labCtx, platform, w)
+	finishCtx, done := context.WithTimeout(labCtx, labPatience)
+	defer done()
+	account, labErr := finishLab(finishCtx, platform, w)
 	if labErr == nil {
 		labErr = <-timeline
 	}
@@ -196,21 +203,6 @@ func watch(each func()) (stop func()) {
 		}
 	}()
 	return func() { close(quit); <-gone }
-}
-
-// targetAddress is the host and port behind a target, which must be this machine's own until consent exists.
-func targetAddress(target string) (string, error) {
-	if err := loadgen.CheckTarget(target); err != nil {
-		return "", inputError(err, "fire at the embedded platform (--lab), or at a server on 127.0.0.1")
-	}
-	u, err := url.Parse(target)
-	if err != nil {
-		return "", inputError(err, "")
-	}
-	if u.Port() != "" {
-		return u.Host, nil
-	}
-	return u.Host + ":80", nil
 }
 
 func newRunID() string {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 
@@ -50,6 +51,9 @@ names another scenario.`,
 				out = freshDir("plan")
 			}
 			opts.LoseNodes = &loseNodes
+			if _, err := os.Lstat(filepath.Join(out, "plan.json")); err == nil { // its proof would stay beside the new plan
+				return inputError(fmt.Errorf("%s holds a plan already", out), "name another directory with -o")
+			}
 			p := a.progress()
 			plan, err := a.makePlan(c.Context(), p, runs, opts, out)
 			p.wait()

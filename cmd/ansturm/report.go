@@ -31,16 +31,18 @@ was run, its proof are part of it. Without -o a summary goes to the terminal.`,
 			if err != nil {
 				return err
 			}
+			if out != "" {
+				if err := writeFile(out, func(w io.Writer) error { return reports.HTML(w, in, lang) }); err != nil {
+					return err
+				}
+				a.say("report written to %s", out)
+			}
 			switch {
 			case a.json:
 				return a.printJSON(reportJSON{in.Surge.Verdict, in.Plan, in.Verify})
 			case out == "":
 				return reports.Text(a.stdout, in, lang)
 			}
-			if err := writeFile(out, func(w io.Writer) error { return reports.HTML(w, in, lang) }); err != nil {
-				return err
-			}
-			a.say("report written to %s", out)
 			return nil
 		},
 	}

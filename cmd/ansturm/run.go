@@ -43,9 +43,11 @@ The embedded platform (--lab, the default) is the one of the file NAME.platform.
 				return err
 			}
 			if f.target != "" { // before anything is read or opened: no packet without consent
-				if err := loadgen.CheckTarget(f.target); err != nil {
+				address, err := loadgen.TargetAddress(f.target)
+				if err != nil {
 					return inputError(err, "fire at the embedded platform (--lab), or at a server on 127.0.0.1")
 				}
+				f.target = address
 			}
 			w, err := a.runWorld(args[0], platform, f.target)
 			if err != nil {

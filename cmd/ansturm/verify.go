@@ -79,6 +79,9 @@ func planDir(name string) string {
 
 // verify fires the plan, and with notch the binding world twice, into subdirectories of out.
 func (a *app) verify(ctx context.Context, p *progress, plan *planner.Plan, name, out string, speed float64, notch bool) (*planner.Verification, error) {
+	if notch && plan.Notch.Platform == nil {
+		return nil, inputError(errors.New("the plan names no notch to fire"), "leave --notch out")
+	}
 	v := &planner.Verification{Format: planner.PlanFormat, Plan: name}
 	rec, verdict, err := a.fireAndJudge(ctx, p, firing{
 		scenario: plan.Scenario, platform: plan.Platform, speed: speed,
@@ -91,8 +94,8 @@ func (a *app) verify(ctx context.Context, p *progress, plan *planner.Plan, name,
 	if v.Comparisons, err = planner.Compare(plan, rec); err != nil {
 		return nil, fmt.Errorf("compare predicted with measured: %w", err)
 	}
-	if !notch {
-		return v, nil
+	if err := planner.SaveVerification(planDir(name), v); err != nil || !notch {
+		return v, err
 	}
 	v.Notch, err = a.fireNotch(ctx, p, plan, out, speed)
 	return v, err

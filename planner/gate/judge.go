@@ -191,7 +191,7 @@ func invalidity(run *record.Run) []scenarios.Text {
 	if !val.Valid && len(out) == 0 && run.Complete() && hasEvidence(val) {
 		out = append(out, latenessText(val))
 	}
-	if val.LabLimit > 0 && val.LabLatenessP99 > val.LabLimit && len(out) == 0 {
+	if run.Lab != nil && !run.Lab.Valid && len(out) == 0 {
 		out = append(out, labText(val))
 	}
 	return out

@@ -220,7 +220,7 @@ func TestOrderOfResults(t *testing.T) {
 		}},
 		"invalid without a reason still says why": {cells: []cell{good}, want: Invalid, says: "lateness p99", change: func(f *facts) { f.Run.Validity.Valid = false }},
 		"lab's timers late": {cells: []cell{good}, want: Invalid, says: "embedded platform", change: func(f *facts) {
-			f.Run.Validity.LabLimit, f.Run.Validity.LabLatenessP99 = time.Millisecond, time.Second
+			f.Run.Lab = &record.LabAccount{LatenessP99: time.Second, Limit: time.Millisecond}
 		}},
 		"killed run, no evidence yet": {cells: []cell{good}, want: Inconclusive, says: "not closed", change: func(f *facts) {
 			f.Run.EndedAt, f.Run.Validity = time.Time{}, record.Validity{}
