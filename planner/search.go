@@ -236,10 +236,25 @@ func (s *search) descend(ctx context.Context) (candidate, *outcome, error) {
 			return c, nil, err
 		}
 		if c, all, err := s.certify(ctx, c); err != nil || all != nil {
-			return c, all, err
+			return s.tighten(ctx, c, all, err)
 		}
 	}
 	return candidate{}, nil, nil
+}
+
+// tighten takes nodes away from a certified candidate, whose mending may have left more than it needs, as long as what is
+// left can be certified too. The worlds that broke others come first, so that what does not hold is soon known.
+func (s *search) tighten(ctx context.Context, c candidate, all *outcome, err error) (candidate, *outcome, error) {
+	for err == nil && c.nodes > max(1+s.lose, s.bound.nodes) {
+		less := s.on(c, c.nodes-1)
+		less.roomy = less.nodes
+		var certified *outcome
+		if less, certified, err = s.certify(ctx, less); err != nil || certified == nil {
+			break
+		}
+		c, all = less, certified
+	}
+	return c, all, err
 }
 
 // headroom is how many nodes more than the fewest the autoscaling is made for before nodes are taken away again: a pod

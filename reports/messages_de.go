@@ -263,7 +263,7 @@ var german = map[string]string{
 	"world.whole":               "alle Knoten laufen",
 	"warnings.run":              "Lauf „%s“: %s",
 	"warnings.knee":             "Wie viel ein Mandant mit sehr vielen Pods höchstens schafft, wurde nicht ausgemessen; gemessen sind bis zu %s Anfragen je Sekunde und Mandant (Anwendung %s).",
-	"warnings.warmUp":           "Ob frisch gestartete Pods anfangs langsamer arbeiten, ließ sich nicht messen; der Plan rechnet ohne einen solchen Zuschlag.",
+	"warnings.warmUp":           "Ob frisch gestartete Pods anfangs langsamer arbeiten, ließ sich nicht messen; der Plan rechnet mit dem, was die Plattformbeschreibung dazu sagt.",
 	"warnings.demand":           "Wie viele Menschen kommen, ist eine Annahme: %s bis %s der Vorhersage. Zahlen früherer Ereignisse lagen nicht vor.",
 	"unit.1/s":                  "/s",
 	"unit.core-h":               "Kern-h",

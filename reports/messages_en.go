@@ -263,7 +263,7 @@ var english = map[string]string{
 	"world.whole":               "all nodes run",
 	"warnings.run":              "Run “%s”: %s",
 	"warnings.knee":             "How much a tenant with very many pods can do at most was not measured; measured is up to %s requests per second and tenant (workload %s).",
-	"warnings.warmUp":           "Whether pods work slower just after their start could not be measured; the plan adds nothing for it.",
+	"warnings.warmUp":           "Whether pods work slower just after their start could not be measured; the plan takes what the description of the platform says.",
 	"warnings.demand":           "How many people come is an assumption: %s to %s of the forecast. There were no figures of past events.",
 	"unit.1/s":                  "/s",
 	"unit.core-h":               "core-h",

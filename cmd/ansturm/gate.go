@@ -73,9 +73,14 @@ func checkLang(lang string) error {
 	return nil
 }
 
-// writeFile writes a product to a file; a half-written one does not stay.
+// writeFile writes a product to a file; what stood there before goes only when the new one is whole. A name that is no
+// regular file (a device, a pipe) is written to as it is.
 func writeFile(name string, write func(io.Writer) error) error {
-	f, err := os.Create(name)
+	draft := name
+	if info, err := os.Stat(name); err != nil || info.Mode().IsRegular() {
+		draft = name + ".draft"
+	}
+	f, err := os.Create(draft)
 	if err != nil {
 		return inputError(err, "")
 	}
@@ -83,8 +88,13 @@ func writeFile(name string, write func(io.Writer) error) error {
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
 	}
+	if err == nil && draft != name {
+		err = os.Rename(draft, name)
+	}
 	if err != nil {
-		os.Remove(name)
+		if draft != name {
+			_ = os.Remove(draft) // the error to tell is the one above
+		}
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	return nil

@@ -66,6 +66,9 @@ func (a *app) scenarioShow() *cobra.Command {
 			if platform {
 				text = entry.PlatformYAML
 			}
+			if a.json {
+				return a.printJSON(map[string]string{"name": entry.Name, "yaml": string(text)})
+			}
 			_, err = a.stdout.Write(text)
 			return err
 		},

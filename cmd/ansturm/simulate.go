@@ -23,6 +23,9 @@ shows what the platform does.`,
 				return err
 			}
 			simulation, err := planner.Simulate(c.Context(), w.scenario, w.platform, nil, planner.Options{})
+			if err != nil && c.Context().Err() == nil {
+				return inputError(err, "")
+			}
 			if err != nil {
 				return err
 			}

@@ -145,7 +145,7 @@ func fitWorkload(ctx context.Context, name string, runs []*run, opts Options, wa
 		Residuals: f.residuals(),
 		HeldOut:   f.heldOut(slots),
 	}
-	w.WarmUpFactor, w.WarmUpSeconds = f.fitWarmUp(slots, opts, warn, name)
+	w.WarmUpFactor, w.WarmUpSeconds = f.fitWarmUp(slots, describedWarmUp(name, runs), opts, warn, name)
 	return w, slots, points, nil
 }
 

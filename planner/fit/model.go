@@ -45,7 +45,8 @@ type WorkloadModel struct {
 	Capacity Capacity `json:"capacity"`
 	// Chain is the reaction chain's delays by stage (record.Phase constants): from the stage before to this one.
 	Chain map[string]*Delay `json:"chain"`
-	// WarmUpFactor and WarmUpSeconds describe the dear time after Ready; factor 1 where none was seen.
+	// WarmUpFactor and WarmUpSeconds describe the dear time after Ready; as described by the
+	// platform where they could not be measured.
 	WarmUpFactor  Estimate `json:"warmUpFactor"`
 	WarmUpSeconds Estimate `json:"warmUpSeconds"`
 	// HeldOut is how well the demand predicts runs it was not fitted to; nil where there is none.

@@ -3,7 +3,24 @@ package fit
 import (
 	"math"
 	"slices"
+
+	"github.com/ansturm/ansturm/scenarios"
 )
+
+// describedWarmUp is what the platform of one of the runs says about a workload's warm-up.
+func describedWarmUp(name string, runs []*run) scenarios.WarmUp {
+	for _, r := range runs {
+		if r.Run.Platform == nil {
+			continue
+		}
+		for i := range r.Run.Platform.Workloads {
+			if w := &r.Run.Platform.Workloads[i]; w.Name == name {
+				return w.Start.WarmUp
+			}
+		}
+	}
+	return scenarios.WarmUp{}
+}
 
 const (
 	// leastFresh is the share of the load on young pods from which a slot says anything about them.
@@ -14,14 +31,15 @@ const (
 
 // fitWarmUp estimates how much dearer work is on young pods, and for how long: C − c₀·n = Σ d·λ · (1 + (f−1)·φ), with φ
 // the share of the load on pods younger than W. f−1 is linear given W; W is the length, of those tried, that leaves the
-// smallest residuals. Slots with failed requests are left out.
-func (f *demandFit) fitWarmUp(all []slot, opts Options, warn *warnings, name string) (factor, length Estimate) {
+// smallest residuals. Slots with failed requests are left out. Where too few are left, what the platform's description
+// says is taken: to assume no warm-up would be the bolder guess, and a pod lost on the way up shows it.
+func (f *demandFit) fitWarmUp(all []slot, described scenarios.WarmUp, opts Options, warn *warnings, name string) (factor, length Estimate) {
 	in := slices.DeleteFunc(slices.Clone(all), func(s slot) bool {
 		return s.fresh[len(s.fresh)-1] < leastFresh || s.bad > dirty || sum(s.rate) <= 0
 	})
 	if len(in) < leastWarmUp {
 		warn.noWarmUp(name, len(in))
-		return constant(1, "1", opts), constant(0, "s", opts)
+		return constant(math.Max(1, described.Factor), "1", opts), constant(described.For.Seconds(), "s", opts)
 	}
 	rows := make([]int, len(in))
 	for i := range rows {

@@ -68,8 +68,8 @@ func (w *warnings) loadedFloor(workload, step string, used float64) {
 
 func (w *warnings) noWarmUp(workload string, slots int) {
 	w.say("no-warm-up",
-		fmt.Sprintf("Anwendung %s: nur %d Messintervalle mit jungen Pods (nötig %d); es wird angenommen, dass Anfragen auf jungen Pods nicht teurer sind.", workload, slots, leastWarmUp),
-		fmt.Sprintf("Workload %s: only %d scrape intervals with young pods (need %d); requests are assumed to be no dearer on young pods.", workload, slots, leastWarmUp))
+		fmt.Sprintf("Anwendung %s: nur %d Messintervalle mit jungen Pods (nötig %d); für junge Pods gilt, was die Plattformbeschreibung sagt.", workload, slots, leastWarmUp),
+		fmt.Sprintf("Workload %s: only %d scrape intervals with young pods (need %d); young pods are taken to be as the platform is described.", workload, slots, leastWarmUp))
 }
 
 func (w *warnings) noKnee(workload string, atLeast float64) {
