@@ -75,7 +75,6 @@ type search struct {
 	bound    bound
 	worlds   *futures // worst first
 	crew     *crew
-	runs     atomic.Int64
 	extra    []int32 // pods a tenant has shown to need beside the rule
 }
 
@@ -173,7 +172,6 @@ func (s *search) try(ctx context.Context, c candidate, worlds, most int, stage s
 	total := int64(worlds)
 	var done atomic.Int64
 	return s.crew.try(ctx, trial{platform: c.platform, mayLose: max(1, c.nodes-1)}, 0, worlds, most, func() {
-		s.runs.Add(1)
 		s.opts.Progress(stage, done.Add(1), total)
 	})
 }

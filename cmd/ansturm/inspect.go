@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/planner/gate"
 )
 
 func (a *app) inspectCommand() *cobra.Command {
@@ -44,7 +45,7 @@ embedded platform, against its own log of the applications it accepted, as sets.
 				err = printAccount(a.stdout, rec, account)
 			}
 			if err == nil && len(account.Problems) > 0 {
-				err = ended(3)
+				err = ended(gate.Inconclusive.ExitCode())
 			}
 			return err
 		},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ansturm/ansturm/loadgen"
 	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/planner/gate"
 )
 
 // The speeds a run can go at; only the embedded platform can go faster than life.
@@ -109,7 +110,7 @@ func (a *app) runAndTell(ctx context.Context, f firing) error {
 		return err // Ctrl-C: the record is whole all the same
 	}
 	if !rec.Run.Validity.Valid {
-		return ended(4)
+		return ended(gate.Invalid.ExitCode())
 	}
 	return nil
 }
