@@ -19,6 +19,8 @@ func (c *counter) Sample(s record.Sample) {
 		c.other.Add(1)
 	}
 }
+func (c *counter) shard(int) Samples      { return c }
+func (*counter) Created(record.Created)   {}
 func (*counter) Fate(uint32, record.Fate) {}
 func (*counter) Event(record.Event)       {}
 func (*counter) Err() error               { return nil }
@@ -39,7 +41,7 @@ func BenchmarkShot(b *testing.B) {
 	cfg, _ := config(b, s, server(b, answering(okAnswer)))
 	cfg.MaxConnections = 500 // the server's ends are this process' too
 	count := &counter{}
-	cfg.Recorder = count
+	cfg.Recorder, cfg.Samples = count, count.shard
 	e, err := New(cfg)
 	if err != nil {
 		b.Fatal(err)

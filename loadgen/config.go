@@ -42,8 +42,14 @@ type Config struct {
 	MaxConnections int
 	// Transport opens connections. Nil means TCP sockets.
 	Transport Transport
-	// Recorder takes what came of it.
+	// Recorder takes the run's events and says whether recording goes well.
 	Recorder Recorder
+	// Samples gives the recorder of one shard: what it gives is used by one goroutine at a time.
+	Samples func(shard int) Samples
+	// Closed, if not 0, makes the run a closed loop of that many connections: Seq 0, 1, 2 … begin as connections get free,
+	// due at that moment, until the scenario's Over has passed; what was not begun by then is no part of the run. It tells
+	// what a target can serve, not what people feel.
+	Closed int
 	// Grace is how long, on the wall, shots in flight may still take after the run is cancelled. Zero means 2 s.
 	Grace time.Duration
 	// Files is where the feeders' CSV files are. Nil means Scenario.Files().
@@ -58,14 +64,19 @@ type Transport interface {
 	Dial(ctx context.Context, address string) (net.Conn, error)
 }
 
-// Recorder takes the samples, fates and events of a run, from many goroutines at once. A Recorder that also has a
-// method Flush(now time.Duration) error is flushed every second with the run's platform time. Err is not nil once nothing
-// can be recorded any more (a full disk); the engine then stops firing.
+// Recorder takes the events of a run, from many goroutines at once. A Recorder that also has a method
+// Flush(now time.Duration) error is flushed every second with the run's platform time. Err is not nil once nothing can be
+// recorded any more (a full disk); the engine then stops firing.
 type Recorder interface {
-	Sample(s record.Sample)
-	Fate(seq uint32, f record.Fate)
 	Event(e record.Event)
 	Err() error
+}
+
+// Samples takes what came of a shard's shots and arrivals. Created's Value is only valid during the call.
+type Samples interface {
+	Sample(s record.Sample)
+	Fate(seq uint32, f record.Fate)
+	Created(c record.Created)
 }
 
 // Result is what a run amounts to.
@@ -125,6 +136,8 @@ func (c Config) Validate() error {
 		return errors.New("loadgen: no address of the target")
 	case c.Recorder == nil:
 		return errors.New("loadgen: no recorder")
+	case c.Samples == nil:
+		return errors.New("loadgen: no recorder of samples")
 	case c.Speed < 0 || c.Speed > 1e6 || c.Speed != c.Speed:
 		return fmt.Errorf("loadgen: speed is %g, must be above 0", c.Speed)
 	case c.MaxConnections < 0:

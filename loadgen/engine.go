@@ -19,6 +19,7 @@ const otherFiles = 100
 // Engine fires one run.
 type Engine struct {
 	cfg       Config
+	samples   Samples
 	steps     []*step // in the order of Scenario.AllSteps
 	impatient []bool  // by step: its journey's persons react
 	tenants   []tenant
@@ -80,7 +81,7 @@ func New(cfg Config) (*Engine, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	e := &Engine{cfg: cfg, transport: cfg.Transport, settled: make(chan struct{})}
+	e := &Engine{cfg: cfg, samples: cfg.Samples(0), transport: cfg.Transport, settled: make(chan struct{})}
 	e.visits.New = func() any { return new(visit) }
 	hash := fnv.New64a()
 	_, _ = hash.Write([]byte(cfg.RunID)) // never fails

@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"sync"
@@ -18,6 +19,7 @@ type memory struct {
 	samples []record.Sample
 	fates   map[uint32][]record.Fate
 	events  []record.Event
+	created []record.Created
 	err     error
 }
 
@@ -35,6 +37,15 @@ func (m *memory) Fate(seq uint32, f record.Fate) {
 	}
 	m.fates[seq] = append(m.fates[seq], f)
 }
+
+func (m *memory) Created(c record.Created) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c.Value = bytes.Clone(c.Value)
+	m.created = append(m.created, c)
+}
+
+func (m *memory) shard(int) Samples { return m }
 
 func (m *memory) Event(e record.Event) {
 	m.mu.Lock()
@@ -73,7 +84,7 @@ func config(t testing.TB, s *scenarios.Scenario, address string) (Config, *memor
 	}
 	m := &memory{}
 	return Config{
-		Scenario: s, Schedule: schedule, RunID: "run-1", Recorder: m,
+		Scenario: s, Schedule: schedule, RunID: "run-1", Recorder: m, Samples: m.shard,
 		Address: func(int) string { return address },
 	}, m
 }

@@ -25,8 +25,9 @@ func (t *tally) Fate(_ uint32, f record.Fate) {
 		t.completed.Add(1)
 	}
 }
-func (*tally) Event(record.Event) {}
-func (*tally) Err() error         { return nil }
+func (*tally) Created(record.Created) {}
+func (*tally) Event(record.Event)     {}
+func (*tally) Err() error             { return nil }
 
 func Example() {
 	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -54,7 +55,8 @@ func Example() {
 	}
 	recorder := &tally{}
 	engine, err := loadgen.New(loadgen.Config{
-		Scenario: scenario, Schedule: schedule, RunID: "example", Speed: 50, Recorder: recorder,
+		Scenario: scenario, Schedule: schedule, RunID: "example", Speed: 50,
+		Recorder: recorder, Samples: func(int) loadgen.Samples { return recorder },
 		Address: func(int) string { return strings.TrimPrefix(target.URL, "http://") },
 	})
 	if err != nil {

@@ -89,7 +89,7 @@ func (e *Engine) pace() {
 		return
 	}
 	for a, more := schedule.peek(); more; a, more = schedule.peek() {
-		e.cfg.Recorder.Fate(a.Seq, record.Unsent)
+		e.samples.Fate(a.Seq, record.Unsent)
 		e.count.fates[record.Unsent].Add(1)
 		schedule.advance()
 	}

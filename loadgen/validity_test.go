@@ -158,7 +158,7 @@ func TestConfigValidate(t *testing.T) {
 	}
 	for want, change := range map[string]func(*Config){
 		"scenario": func(c *Config) { c.Scenario = nil }, "schedule": func(c *Config) { c.Schedule = nil },
-		"address": func(c *Config) { c.Address = nil }, "recorder": func(c *Config) { c.Recorder = nil },
+		"address": func(c *Config) { c.Address = nil }, "recorder": func(c *Config) { c.Recorder = nil }, "samples": func(c *Config) { c.Samples = nil },
 		"speed": func(c *Config) { c.Speed = -1 }, "connections": func(c *Config) { c.MaxConnections = -1 },
 		"grace": func(c *Config) { c.Grace = -1 }, "share": func(c *Config) { c.Share.Index, c.Share.Of = 2, 2 },
 	} {

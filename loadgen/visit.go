@@ -91,7 +91,7 @@ func (e *Engine) over(v *visit, o record.Outcome, done time.Duration) {
 		Seq: v.Seq, Tenant: v.Tenant, Step: e.steps[v.at].index, Retry: uint8(min(v.retry, 255)), Outcome: o,
 		Due: v.due, Sent: e.platform(v.sent), FirstByte: e.platform(v.firstByte), Done: e.platform(done),
 	}
-	e.cfg.Recorder.Sample(s)
+	e.samples.Sample(s)
 	e.count.outcomes[o].Add(1)
 	if o == record.TimedOut || o == record.Lost || o == record.Left {
 		v.unanswered = true
@@ -157,7 +157,7 @@ func (e *Engine) abandon(v *visit) {
 
 // settle gives the arrival its one fate; v is not to be touched afterwards.
 func (e *Engine) settle(v *visit, f record.Fate) {
-	e.cfg.Recorder.Fate(v.Seq, f)
+	e.samples.Fate(v.Seq, f)
 	e.count.fates[f].Add(1)
 	e.visits.Put(v)
 	e.release()

@@ -144,6 +144,9 @@ type Sample struct {
 	Retry  uint8 // 0 for the first try
 	Outcome
 	Due, Sent, FirstByte, Done time.Duration
+	// Connect and Handshake are how long the shot's TCP connection and its TLS handshake took to open; both are zero where
+	// an open connection was used. They are part of the service time.
+	Connect, Handshake time.Duration
 }
 
 // Response is what a person felt: Done − Due.
@@ -154,6 +157,16 @@ func (s Sample) Service() time.Duration { return s.Done - s.Sent }
 
 // Lateness is the generator's own fault: Sent − Due.
 func (s Sample) Lateness() time.Duration { return s.Sent - s.Due }
+
+// Created is something a run made at its target and that can be found there by its id: an application, an account.
+type Created struct {
+	Seq    uint32 `json:"seq"`
+	Tenant int32  `json:"tenant"`
+	Step   int32  `json:"step"`
+	// Name is the extraction's, Value the id.
+	Name  string `json:"name"`
+	Value []byte `json:"value"`
+}
 
 // Fate is where an arrival ended.
 type Fate uint8

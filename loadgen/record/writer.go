@@ -221,6 +221,9 @@ func (w *Writer) Fate(seq uint32, f Fate) {
 	w.ended[f] = append(w.ended[f], seq)
 }
 
+// Created records what the run made at its target.
+func (w *Writer) Created(Created) {}
+
 // Event records one event of the timeline.
 func (w *Writer) Event(e Event) {
 	w.mu.Lock()

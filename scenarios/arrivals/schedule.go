@@ -176,6 +176,9 @@ func (s *Schedule) place(b int, list []Arrival) {
 	}
 }
 
+// Tenant of an arrival, as Block gives it.
+func (s *Schedule) Tenant(seq uint32) int32 { return s.tenant(int64(seq)) }
+
 // tenant of an arrival.
 func (s *Schedule) tenant(seq int64) int32 {
 	return s.tenants.draw(key(s.seed, forTenant, uint64(seq)))
