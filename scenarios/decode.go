@@ -157,6 +157,8 @@ func (d *decoder) value(node ast.Node, into reflect.Value, path string) {
 		d.time(node, into, path)
 	case t == quantityType:
 		d.quantity(node, into, path)
+	case t == followType:
+		d.follow(node, into, path)
 	case t.Kind() == reflect.Pointer:
 		into.Set(reflect.New(t.Elem()))
 		d.value(node, into.Elem(), path)

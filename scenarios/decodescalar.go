@@ -42,6 +42,20 @@ func (d *decoder) quantity(node ast.Node, into reflect.Value, path string) {
 	into.Set(reflect.ValueOf(v))
 }
 
+func (d *decoder) follow(node ast.Node, into reflect.Value, path string) {
+	if b, ok := node.(*ast.BoolNode); ok {
+		if b.Value {
+			into.SetInt(DefaultFollow)
+		}
+		return
+	}
+	if v, ok := number(node); ok && v == math.Trunc(v) && v >= 0 && v <= mostFollowed {
+		into.SetInt(int64(v))
+		return
+	}
+	d.wrong(node, path, fmt.Sprintf("true, false, or how many redirects at most, up to %d", mostFollowed))
+}
+
 // plain sets strings, numbers and truth values. A string takes any single value as it is written, so that
 // `equals: 17` or `kubernetes: 1.30` need no quotes.
 func (d *decoder) plain(node ast.Node, into reflect.Value, path string) {

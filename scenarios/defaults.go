@@ -6,7 +6,10 @@ import "time"
 const (
 	DefaultProcess     = "poisson"
 	DefaultMethod      = "GET"
+	DefaultFormMethod  = "POST" // of a step with a form
 	DefaultTimeout     = 60 * time.Second
+	DefaultFollow      = 10 // redirects, where follow is true
+	DefaultConnections = "shared"
 	DefaultMostRetries = 3
 	DefaultSLOTenant   = "each"
 	DefaultLeast       = 20
@@ -72,11 +75,15 @@ func (s *Scenario) fill() {
 
 func (j *Journey) fill() {
 	standard(&j.Weight, 1)
+	standard(&j.Connections, DefaultConnections)
 	for i := range j.Steps {
 		step := &j.Steps[i]
 		if step.Share == nil {
 			whole := 1.0
 			step.Share = &whole
+		}
+		if step.Form != nil {
+			standard(&step.Method, DefaultFormMethod)
 		}
 		standard(&step.Method, DefaultMethod)
 		standard(&step.Timeout, DefaultTimeout)

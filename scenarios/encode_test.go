@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/resource"
 	"pgregory.net/rapid"
 )
 
@@ -34,13 +35,21 @@ func anyScenario() *rapid.Generator[*Scenario] {
 			Arrivals: Arrivals{Total: rapid.Int64Range(1, 1<<32-1).Draw(t, "total"), Over: over, Seed: rapid.Uint64().Draw(t, "seed"), Curve: []Shape{anyShape(over).Draw(t, "shape")}},
 			Tenants:  Tenants{List: []Tenant{{Name: "a", Title: anyText().Draw(t, "tenant")}, {Name: "b", Weight: rapid.Float64Range(0.1, 9).Draw(t, "weight")}}},
 			Feeders:  map[string]Feeder{"person": {Synthetic: "person"}},
+			Hosts:    map[string]string{"login.example.org": "http://127.0.0.1:8090"},
 			Journeys: []Journey{{Name: "j", Steps: []Step{
 				{Name: "one", URL: "/", Share: &share, Headers: map[string]string{"X-A": "{{seq}}", "X-B": "true"}, Think: &think},
 				{
 					Name: "two", URL: "/{{x}}", Method: "POST", Body: anyText().Draw(t, "body"), Timeout: anyDuration().Draw(t, "timeout"),
-					Extract: []Extract{{Name: "x", JSON: "a.0.b"}}, Checks: []Check{{Status: []int{200, 201}}, {JSON: "s", Equals: anyText().Draw(t, "equals")}},
+					Extract: []Extract{{Name: "x", JSON: "a.0.b", Created: true}, {Name: "y", Action: anyText().Draw(t, "action") + "a"}}, Checks: []Check{{Status: []int{200, 201}}, {JSON: "s", Equals: anyText().Draw(t, "equals")}},
 				},
-			}, Impatience: &Impatience{Patience: patience.Draw(t, "patience"), Reload: 0.25, ComeBack: 0.25, GiveUp: 0.5, After: &think}}},
+				{
+					Name: "three", URL: "{{y}}", Follow: Follow(rapid.IntRange(0, mostFollowed).Draw(t, "follow")),
+					Form: &Form{
+						Fields: map[string]string{"f" + anyText().Draw(t, "field"): anyText().Draw(t, "value")},
+						Files:  []File{{Field: "f", Size: resource.MustParse(rapid.SampledFrom([]string{"0", "5Mi", "1k", "64Mi"}).Draw(t, "size")), Name: anyText().Draw(t, "file")}},
+					},
+				},
+			}, Cookies: rapid.Bool().Draw(t, "cookies"), Connections: rapid.SampledFrom([]string{"shared", "session"}).Draw(t, "connections"), Impatience: &Impatience{Patience: patience.Draw(t, "patience"), Reload: 0.25, ComeBack: 0.25, GiveUp: 0.5, After: &think}}},
 			SLOs: []SLO{{Name: anyText().Draw(t, "slo"), Percentile: 99.9, Within: time.Second, Window: 3 * time.Minute}},
 		}
 		filled, err := s.WithDefaults()

@@ -13,6 +13,7 @@ var (
 	durationType = reflect.TypeFor[time.Duration]()
 	timeType     = reflect.TypeFor[time.Time]()
 	quantityType = reflect.TypeFor[resource.Quantity]()
+	followType   = reflect.TypeFor[Follow]()
 )
 
 // field is one field of a struct as a file names it.
@@ -56,6 +57,7 @@ var required = map[reflect.Type][]string{
 	reflect.TypeFor[Population](): {"file", "name", "weight"},
 	reflect.TypeFor[Journey]():    {"name", "steps"},
 	reflect.TypeFor[Step]():       {"name", "url"},
+	reflect.TypeFor[File]():       {"field"},
 	reflect.TypeFor[Extract]():    {"name"},
 	reflect.TypeFor[Impatience](): {"patience", "reload", "comeBack", "giveUp"},
 	reflect.TypeFor[Uniform]():    {"min", "max"},

@@ -13,6 +13,7 @@ func FuzzParse(f *testing.F) {
 			f.Add(e.YAML)
 		}
 	}
+	f.Add([]byte(login))
 	f.Add([]byte("a: &a [*a]\n"))
 	f.Add([]byte("name: x\narrivals: {total: 1, over: 1s, curve: [{kind: points, points: [{at: 0, rate: 1e12}, {at: 0, rate: 0}]}]}\n"))
 	f.Add([]byte("? a\n: b\n<<: *c\n--- !!x\n"))

@@ -72,7 +72,7 @@ func TestErrorsNamePlaceAndRemedy(t *testing.T) {
 		{
 			"a list for a group", "arrivals:\n", "arrivals: [1]\nx:\n",
 			"s.yaml:2:11: arrivals: is a list, must be a group of fields: total, over, process, seed, curve\n" +
-				`s.yaml:3:1: unknown field "x", known here are name, title, description, on, arrivals, tenants, feeders, journeys, slos`,
+				`s.yaml:3:1: unknown field "x", known here are name, title, description, on, arrivals, tenants, feeders, hosts, journeys, slos`,
 		},
 		{"negative rate", "start: 1", "start: -1", "s.yaml:7:14: arrivals.curve[0].start: is -1, a rate must be 0 or 1e-9 to 1e9; only its relation to the others counts"},
 		{"negative weight", "end: 3", "end: 3\n      weight: -2", "s.yaml:9:15: arrivals.curve[0].weight: is -2, must be 1e-9 to 1e9"},
@@ -118,6 +118,21 @@ func TestErrorsNamePlaceAndRemedy(t *testing.T) {
 		},
 		{"bad url", "url: /one", "url: one", `s.yaml:17:14: journeys[0].steps[0].url: is "one", must be a path like /antrag or begin with http:// or https://`},
 		{"bad method", "POST", "PSOT", `s.yaml:18:40: journeys[0].steps[1].method: is "PSOT", must be one of GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS`},
+		{"connections of a kind that there is not", "  - name: j\n", "  - name: j\n    connections: own\n", `s.yaml:15:18: journeys[0].connections: is "own", must be shared or session`},
+		{"too many redirects", "url: /one", "url: /one\n        follow: 51", "s.yaml:18:17: journeys[0].steps[0].follow: is 51, must be true, false, or how many redirects at most, up to 50"},
+		{"redirects in words", "url: /one", "url: /one\n        follow: ten", `s.yaml:18:17: journeys[0].steps[0].follow: is "ten", must be true, false, or how many redirects at most, up to 50`},
+		{"a form that is got", "method: POST,", "method: GET, form: {fields: {a: b}},", "s.yaml:18:40: journeys[0].steps[1].method: is GET, which sends no body; for the form it must be POST, PUT, PATCH or DELETE"},
+		{"a form and a body", "method: POST,", "body: x, form: {fields: {a: b}},", "s.yaml:18:41: journeys[0].steps[1].form: is there beside a body: a step has one of them"},
+		{"a form with a type", "method: POST,", "headers: {content-type: text/plain}, form: {fields: {a: b}},", "s.yaml:18:56: journeys[0].steps[1].headers.content-type: is set by the form"},
+		{"a form of nothing", "method: POST,", "form: {},", "s.yaml:18:32: journeys[0].steps[1].form: is empty: write fields or files"},
+		{"a file without a field", "method: POST,", "form: {files: [{size: 5Mi}]},", "s.yaml:18:47: journeys[0].steps[1].form.files[0].field: is missing"},
+		{"a file that is not there", "method: POST,", "form: {files: [{field: f, file: scan.pdf}]},", "s.yaml:18:64: journeys[0].steps[1].form.files[0].file: there is no file scan.pdf beside the scenario"},
+		{"a file elsewhere", "method: POST,", "form: {files: [{field: f, file: /etc/passwd}]},", "s.yaml:18:64: journeys[0].steps[1].form.files[0].file: /etc/passwd is elsewhere: a file lies beside the scenario or below"},
+		{"a file that is too large", "method: POST,", "form: {files: [{field: f, size: 5Gi}]},", "s.yaml:18:64: journeys[0].steps[1].form.files[0].size: is 5Gi, must be 0 to 64Mi"},
+		{"a file of two kinds", "method: POST,", "form: {files: [{field: f, size: 5, file: towns.csv}]},", "s.yaml:18:47: journeys[0].steps[1].form.files[0]: write either file (one beside the scenario) or size (one made up)"},
+		{"two sources", "url: /one", "url: /one\n        extract: [{name: a, field: b, action: c}]", "s.yaml:18:19: journeys[0].steps[0].extract[0]: write one of json, header, cookie, regexp, field, action and link, here are 2"},
+		{"a host with a path", "journeys:", "hosts: {idp: 'http://127.0.0.1:1/realm'}\njourneys:", `s.yaml:13:14: hosts.idp: is "http://127.0.0.1:1/realm", must be an address like http://127.0.0.1:8090, without a path`},
+		{"a host that is a URL", "journeys:", "hosts: {'http://idp': 'http://127.0.0.1:1'}\njourneys:", `s.yaml:13:23: hosts.http://idp: "http://idp" is no host name, write it as it stands in a URL, like login.example.org`},
 		{"two distributions", "{fixed: 2s}", "{fixed: 2s, exponential: 1s}", "s.yaml:18:46: journeys[0].steps[1].think: a distribution has exactly one form (fixed, uniform, exponential or lognormal), here are 2"},
 		{"reactions that do not sum up", "giveUp: 0.5", "giveUp: 0.6", "s.yaml:19:5: journeys[0].impatience: reload, comeBack and giveUp sum to 1.1, must sum to 1"},
 		{"unknown SLO step", "{step: two", "{step: tow", `s.yaml:25:12: slos[0].step: there is no step "tow", did you mean "two"?`},
@@ -194,6 +209,64 @@ func TestPopulationBecomesLabels(t *testing.T) {
 		if tenant != want[i] {
 			t.Errorf("tenant %d is %+v, want %+v", i, tenant, want[i])
 		}
+	}
+}
+
+// login has everything that a journey may need; see TestLoginIsRead.
+const login = `name: login
+arrivals: {total: 100, over: 1m}
+tenants: {list: [{name: a}]}
+hosts: {login.example.org: "http://127.0.0.1:8090"}
+journeys:
+  - name: j
+    cookies: true
+    connections: session
+    steps:
+      - name: page
+        url: /antrag
+        follow: true
+        extract:
+          - {name: action, action: login}
+          - {name: token, field: csrf_token}
+          - {name: help, link: Hilfe}
+      - name: login
+        url: "{{action}}"
+        follow: 3
+        form: {fields: {user: "u-{{seq}}", csrf_token: "{{token}}"}}
+      - name: submit
+        url: /antrag
+        form:
+          fields: {name: Muster}
+          files:
+            - {field: antrag, size: 5Mi, name: antrag.pdf}
+            - {field: id, file: id.png, type: image/png}
+        extract: [{name: id, json: id, created: true}]
+`
+
+func TestLoginIsRead(t *testing.T) {
+	s, err := Parse("s.yaml", []byte(login), fstest.MapFS{"id.png": {Data: []byte("png")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := s.Journeys[0]
+	page, send, submit := j.Steps[0], j.Steps[1], j.Steps[2]
+	if !j.Cookies || j.Connections != "session" || s.Hosts["login.example.org"] != "http://127.0.0.1:8090" {
+		t.Errorf("journey %+v, hosts %v", j, s.Hosts)
+	}
+	if page.Follow != DefaultFollow || send.Follow != 3 || submit.Follow != 0 {
+		t.Errorf("%d, %d and %d redirects, want %d, 3 and 0", page.Follow, send.Follow, submit.Follow, DefaultFollow)
+	}
+	if page.Method != "GET" || send.Method != "POST" || send.Form.Fields["csrf_token"] != "{{token}}" {
+		t.Errorf("methods %s and %s, form %v", page.Method, send.Method, send.Form)
+	}
+	if x := page.Extract; x[0].Action != "login" || x[1].Field != "csrf_token" || x[2].Link != "Hilfe" || x[0].Created {
+		t.Errorf("extractions %+v", x)
+	}
+	if f := submit.Form.Files; f[0].Size.Value() != 5<<20 || f[1].File != "id.png" || f[1].Type != "image/png" || !submit.Extract[0].Created {
+		t.Errorf("files %+v, extractions %+v", f, submit.Extract)
+	}
+	if fresh := must(Parse("s.yaml", []byte(base), nil)); fresh.Journeys[0].Connections != DefaultConnections || fresh.Journeys[0].Cookies {
+		t.Errorf("a journey that says nothing is %+v", fresh.Journeys[0])
 	}
 }
 

@@ -3,6 +3,8 @@ package scenarios
 import (
 	"io/fs"
 	"time"
+
+	"k8s.io/apimachinery/pkg/api/resource"
 )
 
 // Scenario is what is offered to a platform (curve, total, tenants, journeys) and what is promised about it (SLOs).
@@ -18,6 +20,10 @@ type Scenario struct {
 	Arrivals Arrivals          `json:"arrivals"`
 	Tenants  Tenants           `json:"tenants"`
 	Feeders  map[string]Feeder `json:"feeders,omitempty"`
+	// Hosts are services beside the tenants, an identity provider for example: the host name that URLs have, and the
+	// address it is served at, like http://127.0.0.1:8090. Redirects and extracted URLs may lead to the tenants, to these
+	// names and addresses, and to addresses written in a step's URL, nowhere else.
+	Hosts    map[string]string `json:"hosts,omitempty"`
 	Journeys []Journey         `json:"journeys"`
 	SLOs     []SLO             `json:"slos,omitempty"`
 
@@ -128,27 +134,66 @@ type Feeder struct {
 type Journey struct {
 	Name string `json:"name"`
 	// Weight is the share of arrivals that go this way, relative to the other journeys'. Zero means 1.
-	Weight     float64     `json:"weight,omitempty"`
-	Steps      []Step      `json:"steps"`
-	Impatience *Impatience `json:"impatience,omitempty"`
+	Weight float64 `json:"weight,omitempty"`
+	// Cookies gives every person a cookie jar as a browser has, empty at first. Without it cookies are ignored, but for
+	// those that a step extracts.
+	Cookies bool `json:"cookies,omitempty"`
+	// Connections is "shared" (a shot takes any open connection to its address) or "session" (every person opens their
+	// own, as new persons do, and closes them at the journey's end). Empty means shared.
+	Connections string      `json:"connections,omitempty"`
+	Steps       []Step      `json:"steps"`
+	Impatience  *Impatience `json:"impatience,omitempty"`
 }
 
-// Step is one request of a journey. URL, header values and Body are templates, see package loadgen.
+// Step is one request of a journey. URL, header values, Body and Form are templates, see package loadgen.
 type Step struct {
 	// Name is a DNS label, unique in the scenario.
 	Name string `json:"name"`
 	// Share is the probability that an arrival takes this step, 0 to 1. Nil means 1.
-	Share   *float64          `json:"share,omitempty"`
-	Method  string            `json:"method,omitempty"` // empty means GET
-	URL     string            `json:"url"`              // a path, or an absolute URL
+	Share *float64 `json:"share,omitempty"`
+	// Method is empty for GET, or for POST where there is a form.
+	Method string `json:"method,omitempty"`
+	// URL is a path, an absolute URL, or begins with the placeholder of an extracted URL.
+	URL     string            `json:"url"`
 	Headers map[string]string `json:"headers,omitempty"`
 	Body    string            `json:"body,omitempty"`
+	// Form is a body as a browser makes it; a step has a body or a form.
+	Form *Form `json:"form,omitempty"`
+	// Follow is how many redirects are followed at most; true means 10. All of them are one shot: what a person felt.
+	// Checks and extractions look at the last answer.
+	Follow Follow `json:"follow,omitempty"`
 	// Think is the time before this step, after the answer of the one before. Nil means none.
 	Think *Distribution `json:"think,omitempty"`
 	// Timeout bounds one shot, from Due. Zero means 60 s.
 	Timeout time.Duration `json:"timeout,omitempty"`
 	Extract []Extract     `json:"extract,omitempty"`
 	Checks  []Check       `json:"checks,omitempty"`
+}
+
+// Follow is a number of redirects. In a file it may also be true (DefaultFollow) or false (none).
+type Follow int
+
+// Form is what a browser sends for a form: URL-encoded, or multipart/form-data where there are files. The header
+// Content-Type is set accordingly.
+type Form struct {
+	// Fields are sent in the order of their names; the values are templates.
+	Fields map[string]string `json:"fields,omitempty"`
+	// Files are sent after the fields, in their order, and are streamed.
+	Files []File `json:"files,omitempty"`
+}
+
+// File is one file of an upload: a real one, or one that is made up of Size bytes.
+type File struct {
+	// Field is the name of the form's field.
+	Field string `json:"field"`
+	// File is a path beside the scenario or below.
+	File string `json:"file,omitempty"`
+	// Size makes a file up, of bytes that cannot be compressed, a little different for every arrival; like 5Mi.
+	Size resource.Quantity `json:"size,omitzero"`
+	// Name is the file name sent, a template. Empty means File's last part, or "file.bin".
+	Name string `json:"name,omitempty"`
+	// Type is the content type sent. Empty means by the ending of Name, else application/octet-stream.
+	Type string `json:"type,omitempty"`
 }
 
 // Extract takes one value out of an answer and names it for the templates of later steps. Exactly one source is set.
@@ -158,6 +203,15 @@ type Extract struct {
 	Header string `json:"header,omitempty"`
 	Cookie string `json:"cookie,omitempty"`
 	Regexp string `json:"regexp,omitempty"` // first group, else the whole match
+	// Field is the name of a field of a form in an HTML page, for example of the CSRF token: its value.
+	Field string `json:"field,omitempty"`
+	// Action is the id or name of a form in an HTML page, or the name of one of its fields: the URL it is sent to.
+	Action string `json:"action,omitempty"`
+	// Link is the id of a link in an HTML page, or words of its text: the URL it leads to.
+	Link string `json:"link,omitempty"`
+	// Created says that the value names something that the run made at the target, so that it can be found and removed:
+	// the run's record lists it.
+	Created bool `json:"created,omitempty"`
 }
 
 // Check is one condition on an answer; all of a step's checks must hold. A step without a status check expects 200–399.

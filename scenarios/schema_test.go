@@ -28,7 +28,10 @@ var enums = map[string][]string{
 	"Feeder.synthetic": {"person"},
 	"Step.method":      methods,
 	"NodePool.kind":    {"vm", "dedicated"},
-	"MetricSpec.type":  {"Resource", "ContainerResource", "Pods", "Object", "External"},
+
+	"Journey.connections": {"shared", "session"},
+
+	"MetricSpec.type": {"Resource", "ContainerResource", "Pods", "Object", "External"},
 }
 
 func (s schemas) of(t reflect.Type) map[string]any {
@@ -39,6 +42,8 @@ func (s schemas) of(t reflect.Type) map[string]any {
 		return map[string]any{"type": "string", "format": "date-time"}
 	case t == quantityType:
 		return map[string]any{"type": []string{"string", "number"}, "examples": []string{"500m", "2", "64Gi"}}
+	case t == followType:
+		return map[string]any{"type": []string{"boolean", "integer"}, "minimum": 0, "maximum": mostFollowed}
 	}
 	switch t.Kind() {
 	case reflect.Pointer:
@@ -243,6 +248,12 @@ func must[T any](v T, err error) T {
 	return v
 }
 
+func TestSchemaTakesALogin(t *testing.T) {
+	if err := compiled(t, Schema()).Validate(asJSON(t, []byte(login))); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestSchemaRefusesWhatTheParserRefuses(t *testing.T) {
 	schema := compiled(t, Schema())
 	for _, text := range []string{
@@ -250,6 +261,9 @@ func TestSchemaRefusesWhatTheParserRefuses(t *testing.T) {
 		strings.Replace(string(must(Open("quick")).YAML), "tenants:", "tenannts:", 1),
 		strings.Replace(string(must(Open("quick")).YAML), "over: 60s", "over: 60 s", 1),
 		strings.Replace(string(must(Open("quick")).YAML), "kind: constant", "kind: konstant", 1),
+		strings.Replace(login, "follow: true", "follow: yes please", 1),
+		strings.Replace(login, "connections: session", "connections: own", 1),
+		strings.Replace(login, "field: antrag", "feld: antrag", 1),
 	} {
 		if err := schema.Validate(asJSON(t, []byte(text))); err == nil {
 			t.Errorf("the schema takes %q", text)

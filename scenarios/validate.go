@@ -26,6 +26,7 @@ func (s *Scenario) validate(c *checker) {
 	s.Arrivals.validate(c)
 	s.validateTenants(c)
 	s.validateFeeders(c)
+	s.validateHosts(c)
 	s.validateJourneys(c)
 	for i, slo := range s.SLOs {
 		slo.validate(c, fmt.Sprintf("slos[%d]", i), s)

@@ -21,11 +21,17 @@ func (s *Scenario) validateJourneys(c *checker) {
 		if j.Weight != 0 {
 			c.positive(path+".weight", j.Weight)
 		}
+		if j.Connections != "" && j.Connections != "shared" && j.Connections != "session" {
+			c.add(path+".connections", "is %q, must be shared or session", j.Connections)
+		}
 		always := false
 		for k, step := range j.Steps {
 			at := fmt.Sprintf("%s.steps[%d]", path, k)
 			c.unique(at+".name", step.Name, steps)
 			step.validate(c, at)
+			if step.Form != nil {
+				step.validateForm(c, at, s.files)
+			}
 			always = always || step.Share == nil || *step.Share == 1
 		}
 		switch {
@@ -67,6 +73,9 @@ func (s *Step) validate(c *checker, path string) {
 			c.add(path+".headers."+name, "must be one line")
 		}
 	}
+	if s.Follow < 0 || s.Follow > mostFollowed {
+		c.add(path+".follow", "is %d, must be 0 to %d", s.Follow, mostFollowed)
+	}
 	c.distribution(path+".think", s.Think)
 	c.notNegative(path+".timeout", s.Timeout)
 	for i, e := range s.Extract {
@@ -88,13 +97,13 @@ func (e *Extract) validate(c *checker, path string) {
 		c.add(path+".name", "is %q, must be a name of letters, digits and underscores", e.Name)
 	}
 	sources := 0
-	for _, source := range []string{e.JSON, e.Header, e.Cookie, e.Regexp} {
+	for _, source := range []string{e.JSON, e.Header, e.Cookie, e.Regexp, e.Field, e.Action, e.Link} {
 		if source != "" {
 			sources++
 		}
 	}
 	if sources != 1 {
-		c.add(path, "write one of json, header, cookie and regexp, here are %d", sources)
+		c.add(path, "write one of json, header, cookie, regexp, field, action and link, here are %d", sources)
 	}
 	if _, err := regexp.Compile(e.Regexp); err != nil {
 		c.add(path+".regexp", "%v", err)
