@@ -28,14 +28,17 @@ type Run struct {
 	ID      string `json:"id"` // unique; every shot carries it as its run marker
 	Ansturm string `json:"ansturm"`
 	Go      string `json:"go"`
-	// Purpose says why the run was fired: "surge", "calibration", "verify", "notch".
-	Purpose   string              `json:"purpose"`
-	Scenario  *scenarios.Scenario `json:"scenario"`
-	Platform  *scenarios.Platform `json:"platform,omitempty"`
-	Target    string              `json:"target"` // "lab" or the address fired at
-	Speed     float64             `json:"speed"`
-	Workers   int                 `json:"workers"`
-	StartedAt time.Time           `json:"startedAt"`
+	// Purpose says why the run was fired: "surge", "calibration", "verify", "notch", "fire" (one URL, by hand).
+	Purpose  string              `json:"purpose"`
+	Scenario *scenarios.Scenario `json:"scenario"`
+	Platform *scenarios.Platform `json:"platform,omitempty"`
+	Target   string              `json:"target"` // "lab" or the address fired at
+	Speed    float64             `json:"speed"`
+	// Closed is the number of connections of a closed loop, 0 for an open one. A closed loop has no total until it is over:
+	// at the close Scenario.Arrivals.Total becomes the number of arrivals that were begun.
+	Closed    int       `json:"closed,omitempty"`
+	Workers   int       `json:"workers"`
+	StartedAt time.Time `json:"startedAt"`
 	// EndedAt is zero while the run goes on, or when it was killed.
 	EndedAt     time.Time `json:"endedAt,omitzero"`
 	Interrupted bool      `json:"interrupted,omitempty"`
