@@ -4,9 +4,12 @@ GO       ?= go
 FUZZTIME ?= 10s
 DEMO     ?= demo
 RACE     ?=
+SOAK     ?= .
+FROM     ?= -1
+TO       ?= 10000000
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test lint fmt bench fuzz stall clean
+.PHONY: build demo test lint fmt bench fuzz soak stall clean
 
 build: ## the binary, bin/ansturm
 	$(GO) build -o bin/ansturm ./cmd/ansturm
@@ -36,6 +39,16 @@ fuzz: ## every fuzz target for FUZZTIME
 	  for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
 	    echo "$$package $$target"; \
 	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$package || exit 1; \
+	  done; \
+	done
+
+# A soak is a test TestSoak... of a package with the flags -soak.from and -soak.to, a range of seeds. It goes through them
+# piece by piece and appends a line of proof for each: ended at any time, it goes on where it stopped (FROM=-1).
+soak: ## every soak, or SOAK=Parser alone, for the seeds FROM to TO, beside other work
+	@for package in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^TestSoak' $$package | grep '^TestSoak.*$(SOAK)'); do \
+	    echo "$$package $$target"; \
+	    nice -n 19 $(GO) test -count 1 -timeout 0 -v -run "^$$target\$$" $$package -args -soak.from=$(FROM) -soak.to=$(TO) || exit 1; \
 	  done; \
 	done
 

@@ -1,0 +1,127 @@
+package loadgen
+
+import (
+	"bufio"
+	"encoding/json"
+	"flag"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The flags of make soak: a range of seeds. Each soak goes through it piece by piece and writes one line of proof for
+// each, so that it can be ended at any time and goes on where it stopped.
+var (
+	soakFrom = flag.Int64("soak.from", -1, "first seed; -1: after the last one that the proofs have")
+	soakTo   = flag.Int64("soak.to", 0, "the seed after the last; 0: only a short look")
+)
+
+const (
+	soakPiece   = 250_000 // seeds of a line of proof
+	parserProof = "../testdata/proofs/parser.jsonl"
+)
+
+// parserPiece is a line of proof.
+type parserPiece struct {
+	Date     string `json:"date"`
+	Commit   string `json:"commit"`
+	Grammar  int    `json:"grammar"`
+	From     int64  `json:"from"`
+	To       int64  `json:"to"`
+	Inputs   int64  `json:"inputs"`
+	Accepted int64  `json:"accepted"`
+	// Differences are those that no rule excuses; Excused counts those that one does, by rule.
+	Differences int64            `json:"differences"`
+	Excused     map[string]int64 `json:"excused"`
+	Seconds     float64          `json:"seconds"`
+}
+
+// TestSoakParser compares the parser with net/http on the grammar's answers of a range of seeds.
+func TestSoakParser(t *testing.T) {
+	if *soakTo == 0 {
+		if p := soakParser(t, 0, 20_000); p.Accepted < p.Inputs/3 || p.Accepted > p.Inputs*9/10 {
+			t.Errorf("%d of %d answers were accepted: the grammar has lost its balance", p.Accepted, p.Inputs)
+		}
+		return
+	}
+	from := *soakFrom
+	if from < 0 {
+		from = soakedUntil(t)
+	}
+	for ; from < *soakTo && !t.Failed(); from += soakPiece {
+		p := soakParser(t, from, min(from+soakPiece, *soakTo))
+		appendProof(t, parserProof, p)
+		t.Logf("seeds %d to %d: %d differences in %.0f s", p.From, p.To, p.Differences, p.Seconds)
+	}
+}
+
+func soakParser(t *testing.T, from, to int64) parserPiece {
+	began := time.Now()
+	d, g := newDifferential(), newGrammar()
+	differences := int64(0)
+	var pcg rand.PCG
+	tear := rand.New(&pcg)
+	for seed := from; seed < to; seed++ {
+		answer, isHead := g.make(uint64(seed))
+		pcg.Seed(uint64(seed), 2)
+		if err := d.check(answer, isHead, tear); err != nil {
+			if differences++; differences <= 5 {
+				t.Errorf("seed %d: %v", seed, err)
+			}
+		}
+	}
+	return parserPiece{
+		Date: began.UTC().Format(time.DateOnly), Commit: commit(), Grammar: grammarVersion, From: from, To: to,
+		Inputs: to - from, Accepted: d.accepted, Differences: differences, Excused: d.excused,
+		Seconds: float64(time.Since(began).Milliseconds()) / 1000,
+	}
+}
+
+// soakedUntil is where the proofs of this grammar end.
+func soakedUntil(t *testing.T) (until int64) {
+	f, err := os.Open(parserProof)
+	if os.IsNotExist(err) {
+		return 0
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		var p parserPiece
+		if err := json.Unmarshal(lines.Bytes(), &p); err != nil {
+			t.Fatal(err)
+		}
+		if p.Grammar == grammarVersion && p.From <= until {
+			until = max(until, p.To)
+		}
+	}
+	return until
+}
+
+// appendProof writes one line at the end of a file of proofs.
+func appendProof(t *testing.T, path string, proof any) {
+	line, err := json.Marshal(proof)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Write(append(line, '\n')); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// commit names what is checked out; empty outside of a repository.
+func commit() string {
+	out, _ := exec.Command("git", "rev-parse", "--short", "HEAD").Output()
+	return strings.TrimSpace(string(out))
+}
