@@ -44,7 +44,8 @@ type Config struct {
 	Transport Transport
 	// Recorder takes the run's events and says whether recording goes well.
 	Recorder Recorder
-	// Samples gives the recorder of one shard: what it gives is used by one goroutine at a time.
+	// Samples gives the recorder of one shard: what it gives is used by one goroutine at a time. It is called by Run, not
+	// by New.
 	Samples func(shard int) Samples
 	// Closed, if not 0, makes the run a closed loop of that many connections: Seq 0, 1, 2 … begin as connections get free,
 	// due at that moment, until the scenario's Over has passed; what was not begun by then is no part of the run. It tells

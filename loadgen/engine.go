@@ -81,7 +81,7 @@ func New(cfg Config) (*Engine, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	e := &Engine{cfg: cfg, samples: cfg.Samples(0), transport: cfg.Transport, settled: make(chan struct{})}
+	e := &Engine{cfg: cfg, transport: cfg.Transport, settled: make(chan struct{})}
 	e.visits.New = func() any { return new(visit) }
 	hash := fnv.New64a()
 	_, _ = hash.Write([]byte(cfg.RunID)) // never fails
@@ -166,6 +166,7 @@ func (e *Engine) Run(ctx context.Context) (Result, error) {
 func (e *Engine) onSockets() bool { return e.cfg.Transport == nil }
 
 func (e *Engine) prepare() error {
+	e.samples = e.cfg.Samples(0)
 	e.unfinished.Store(1)
 	e.sleeper = newTimerSleeper()
 	if e.onSockets() {

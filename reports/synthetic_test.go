@@ -81,7 +81,7 @@ func fired(t testing.TB, total int64, after bool) *Fired {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rusher{w: w, rng: rand.New(rand.NewPCG(7, uint64(total))), total: total, after: after, accepted: roaring.New()}
+	r := &rusher{w: w, sh: w.Shard(), rng: rand.New(rand.NewPCG(7, uint64(total))), total: total, after: after, accepted: roaring.New()}
 	r.play()
 	file, err := w.WriteAccepted(r.accepted)
 	if err != nil {
@@ -107,6 +107,7 @@ func fired(t testing.TB, total int64, after bool) *Fired {
 
 // rusher plays one synthetic rush into a writer, second by second.
 type rusher struct {
+	sh       *record.Shard
 	w        *record.Writer
 	rng      *rand.Rand
 	total    int64
@@ -196,10 +197,10 @@ func (r *rusher) arrive(due time.Duration, tenant int32, t *town) {
 	if r.rng.Float64() < 0.15 {
 		form := record.Sample{Seq: r.seq, Tenant: tenant, Due: due, Sent: due + late, Done: due + late + wait/3 + work/2}
 		form.FirstByte = form.Done
-		r.w.Sample(form)
+		r.sh.Sample(form)
 	}
-	r.w.Sample(sample)
-	r.w.Fate(r.seq, fate)
+	r.sh.Sample(sample)
+	r.sh.Fate(r.seq, fate)
 	if fate != record.FailedArrival {
 		r.accepted.Add(r.seq)
 	}

@@ -54,7 +54,7 @@ func (a *app) fire(ctx context.Context, p *progress, f firing) (*record.Record, 
 	engine, err := loadgen.New(loadgen.Config{
 		Scenario: f.scenario, Schedule: schedule, RunID: run.ID, Speed: f.speed, Start: run.StartedAt,
 		Address: f.address(platform), MaxConnections: f.maxConnections, Recorder: rec,
-		Samples: func(int) loadgen.Samples { return rec },
+		Samples: func(int) loadgen.Samples { return rec.Shard() },
 	})
 	if err != nil {
 		return nil, inputError(err, "")

@@ -68,6 +68,9 @@ func printAccount(out io.Writer, rec *record.Record, account *record.Account) er
 		row("", "%d without a fate", l.Missing)
 	}
 	row("shots", "%d, of them %d reloads and %d by people who came back", account.Shots, run.Totals.Reloads, run.Totals.ComeBacks)
+	if account.Created > 0 {
+		row("created", "%d things at the target, see created.jsonl", account.Created)
+	}
 	if c := account.Lab; c != nil {
 		row("platform", "%d applications accepted, %d of them again; agrees with the ledger: %s", c.Accepted, c.Duplicates, yesNo(c.Agrees))
 	}

@@ -23,8 +23,10 @@ type Account struct {
 	Complete bool           `json:"complete"`
 	Ledger   LedgerAccount  `json:"ledger"`
 	Lab      *LabComparison `json:"lab,omitempty"`
-	// Shots are counted in the windows; Gaps are the events that tell of an interrupted watching.
+	// Shots are counted in the windows, Created are the lines of created.jsonl; Gaps are the events that tell of an
+	// interrupted watching.
 	Shots   int64 `json:"shots"`
+	Created int64 `json:"created"`
 	Windows int   `json:"windows"`
 	Events  int   `json:"events"`
 	Gaps    int   `json:"gaps"`
@@ -62,6 +64,9 @@ func (r *Record) Account() (*Account, error) {
 		return nil, err
 	}
 	if err := a.readTimeline(r); err != nil {
+		return nil, err
+	}
+	if err := a.readCreated(r); err != nil {
 		return nil, err
 	}
 	if a.Complete {
@@ -135,7 +140,7 @@ func (a *Account) readWindows(r *Record) error {
 		key := w.Key
 		key.Tenant = ""
 		switch {
-		case w.Measure == Lateness:
+		case w.Measure != Response && w.Measure != Service: // not counted by tenant
 		case w.Tenant != "":
 			minutes[key] += w.Histogram.Count()
 		default:
@@ -237,6 +242,11 @@ func (a *Account) readTimeline(r *Record) error {
 		}
 	}
 	return nil
+}
+
+func (a *Account) readCreated(r *Record) error {
+	damage, err := r.created(func(Creation) { a.Created++ })
+	return a.part(damage, err)
 }
 
 func (a *Account) checkMetrics(r *Record) {

@@ -56,8 +56,9 @@ func labRecord(t *testing.T, fateOf func(k int) Fate, accepted []uint32, lab Lab
 	if err != nil {
 		t.Fatal(err)
 	}
+	sh := w.Shard()
 	for k := range 10 {
-		w.Fate(uint32(k), fateOf(k))
+		sh.Fate(uint32(k), fateOf(k))
 	}
 	if lab.File, err = w.WriteAccepted(roaring.BitmapOf(accepted...)); err != nil {
 		t.Fatal(err)

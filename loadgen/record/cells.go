@@ -6,20 +6,25 @@ import (
 	"time"
 )
 
-// pageSize counters are kept together; pages without a count do not exist. Answers of one second lie within a few
-// octaves, so a window takes 5 to 20 kB instead of the 188 kB of a dense histogram.
-const pageSize = 128
+// A cell begins as a list of its values' counters, which is all that a tenant's quiet minute ever needs, and gets pages
+// of counters when the list would be longer than mostFew. Pages without a count do not exist: answers of one second lie
+// within a few octaves, so a busy window takes 5 to 20 kB instead of the 188 kB of a dense histogram.
+const (
+	mostFew  = 256
+	pageSize = 128
+)
 
+// page counts up to 4 billion shots a counter, more than a minute can hold.
 type page [pageSize]uint32
 
 // cell is a window that is being counted: the writer's side of a Window.
 type cell struct {
 	id            cellID
 	layout        *layout
-	pages         []*page
-	count         int64
-	highest       int64         // largest value in µs
-	opened, touch time.Duration // the writer's clock at the first and the last count
+	few           []uint16 // while paged is false: the counter of each value
+	paged         bool
+	pages         []*page       // nil, or as long as the layout asks for
+	opened, touch time.Duration // the samples' clock at the first and the last count
 }
 
 // cellID names a window: its series and its start in whole lengths.
@@ -38,11 +43,10 @@ func (s *shelf) cell(minute bool) *cell {
 		*free = (*free)[:n-1]
 		return c
 	}
-	l := secondLayout
 	if minute {
-		l = minuteLayout
+		return &cell{layout: minuteLayout}
 	}
-	return &cell{layout: l, pages: make([]*page, (l.counts+pageSize-1)/pageSize)}
+	return &cell{layout: secondLayout}
 }
 
 func (s *shelf) page() *page {
@@ -63,22 +67,91 @@ func (s *shelf) back(c *cell) {
 			c.pages[i] = nil
 		}
 	}
-	c.count, c.highest = 0, 0
+	c.few, c.paged = c.few[:0], false
 	minute := c.layout == minuteLayout
 	s.cells[index(minute)] = append(s.cells[index(minute)], c)
 }
 
-// add counts the value v (µs, within range).
-func (c *cell) add(v int64, s *shelf) {
-	i := c.layout.index(v)
-	p := c.pages[i/pageSize]
-	if p == nil {
-		p = s.page()
-		c.pages[i/pageSize] = p
+// add counts n values more in counter i.
+func (c *cell) add(i, n uint32, s *shelf) {
+	if !c.paged && len(c.few)+int(n) <= mostFew {
+		for range n {
+			c.few = append(c.few, uint16(i))
+		}
+		return
 	}
-	p[i%pageSize]++
-	c.count++
-	c.highest = max(c.highest, v)
+	if !c.paged {
+		c.turn(s)
+	}
+	c.page(i, s)[i%pageSize] += n
+}
+
+// turn makes pages of the list.
+func (c *cell) turn(s *shelf) {
+	c.paged = true
+	if c.pages == nil {
+		c.pages = make([]*page, (c.layout.counts+pageSize-1)/pageSize)
+	}
+	for _, i := range c.few {
+		c.page(uint32(i), s)[i%pageSize]++
+	}
+	c.few = c.few[:0]
+}
+
+// page is the page of counter i.
+func (c *cell) page(i uint32, s *shelf) *page {
+	p := &c.pages[i/pageSize]
+	if *p == nil {
+		*p = s.page()
+	}
+	return *p
+}
+
+// each calls do with the counters that are not zero, in ascending order.
+func (c *cell) each(do func(i int, n uint32)) {
+	if !c.paged {
+		slices.Sort(c.few)
+		for rest := c.few; len(rest) > 0; {
+			n := 1
+			for n < len(rest) && rest[n] == rest[0] {
+				n++
+			}
+			do(int(rest[0]), uint32(n))
+			rest = rest[n:]
+		}
+		return
+	}
+	for k, p := range c.pages {
+		if p == nil {
+			continue
+		}
+		for j, n := range p {
+			if n != 0 {
+				do(k*pageSize+j, n)
+			}
+		}
+	}
+}
+
+// highest is the largest value in µs, rounded up to the end of its counter's range; 0 of an empty cell.
+func (c *cell) highest() int64 {
+	last := -1
+	if !c.paged {
+		for _, i := range c.few {
+			last = max(last, int(i))
+		}
+	}
+	for k := len(c.pages) - 1; k >= 0 && last < 0; k-- {
+		for j := pageSize - 1; j >= 0 && last < 0 && c.pages[k] != nil; j-- {
+			if c.pages[k][j] != 0 {
+				last = k*pageSize + j
+			}
+		}
+	}
+	if last < 0 {
+		return 0
+	}
+	return c.layout.value(last+1) - 1
 }
 
 func index(minute bool) int {

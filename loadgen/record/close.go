@@ -21,7 +21,8 @@ func (w *Writer) WriteAccepted(accepted *roaring.Bitmap) (name string, err error
 // Close flushes everything, writes metrics.om and the final run.json, and gives the first error met.
 // finish may change the run's final fields (Totals, Validity, Lab, Interrupted) and finds Totals.Shots and ByOutcome
 // filled in; EndedAt is set to ended. Where writing failed, EndedAt stays zero: the record is not complete.
-// Samples, fates and events that come after Close are lost. A second Close gives the first error again.
+// Close takes what the shards still hold; an engine ends its shards before, for what they are given after Close is lost,
+// as are events. A second Close gives the first error again.
 func (w *Writer) Close(ended time.Time, finish func(*Run)) error {
 	w.mu.Lock()
 	if w.closed {
@@ -30,12 +31,12 @@ func (w *Writer) Close(ended time.Time, finish func(*Run)) error {
 	}
 	w.closed = true
 	w.mu.Unlock()
-	close(w.wake) // closed is set: nobody sends any more
+	close(w.quit)
 	<-w.done
 
 	w.disk.Lock()
 	defer w.disk.Unlock()
-	err := w.end(ended, finish)
+	err := errors.Join(w.end(ended, finish), w.lock.Close())
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.keep(err)
@@ -63,10 +64,11 @@ func (w *Writer) end(ended time.Time, finish func(*Run)) error {
 	return errors.Join(err, writeRun(w.create, w.dir, &w.run))
 }
 
-// settle fills in what the writer itself knows about the run.
+// settle fills in what the writer itself knows about the run. The caller holds disk.
 func (w *Writer) settle() {
 	w.mu.Lock()
-	defer w.mu.Unlock()
+	w.oddity.values += w.values
+	w.mu.Unlock()
 	w.run.Totals.Shots, w.run.Totals.ByOutcome = 0, map[string]int64{}
 	for o, n := range w.counted {
 		w.run.Totals.Shots += n

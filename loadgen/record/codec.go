@@ -38,7 +38,7 @@ type encoder struct {
 
 // append adds c's payload to line.
 func (e *encoder) append(line []byte, c *cell) ([]byte, error) {
-	e.inner = appendCounts(append(e.inner[:0], make([]byte, innerHeader)...), c.pages)
+	e.inner = appendCounts(append(e.inner[:0], make([]byte, innerHeader)...), c)
 	h := e.inner
 	binary.BigEndian.PutUint32(h[0:], cookieInner)
 	binary.BigEndian.PutUint32(h[4:], uint32(len(e.inner)-innerHeader))
@@ -77,23 +77,13 @@ func (e *encoder) zip() error {
 }
 
 // appendCounts encodes the counters up to the last that is not zero.
-func appendCounts(buf []byte, pages []*page) []byte {
-	zeros := int64(0)
-	for _, p := range pages {
-		if p == nil {
-			zeros += pageSize
-			continue
-		}
-		for _, n := range p {
-			if n == 0 {
-				zeros++
-				continue
-			}
-			buf = appendZeros(buf, zeros)
-			zeros = 0
-			buf = appendZigZag(buf, int64(n))
-		}
-	}
+func appendCounts(buf []byte, c *cell) []byte {
+	next := 0
+	c.each(func(i int, n uint32) {
+		buf = appendZeros(buf, int64(i-next))
+		buf = appendZigZag(buf, int64(n))
+		next = i + 1
+	})
 	return buf
 }
 

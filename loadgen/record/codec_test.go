@@ -57,13 +57,16 @@ func TestLayoutKeepsItsPrecision(t *testing.T) {
 	})
 }
 
+// count adds the value v (µs) to a cell.
+func count(c *cell, v int64, s *shelf) { c.add(uint32(c.layout.index(v)), 1, s) }
+
 // drawCell draws values, counts them in a cell, and gives both.
 func drawCell(t *rapid.T) (*cell, []int64) {
 	var s shelf
 	c := s.cell(rapid.Bool().Draw(t, "minute"))
 	values := rapid.SliceOfN(rapid.Custom(micro), 0, 300).Draw(t, "values")
 	for _, v := range values {
-		c.add(v, &s)
+		count(c, v, &s)
 	}
 	return c, values
 }
@@ -190,7 +193,7 @@ func FuzzDecode(f *testing.F) {
 	var s shelf
 	c := s.cell(false)
 	for v := range int64(100) {
-		c.add(v*v*v, &s)
+		count(c, v*v*v, &s)
 	}
 	payload, err := e.append(nil, c)
 	if err != nil {
@@ -222,7 +225,7 @@ func busyCell(s *shelf) *cell {
 	c := s.cell(false)
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 900 {
-		c.add(int64(200_000*math.Exp(random.NormFloat64()*0.6)), s)
+		count(c, int64(200_000*math.Exp(random.NormFloat64()*0.6)), s)
 	}
 	return c
 }
@@ -247,15 +250,11 @@ func BenchmarkEncodeWindowByLibrary(b *testing.B) {
 	var s shelf
 	c := busyCell(&s)
 	h := hdrhistogram.New(lowestMicros, highestMicros, secondDigits)
-	for i, p := range c.pages {
-		for j := range pageSize {
-			if p != nil && p[j] > 0 {
-				if err := h.RecordValues(secondLayout.value(i*pageSize+j), int64(p[j])); err != nil {
-					b.Fatal(err)
-				}
-			}
+	c.each(func(i int, n uint32) {
+		if err := h.RecordValues(secondLayout.value(i), int64(n)); err != nil {
+			b.Fatal(err)
 		}
-	}
+	})
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := h.Encode(hdrhistogram.V2CompressedEncodingCookieBase); err != nil {

@@ -33,8 +33,9 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	w.Sample(record.Sample{Due: 10 * time.Second, Sent: 10 * time.Second, Done: 10*time.Second + 250*time.Millisecond})
-	w.Fate(0, record.Completed)
+	shard := w.Shard()
+	shard.Sample(record.Sample{Due: 10 * time.Second, Sent: 10 * time.Second, Done: 10*time.Second + 250*time.Millisecond})
+	shard.Fate(0, record.Completed)
 	if err := w.Close(start.Add(time.Minute), nil); err != nil {
 		log.Fatal(err)
 	}

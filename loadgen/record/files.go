@@ -14,6 +14,7 @@ const (
 	latencyFile  = "latency.hlog"
 	ledgerDir    = "ledger"
 	timelineFile = "timeline.jsonl"
+	createdFile  = "created.jsonl"
 	metricsFile  = "metrics.om"
 	acceptedFile = "accepted.roaring"
 )

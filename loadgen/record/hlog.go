@@ -14,10 +14,15 @@ import (
 
 // The measures of windows, see Key.
 const (
-	Response = "response"
-	Service  = "service"
-	Lateness = "lateness"
+	Response  = "response"
+	Service   = "service"
+	Lateness  = "lateness"
+	Connect   = "connect"
+	TLS       = "tls"
+	FirstByte = "first-byte"
 )
+
+var measureNames = []string{Response, Service, Lateness, Connect, TLS, FirstByte}
 
 // latency.hlog is an interval log as HdrHistogram's own tools read it. Times are seconds from the start in platform
 // time; the header gives the start on the wall clock as the base they are added to. The same window may come in several
@@ -25,6 +30,8 @@ const (
 //
 //	Tag=response/submit/*/ok,12.000,1.000,184.319,HISTFAAAA…
 //	    measure/step/tenant/outcome, start s, length s, maximum ms, payload
+//
+// "*" stands for all steps or tenants, "*other" for the tenants that are not counted apart.
 func hlogHeader(r *Run) []byte {
 	start := float64(r.StartedAt.UnixMilli()) / 1000
 	var b bytes.Buffer
@@ -36,7 +43,7 @@ func hlogHeader(r *Run) []byte {
 	return b.Bytes()
 }
 
-// tag names a series in the log; "*" stands for all.
+// tag names a series in the log.
 func (k Key) tag() string {
 	return strings.Join([]string{k.Measure, orStar(k.Step), orStar(k.Tenant), k.Outcome.String()}, "/")
 }
@@ -48,15 +55,22 @@ func orStar(name string) string {
 	return name
 }
 
+func starless(name string) string {
+	if name == "*" {
+		return ""
+	}
+	return name
+}
+
 // parseTag is tag's inverse.
 func parseTag(tag string) (Key, error) {
 	parts := strings.Split(tag, "/")
 	if len(parts) != 4 {
 		return Key{}, fmt.Errorf("tag %q has %d parts, not measure/step/tenant/outcome", tag, len(parts))
 	}
-	k := Key{Measure: parts[0], Step: strings.TrimPrefix(parts[1], "*"), Tenant: strings.TrimPrefix(parts[2], "*")}
-	if k.Measure != Response && k.Measure != Service && k.Measure != Lateness {
-		return Key{}, fmt.Errorf("tag %q: measure %q is not response, service or lateness", tag, k.Measure)
+	k := Key{Measure: parts[0], Step: starless(parts[1]), Tenant: starless(parts[2])}
+	if !slices.Contains(measureNames, k.Measure) {
+		return Key{}, fmt.Errorf("tag %q: measure %q is none of %s", tag, k.Measure, strings.Join(measureNames, ", "))
 	}
 	o := slices.Index(outcomeNames[:], parts[3])
 	if o < 0 {
@@ -72,9 +86,13 @@ func taggable(name string) bool {
 }
 
 // appendInterval adds the line of one window, up to its payload.
-func appendInterval(line []byte, tag string, start, length time.Duration, highest int64) []byte {
+func appendInterval(line []byte, key Key, start, length time.Duration, highest int64) []byte {
 	line = append(line, "Tag="...)
-	line = append(line, tag...)
+	line = append(line, key.Measure...)
+	for _, part := range [...]string{orStar(key.Step), orStar(key.Tenant), key.Outcome.String()} {
+		line = append(line, '/')
+		line = append(line, part...)
+	}
 	line = append(line, ',')
 	line = appendThousandths(line, start.Milliseconds())
 	line = append(line, ',')

@@ -128,7 +128,7 @@ func logLine(t testing.TB, head string, v int64) string {
 	var s shelf
 	var e encoder
 	c := s.cell(false)
-	c.add(v, &s)
+	count(c, v, &s)
 	b, err := e.append([]byte(head), c)
 	if err != nil {
 		t.Fatal(err)

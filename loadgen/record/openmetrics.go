@@ -23,6 +23,8 @@ import (
 //	ansturm_shots_total{step,outcome}                               laid by Due: the offered load
 //	ansturm_answers_total{step,outcome}                             laid by Done: the served load
 //	ansturm_response_seconds, ansturm_service_seconds{step,quantile}      answered well, in the interval before
+//	ansturm_first_byte_seconds{step,quantile}                             from sent to the first byte of the answer
+//	ansturm_connect_seconds, ansturm_tls_seconds{quantile}                of the connections opened, by when they were
 //	ansturm_lateness_seconds{quantile}                              the generator's own, wall time
 //	ansturm_tenant_shots_total{tenant,step,outcome}, ansturm_tenant_response_seconds{tenant,step,quantile}
 //	ansturm_replicas_desired, _current, _ready{tenant,workload}, ansturm_utilisation_ratio{tenant,workload}
@@ -110,6 +112,9 @@ func (s *sheet) families() []*dto.MetricFamily {
 		s.counts("ansturm_answers_total", "Shots by the time they were done; refused ones are not among them.", Service, false),
 		s.quantiles("ansturm_response_seconds", "Time from due to done of the shots answered well, by the time they were due.", Response, false, 1),
 		s.quantiles("ansturm_service_seconds", "Time from sent to done of the shots answered well, by the time they were done.", Service, false, 1),
+		s.quantiles("ansturm_first_byte_seconds", "Time from sent to the first byte of the shots answered well, by the time they were done.", FirstByte, false, 1),
+		s.quantiles("ansturm_connect_seconds", "Time to open a TCP connection, by the time the shot it was opened for was sent.", Connect, false, 1),
+		s.quantiles("ansturm_tls_seconds", "Time of a TLS handshake, by the time the shot it was made for was sent.", TLS, false, 1),
 		s.quantiles("ansturm_lateness_seconds", "How late shots were sent, in wall time.", Lateness, false, s.run.Speed),
 		s.counts("ansturm_tenant_shots_total", "Shots of one tenant by the time they were due.", Response, true),
 		s.quantiles("ansturm_tenant_response_seconds", "Time from due to done of one tenant's shots answered well.", Response, true, 1),

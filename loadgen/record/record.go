@@ -5,10 +5,11 @@
 //	latency.hlog    HdrHistogram interval log (V2), one tagged interval a window
 //	ledger/         where every arrival ended: append-only, CRC-framed, one file a worker epoch
 //	timeline.jsonl  what the cluster did, one event a line
+//	created.jsonl   what the run made at its target, one id a line
 //	metrics.om      OpenMetrics text with timestamps, written at the close
 //
-// The way of the data: [Create] → Writer.Sample, Writer.Fate, Writer.Event → Close; then [Open] → Windows, Ledger,
-// Timeline, Account. A record killed at any moment opens, says what is missing, and what it holds adds up.
+// The way of the data: [Create] → Shard.Sample, Shard.Fate, Shard.Created, Writer.Event → Close; then [Open] → Windows,
+// Ledger, Timeline, Created, Account. A record killed at any moment opens, says what is missing, and what it holds adds up.
 package record
 
 import (
@@ -261,8 +262,12 @@ const (
 
 // Window is the count and histogram of one step in one second (all tenants) or of one tenant's one step in one minute.
 // Response windows are laid by Due, service windows by Done, lateness windows by Sent. A refused shot has no service
-// time. Lateness is counted in one-second windows over all steps and outcomes, under Key{Measure: Lateness} alone. All
-// times are platform time; lateness on the wall is the figure divided by the run's speed.
+// time. All times are platform time; lateness on the wall is the figure divided by the run's speed.
+//
+// Only response and service time are counted by tenant. Lateness, and the time to open a TCP connection (Connect) and
+// for its TLS handshake (TLS), are counted in one-second windows over all steps and outcomes, laid by Sent, under
+// Key{Measure: …} alone; the time to the first byte (FirstByte − Sent) by step and outcome, laid by Done, of those shots
+// that had one.
 type Window struct {
 	Key
 	Start, Length time.Duration
@@ -272,9 +277,9 @@ type Window struct {
 
 // Key names a series of windows.
 type Key struct {
-	// Measure is Response, Service or Lateness.
+	// Measure is Response, Service, Lateness, Connect, TLS or FirstByte.
 	Measure string
-	// Step is the step's name, Tenant the tenant's or "" for all.
+	// Step is the step's name, Tenant the tenant's, "" for all, or [Others].
 	Step, Tenant string
 	Outcome
 }

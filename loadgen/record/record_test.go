@@ -71,12 +71,13 @@ func writeRecord(t testing.TB, dir string, n int) []Sample {
 
 func fill(w *Writer, n int) []Sample {
 	var samples []Sample
+	sh := w.Shard()
 	second := time.Duration(-1)
 	for k := range n {
 		s := testSample(k, n)
 		samples = append(samples, s)
-		w.Sample(s)
-		w.Fate(s.Seq, testFate(k))
+		sh.Sample(s)
+		sh.Fate(s.Seq, testFate(k))
 		if now := s.Due / time.Second; now != second {
 			second = now
 			w.Event(Event{At: s.Due, Wall: started.Add(s.Due), Source: "lab", Kind: KindReplicas, Tenant: "a", Workload: "web", Desired: 3, Current: 2, Ready: 1})

@@ -18,7 +18,8 @@ import (
 
 // Repair finishes a killed run's record in place: cuts half lines and frames, accounts arrivals without a fate as
 // indeterminate (their worker died), writes metrics.om and ends the run at its last sign of life, at the latest now.
-// Whoever calls it knows that nobody writes to the record any more.
+// While a Writer of this machine still holds the record, it is refused with [ErrRunning]; where the platform or the file
+// system has no such locks, whoever calls it knows that nobody writes to the record any more.
 //
 // What was broken in the middle stays as it is and remains a problem of the account. A sound record is not touched, so
 // repairing twice is repairing once.
@@ -27,8 +28,13 @@ func Repair(dir string, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	held, err := lock(dir)
+	if err != nil {
+		return fmt.Errorf("record: repair %s: %w", dir, err)
+	}
+	defer held.Close()
 	p := &repairer{record: r, now: now}
-	for _, step := range []func() error{p.latency, p.timeline, p.ledger, p.end, p.metrics, p.save} {
+	for _, step := range []func() error{p.latency, p.timeline, p.created, p.ledger, p.end, p.metrics, p.save} {
 		if err := step(); err != nil {
 			return fmt.Errorf("record: repair %s: %w", dir, err)
 		}
@@ -52,6 +58,16 @@ func (p *repairer) timeline() error {
 	return p.lines(timelineFile, nil, func(line []byte) bool {
 		_, d, err := readTimeline(bytes.NewReader(line), timelineFile)
 		return err == nil && len(d.torn) == 0
+	})
+}
+
+func (p *repairer) created() error {
+	if _, err := os.Lstat(filepath.Join(p.record.Dir, createdFile)); errors.Is(err, fs.ErrNotExist) {
+		return nil // a record from before there was such a file
+	}
+	return p.lines(createdFile, nil, func(line []byte) bool {
+		_, err := parseCreated(line)
+		return err == nil
 	})
 }
 
@@ -239,3 +255,6 @@ func (p *repairer) metrics() error {
 	}
 	return writeMetrics(createFile, p.record)
 }
+
+// ErrRunning says that somebody writes to the record.
+var ErrRunning = errors.New("the record is being written: its run still goes on")

@@ -16,22 +16,22 @@ func bigLog(tb testing.TB, lines int) []byte {
 	var e encoder
 	var log bytes.Buffer
 	log.Write(hlogHeader(&Run{StartedAt: started}))
-	names, err := newNumbering(testRun(1).Scenario)
+	names, err := newNumbering(testRun(1).Scenario, TenantBudget)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	second := busyCell(&s)
 	minute := s.cell(true)
 	for v := range int64(60) {
-		minute.add(150_000+v*v*v*10, &s)
+		count(minute, 150_000+v*v*v*10, &s)
 	}
 	for i := range lines {
-		c, series := minute, names.one(i%measures, 1, int32(i%3), OK)
+		c, series := minute, names.one(uint32(i%3), 1, OK)+uint32(i%oneMeasures)
 		if i%3 == 0 { // a third are seconds of all tenants
-			c, series = second, names.all(i%measures, 1, OK)
+			c, series = second, names.all(1, OK)+uint32(i%oneMeasures)
 		}
 		length := names.length(series)
-		line := appendInterval(nil, names.tag(series), time.Duration(i)*length, length, c.highest)
+		line := appendInterval(nil, names.key(series), time.Duration(i)*length, length, c.highest())
 		if line, err = e.append(line, c); err != nil {
 			tb.Fatal(err)
 		}
@@ -66,6 +66,7 @@ func BenchmarkWholeRun(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
+		sh := w.Shard()
 		random := rand.New(rand.NewPCG(1, 2))
 		for k := range uint32(total) {
 			due := time.Duration(k) * run.Scenario.Arrivals.Over / total
@@ -74,8 +75,8 @@ func BenchmarkWholeRun(b *testing.B) {
 			if k%50 == 0 {
 				s.Outcome, s.Done = TimedOut, s.Sent+time.Minute
 			}
-			w.Sample(s)
-			w.Fate(k, testFate(int(k)))
+			sh.Sample(s)
+			sh.Fate(k, testFate(int(k)))
 		}
 		if err := w.Close(started.Add(2*time.Minute), nil); err != nil {
 			b.Fatal(err)
@@ -93,11 +94,12 @@ func BenchmarkFlush(b *testing.B) {
 	}
 	defer w.Close(started, nil)
 	w.hlog.file = discard{}
+	sh := w.Shard()
 	b.ReportAllocs()
 	k := 0
 	for b.Loop() {
 		for range 1000 {
-			w.Sample(testSample(k, 100_000))
+			sh.Sample(testSample(k, 100_000))
 			k++
 		}
 		if err := w.Flush(time.Duration(k) * time.Second); err != nil {

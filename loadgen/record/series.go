@@ -1,34 +1,68 @@
 package record
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ansturm/ansturm/scenarios"
 )
 
 // numbering gives every series of windows of a run a number, so that a shot finds its windows without making strings.
+// The numbers that one shot needs lie side by side.
 //
-//	0                                        lateness of all shots
-//	1 + (measure, step, outcome)             one-second windows of all tenants
-//	.. + (measure, step, tenant, outcome)    one-minute windows of one tenant
+//	0, 1, 2                                one-second windows of all shots: lateness, connect, TLS
+//	3 + 3·(step, outcome) + measure        one-second windows of all tenants
+//	.. + 2·(row, step, outcome) + measure  one-minute windows of one tenant
+//
+// A row is a tenant counted apart; where there are more than the budget allows, the last row is all others.
 type numbering struct {
 	steps, tenants []string
-	tags           map[uint32]string // made when a line is first written
+	rows           []string // names of the rows
+	row            []uint32 // by tenant
+	folded         int      // tenants counted with others
+	minutes        uint32   // the first series of one tenant
 }
 
-// The measures a step is counted by.
+// The series of all shots.
+const (
+	lateness = iota
+	connect
+	handshake
+	ofAllShots
+)
+
+// The measures a step is counted by; the last only for all tenants together.
 const (
 	byResponse = iota
 	byService
-	measures
+	byFirstByte
+	allMeasures
+	oneMeasures = byFirstByte
 )
 
-func newNumbering(s *scenarios.Scenario) (*numbering, error) {
+var (
+	shotMeasures = [ofAllShots]string{Lateness, Connect, TLS}
+	stepMeasures = [allMeasures]string{Response, Service, FirstByte}
+)
+
+// TenantBudget is how many pairs of tenant and step are counted apart, each in up to 12 windows a minute (two measures,
+// six outcomes): 2,000 tenants of ten steps. Beyond it the tenants of least weight are counted together as [Others], and
+// a warning of the run says so.
+const TenantBudget = 20_480
+
+// Others is the tenant that stands for those beyond the [TenantBudget]. No real tenant can have the name.
+const Others = "*other"
+
+// mostSteps keeps the series' numbers within 32 bits.
+const mostSteps = 1 << 16
+
+func newNumbering(s *scenarios.Scenario, budget int) (*numbering, error) {
 	if s == nil {
 		return nil, fmt.Errorf("record: the run has no scenario")
 	}
-	n := &numbering{tags: map[uint32]string{}}
+	n := &numbering{}
 	for _, step := range s.AllSteps() {
 		n.steps = append(n.steps, step.Name)
 	}
@@ -42,25 +76,75 @@ func newNumbering(s *scenarios.Scenario) (*numbering, error) {
 			}
 		}
 	}
-	if uint64(measures)*uint64(len(n.steps))*uint64(len(n.tenants)+1)*uint64(outcomes) >= 1<<32-1 {
-		return nil, fmt.Errorf("record: %d steps of %d tenants are more than a record can hold", len(n.steps), len(n.tenants))
+	if len(n.steps) > mostSteps {
+		return nil, fmt.Errorf("record: %d steps are more than a record can hold, %d", len(n.steps), mostSteps)
 	}
+	n.fold(s.Tenants.List, max(budget/max(len(n.steps), 1), 1))
+	n.minutes = ofAllShots + uint32(len(n.steps))*uint32(outcomes)*allMeasures
 	return n, nil
 }
 
-func (n *numbering) all(measure int, step int32, o Outcome) uint32 {
-	return 1 + uint32((measure*len(n.steps)+int(step))*int(outcomes)+int(o))
+// fold gives the rows tenants of most weight a row each, in the scenario's order, and one row to all others. It looks
+// at nothing but the scenario: every shard, every worker and every run of it folds the same.
+func (n *numbering) fold(list []scenarios.Tenant, rows int) {
+	n.row = make([]uint32, len(list))
+	apart := make([]int, len(list))
+	for i := range apart {
+		apart[i] = i
+	}
+	if len(list) > rows {
+		weight := func(i int) float64 {
+			if w := list[i].Weight; w != 0 {
+				return w
+			}
+			return 1
+		}
+		slices.SortStableFunc(apart, func(a, b int) int { return cmp.Compare(weight(b), weight(a)) })
+		apart = apart[:rows]
+		slices.Sort(apart)
+		for i := range n.row {
+			n.row[i] = uint32(rows)
+		}
+	}
+	for row, i := range apart {
+		n.row[i] = uint32(row)
+		n.rows = append(n.rows, n.tenants[i])
+	}
+	if n.folded = len(list) - len(apart); n.folded > 0 {
+		n.rows = append(n.rows, Others)
+	}
 }
 
-func (n *numbering) one(measure int, step, tenant int32, o Outcome) uint32 {
-	row := (measure*len(n.steps)+int(step))*len(n.tenants) + int(tenant)
-	return n.first() + uint32(row*int(outcomes)+int(o))
+// all is the first series of a step and outcome, one that of a row, step and outcome; a measure is added to them.
+func (n *numbering) all(step int32, o Outcome) uint32 {
+	return ofAllShots + (uint32(step)*uint32(outcomes)+uint32(o))*allMeasures
 }
 
-// first is the number of the first series of a single tenant.
-func (n *numbering) first() uint32 { return 1 + uint32(measures*len(n.steps)*int(outcomes)) }
+func (n *numbering) one(row uint32, step int32, o Outcome) uint32 {
+	return n.minutes + ((row*uint32(len(n.steps))+uint32(step))*uint32(outcomes)+uint32(o))*oneMeasures
+}
 
-func (n *numbering) minute(series uint32) bool { return series >= n.first() }
+func (n *numbering) minute(series uint32) bool { return series >= n.minutes }
+
+// place is where a buffer's head of a window is, places how many there are.
+func (n *numbering) place(series, slot uint32) uint32 {
+	if n.minute(series) {
+		return n.minutes*secondPlaces + series - n.minutes
+	}
+	return series*secondPlaces + slot%secondPlaces
+}
+
+func (n *numbering) places() uint32 {
+	return n.minutes*secondPlaces + uint32(len(n.rows)*len(n.steps))*uint32(outcomes)*oneMeasures
+}
+
+// pages is how many page numbers the table of a window has.
+func (n *numbering) pages(series uint32) uint32 {
+	if n.minute(series) {
+		return minutePages
+	}
+	return secondPages
+}
 
 // length of the windows of a series.
 func (n *numbering) length(series uint32) time.Duration {
@@ -72,31 +156,22 @@ func (n *numbering) length(series uint32) time.Duration {
 
 // key is the inverse of all and one.
 func (n *numbering) key(series uint32) Key {
-	if series == 0 {
-		return Key{Measure: Lateness, Outcome: OK}
+	if series < ofAllShots {
+		return Key{Measure: shotMeasures[series]}
 	}
-	var k Key
-	if n.minute(series) {
-		i := int(series - n.first())
-		k.Outcome, i = Outcome(i%int(outcomes)), i/int(outcomes)
-		k.Tenant, i = n.tenants[i%len(n.tenants)], i/len(n.tenants)
-		k.Measure, k.Step = measureNames[i/len(n.steps)], n.steps[i%len(n.steps)]
-		return k
+	if !n.minute(series) {
+		i := series - ofAllShots
+		pair := i / allMeasures
+		return Key{
+			Measure: stepMeasures[i%allMeasures], Step: n.steps[pair/uint32(outcomes)],
+			Outcome: Outcome(pair % uint32(outcomes)),
+		}
 	}
-	i := int(series - 1)
-	k.Outcome, i = Outcome(i%int(outcomes)), i/int(outcomes)
-	k.Measure, k.Step = measureNames[i/len(n.steps)], n.steps[i%len(n.steps)]
-	return k
-}
-
-var measureNames = [measures]string{Response, Service}
-
-// tag is the tag of a series in the log.
-func (n *numbering) tag(series uint32) string {
-	t, known := n.tags[series]
-	if !known {
-		t = n.key(series).tag()
-		n.tags[series] = t
+	i := series - n.minutes
+	pair := i / oneMeasures
+	row := pair / uint32(outcomes)
+	return Key{
+		Measure: stepMeasures[i%oneMeasures], Step: n.steps[row%uint32(len(n.steps))],
+		Tenant: n.rows[row/uint32(len(n.steps))], Outcome: Outcome(pair % uint32(outcomes)),
 	}
-	return t
 }

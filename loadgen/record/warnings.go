@@ -14,6 +14,8 @@ const (
 	WarnValues      = "values-not-finite"
 	WarnWriteFailed = "write-failed"
 	WarnRepaired    = "record-repaired"
+	WarnFolded      = "tenants-folded"
+	WarnCreated     = "created-left-out"
 )
 
 func (o oddities) warnings() []Warning {
@@ -35,7 +37,19 @@ func (o oddities) warnings() []Warning {
 	add(o.values, WarnValues,
 		"%d Messwerte der Zeitleiste sind keine endlichen Zahlen; sie fehlen.",
 		"%d values of the timeline are not finite numbers; they are left out.")
+	add(o.ids, WarnCreated,
+		"%d Kennungen von Angelegtem sind über 64 KiB lang; sie fehlen.",
+		"%d ids of created things are longer than 64 KiB; they are left out.")
 	return out
+}
+
+func warnFolded(folded, tenants int) Warning {
+	return Warning{WarnFolded, scenarios.Text{
+		"de": fmt.Sprintf("%d der %d Mandanten, die mit dem geringsten Gewicht, sind gemeinsam als „%s“ gezählt; "+
+			"was je Mandant gilt, ist für sie nur in der Summe geprüft.", folded, tenants, Others),
+		"en": fmt.Sprintf("%d of %d tenants, those of least weight, are counted together as %q; "+
+			"what holds for each tenant is checked for their sum only.", folded, tenants, Others),
+	}}
 }
 
 func warnWriteFailed(err error) Warning {

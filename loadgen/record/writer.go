@@ -3,16 +3,19 @@ package record
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 )
 
 // How long a window is kept in memory for more answers, in wall time: it is written when it is over and nothing came
 // for windowIdle, or windowHold after it was opened. What comes later opens it again and is another line of the log.
-// So a killed run loses at most windowHold of the one-second windows, and a second of the ledger and the timeline.
+// So a killed run loses at most windowHold of the one-second windows, and some two seconds of the ledger, the timeline and
+// what was created.
 const (
 	flushEvery = time.Second
 	windowIdle = 2 * time.Second
@@ -20,41 +23,54 @@ const (
 
 	// sentEarly is how much before its time a shot may be sent without a warning: engines wake for groups of shots.
 	sentEarly = time.Millisecond
+
+	// mostOpen windows are kept in memory at one time; where there are more, those of single tenants are written early.
+	mostOpen = 1 << 17
 )
 
-// Writer writes one record. Sample, Fate and Event may be called by many goroutines at once; they only count in memory.
-// One goroutine of the writer's own writes to disk: every second of wall time, as far as the times of the samples and
-// events tell, and whenever Flush is called. The engine should call Flush every second, so that a lull is written too.
+// Writer writes one record. Shots and fates come through a [Shard] each goroutine, events through Event from any
+// goroutine; none of these waits for the disk. One goroutine of the writer's own takes what the shards have counted and
+// writes it: every second of wall time, as far as the times of the samples and events tell, and whenever Flush is called.
+// The engine should call Flush every second, so that a lull is written too.
 type Writer struct {
 	dir    string
 	run    Run
 	create creator
 	names  *numbering
+	lock   io.Closer // held while the record is written
 	// Times below are platform time: wall time × speed.
 	every, idle, hold time.Duration
 	early             time.Duration
+	mostOpen          int
 
-	mu      sync.Mutex // guards what follows; never held while writing to disk
-	closed  bool
-	clock   time.Duration // the latest time heard of
-	next    time.Duration // when to flush by itself
-	cells   map[cellID]*cell
-	shelf   shelf
-	ended   [fates][]uint32
-	events  []byte
-	oddity  oddities
-	counted [outcomes]int64
-	err     error
+	mu     sync.Mutex // guards what follows; never held while writing to disk or counting
+	closed bool
+	clock  time.Duration // the latest time heard of
+	next   time.Duration // when an event wakes the writer
+	shards []*Shard
+	events []byte
+	values int64 // of events, left out
+	err    error
 
 	wake chan struct{} // holds one wish to flush
+	quit chan struct{} // closed by Close
 	done chan struct{} // closed when the writing goroutine has ended
 
-	disk                   sync.Mutex // guards what follows; taken before mu
-	hlog, ledger, timeline tail
-	encode                 encoder
-	buf                    []byte
-	due                    []*cell
-	frame                  frameID
+	disk    sync.Mutex // guards what follows; taken before mu
+	cells   map[cellID]*cell
+	shelf   shelf
+	into    []*cell
+	ended   [fates][]uint32
+	made    []byte
+	counted [outcomes]int64
+	oddity  oddities
+
+	hlog, ledger, timeline, created tail
+
+	encode encoder
+	buf    []byte
+	due    []*cell
+	frame  frameID
 }
 
 // oddities counts what was brought into range or left out; each becomes a warning.
@@ -63,6 +79,15 @@ type oddities struct {
 	negative int64 // less than nothing, counted as nothing
 	unknown  int64 // of a step, tenant, outcome or fate the scenario does not have: left out
 	values   int64 // event values that are no finite number: left out
+	ids      int64 // created things with too long an id: left out
+}
+
+func (o *oddities) add(p oddities) {
+	o.long += p.long
+	o.negative += p.negative
+	o.unknown += p.unknown
+	o.values += p.values
+	o.ids += p.ids
 }
 
 // Create makes the directory (which must not hold a record yet) and starts writing. run says what is known at the
@@ -70,7 +95,7 @@ type oddities struct {
 func Create(dir string, run Run) (*Writer, error) { return create(dir, run, createFile) }
 
 func create(dir string, run Run, create creator) (*Writer, error) {
-	names, err := newNumbering(run.Scenario)
+	names, err := newNumbering(run.Scenario, TenantBudget)
 	if err != nil {
 		return nil, err
 	}
@@ -87,9 +112,12 @@ func create(dir string, run Run, create creator) (*Writer, error) {
 	w := &Writer{
 		dir: dir, run: run, create: create, names: names,
 		every: scale(flushEvery, run.Speed), idle: scale(windowIdle, run.Speed), hold: scale(windowHold, run.Speed),
-		early: scale(sentEarly, run.Speed),
+		early: scale(sentEarly, run.Speed), mostOpen: mostOpen,
 		cells: map[cellID]*cell{}, frame: frameID{worker: 0, epoch: 1},
-		wake: make(chan struct{}, 1), done: make(chan struct{}),
+		wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
+	}
+	if names.folded > 0 {
+		w.run.Warnings = append(slices.Clip(run.Warnings), warnFolded(names.folded, len(names.tenants)))
 	}
 	if err := w.open(); err != nil {
 		return nil, err
@@ -102,6 +130,9 @@ func scale(d time.Duration, speed float64) time.Duration { return time.Duration(
 
 // open makes the files; run.json comes last, so that a directory that is half made is not a record.
 func (w *Writer) open() (err error) {
+	if w.lock, err = lock(w.dir); err != nil {
+		return fmt.Errorf("record: create: %w", err)
+	}
 	for name, t := range w.tails() {
 		f, cause := w.create(filepath.Join(w.dir, name))
 		if err = cause; err != nil {
@@ -118,6 +149,7 @@ func (w *Writer) open() (err error) {
 	if err == nil {
 		return nil
 	}
+	_ = w.lock.Close()
 	for name, t := range w.tails() {
 		if t.file != nil { // ours: away with it, so that Create can be tried again; the first error says more than these
 			_ = t.file.Close()
@@ -132,67 +164,14 @@ func (w *Writer) tails() map[string]*tail {
 	return map[string]*tail{
 		latencyFile:  &w.hlog,
 		timelineFile: &w.timeline,
+		createdFile:  &w.created,
 		filepath.Join(ledgerDir, ledgerName(w.frame.worker, w.frame.epoch)): &w.ledger,
 	}
 }
 
 func ledgerName(worker, epoch uint32) string { return fmt.Sprintf("w%d-e%d.log", worker, epoch) }
 
-// Sample records one shot.
-func (w *Writer) Sample(s Sample) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.closed {
-		return
-	}
-	if s.Outcome >= outcomes || uint(s.Step) >= uint(len(w.names.steps)) || uint(s.Tenant) >= uint(len(w.names.tenants)) {
-		w.oddity.unknown++
-		return
-	}
-	w.hear(s.Done)
-	w.counted[s.Outcome]++
-	w.add(0, s.Sent, w.micros(s.Lateness()))
-	response := w.micros(s.Response())
-	w.add(w.names.all(byResponse, s.Step, s.Outcome), s.Due, response)
-	w.add(w.names.one(byResponse, s.Step, s.Tenant, s.Outcome), s.Due, response)
-	if s.Outcome == Refused {
-		return // nothing was sent, so nothing was served
-	}
-	service := w.micros(s.Service())
-	w.add(w.names.all(byService, s.Step, s.Outcome), s.Done, service)
-	w.add(w.names.one(byService, s.Step, s.Tenant, s.Outcome), s.Done, service)
-}
-
-// micros is d as the histograms count it, and notes what does not fit.
-func (w *Writer) micros(d time.Duration) int64 {
-	v, clamped := micros(d)
-	if clamped && d < -w.early {
-		w.oddity.negative++
-	} else if clamped && d > 0 {
-		w.oddity.long++
-	}
-	return v
-}
-
-// add counts the value v (µs) in the window of series that holds the time at.
-func (w *Writer) add(series uint32, at time.Duration, v int64) {
-	id := cellID{series, slot(at, w.names.length(series))}
-	c := w.cells[id]
-	if c == nil {
-		c = w.shelf.cell(w.names.minute(series))
-		c.id, c.opened = id, w.clock
-		w.cells[id] = c
-	}
-	c.touch = w.clock
-	c.add(v, &w.shelf)
-}
-
-// slot is the number of the window that holds at; a time before the start belongs to the first.
-func slot(at, length time.Duration) uint32 {
-	return uint32(min(max(at, 0)/length, 1<<30-1))
-}
-
-// hear learns of the time and wakes the writing goroutine when it is due.
+// hear learns of the time from an event and wakes the writing goroutine when it is due. The caller holds mu.
 func (w *Writer) hear(at time.Duration) {
 	if at <= w.clock {
 		return
@@ -201,28 +180,8 @@ func (w *Writer) hear(at time.Duration) {
 		return
 	}
 	w.next = at + w.every
-	select {
-	case w.wake <- struct{}{}:
-	default: // it is awake
-	}
+	w.rouse()
 }
-
-// Fate records where an arrival ended; called once an arrival.
-func (w *Writer) Fate(seq uint32, f Fate) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.closed {
-		return
-	}
-	if f >= fates {
-		w.oddity.unknown++
-		return
-	}
-	w.ended[f] = append(w.ended[f], seq)
-}
-
-// Created records what the run made at its target.
-func (w *Writer) Created(Created) {}
 
 // Event records one event of the timeline.
 func (w *Writer) Event(e Event) {
@@ -233,7 +192,7 @@ func (w *Writer) Event(e Event) {
 	}
 	buf, dropped, err := appendEvent(w.events, e)
 	w.events = buf
-	w.oddity.values += int64(dropped)
+	w.values += int64(dropped)
 	w.keep(err)
 	w.hear(e.At)
 }

@@ -128,11 +128,12 @@ func TestALateAnswerIsAddedToItsWindow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Sample(Sample{Due: 0, Sent: 0, Done: time.Second / 2})
+	sh := w.Shard()
+	sh.Sample(Sample{Due: 0, Sent: 0, Done: time.Second / 2})
 	if err := w.Flush(30 * time.Second); err != nil {
 		t.Fatal(err)
 	}
-	w.Sample(Sample{Seq: 1, Due: 0, Sent: 0, Done: 31 * time.Second})
+	sh.Sample(Sample{Seq: 1, Due: 0, Sent: 0, Done: 31 * time.Second})
 	if err := w.Close(started, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -161,10 +162,11 @@ func TestSamplesAloneDriveTheWriting(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close(started, nil)
+	sh := w.Shard()
 	for k := 0; ; k++ {
 		s := testSample(k, 1000)
-		w.Sample(s)
-		w.Fate(s.Seq, Completed)
+		sh.Sample(s)
+		sh.Fate(s.Seq, Completed)
 		if info, err := os.Stat(filepath.Join(dir, latencyFile)); err != nil {
 			t.Fatal(err)
 		} else if info.Size() > 5000 {
@@ -173,25 +175,6 @@ func TestSamplesAloneDriveTheWriting(t *testing.T) {
 		if k > 1_000_000 {
 			t.Fatal("a million samples over days of platform time, and nothing was written")
 		}
-	}
-}
-
-func TestCountingAllocatesNothingOnceUnderWay(t *testing.T) {
-	w, err := Create(t.TempDir(), testRun(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Close(started, nil)
-	k := 0
-	again := func() { // the same second over and over
-		w.Sample(testSample(k%200, 10_000))
-		k++
-	}
-	for range 400 {
-		again()
-	}
-	if n := testing.AllocsPerRun(1000, again); n > 0 {
-		t.Errorf("%v allocations a sample", n)
 	}
 }
 
@@ -205,10 +188,11 @@ func TestManyGoroutinesWriteOneRecord(t *testing.T) {
 	var group sync.WaitGroup
 	for part := range parts {
 		group.Go(func() {
+			sh := w.Shard()
 			for k := part; k < total; k += parts {
 				s := testSample(k, total)
-				w.Sample(s)
-				w.Fate(s.Seq, testFate(k))
+				sh.Sample(s)
+				sh.Fate(s.Seq, testFate(k))
 				if k%100 == part {
 					w.Event(Event{At: s.Due, Kind: KindGenerator, Source: "generator"})
 					_ = w.Flush(s.Due)
@@ -239,14 +223,15 @@ func TestOdditiesBecomeWarnings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Sample(Sample{Done: 2 * time.Hour})                                                              // two hours: response and service time
-	w.Sample(Sample{Due: time.Second, Sent: 2 * time.Second})                                          // done before it was due
-	w.Sample(Sample{Due: time.Second, Sent: time.Second - 50*time.Microsecond, Done: 2 * time.Second}) // a little early: no warning
-	w.Sample(Sample{Step: 2})
-	w.Sample(Sample{Step: -1})
-	w.Sample(Sample{Tenant: 3})
-	w.Sample(Sample{Outcome: outcomes})
-	w.Fate(0, fates)
+	sh := w.Shard()
+	sh.Sample(Sample{Done: 2 * time.Hour})                                                              // two hours: response and service time
+	sh.Sample(Sample{Due: time.Second, Sent: 2 * time.Second})                                          // done before it was due
+	sh.Sample(Sample{Due: time.Second, Sent: time.Second - 50*time.Microsecond, Done: 2 * time.Second}) // a little early: no warning
+	sh.Sample(Sample{Step: 2})
+	sh.Sample(Sample{Step: -1})
+	sh.Sample(Sample{Tenant: 3})
+	sh.Sample(Sample{Outcome: outcomes})
+	sh.Fate(0, fates)
 	if err := w.Close(started, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -305,36 +290,17 @@ func TestAfterCloseNothingIsWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	sh := w.Shard()
 	if err := w.Close(started, nil); err != nil {
 		t.Fatal(err)
 	}
-	w.Sample(Sample{Done: time.Hour})
-	w.Fate(1, Completed)
+	for _, sh := range []*Shard{sh, w.Shard()} {
+		sh.Sample(Sample{Done: time.Hour})
+		sh.Fate(1, Completed)
+		sh.Created(Created{Value: []byte("id")})
+	}
 	w.Event(Event{At: time.Hour})
 	if err := w.Close(started, func(*Run) { t.Error("finish was called twice") }); err != nil {
 		t.Errorf("second Close: %v", err)
-	}
-}
-
-func BenchmarkSample(b *testing.B) {
-	run := testRun(1)
-	run.Scenario.Tenants.List = nil
-	for k := range 150 {
-		run.Scenario.Tenants.List = append(run.Scenario.Tenants.List, tenantNamed(k))
-	}
-	run.Speed = 10
-	w, err := Create(b.TempDir(), run)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer w.Close(started, nil)
-	b.ReportAllocs()
-	k := 0
-	for b.Loop() { // 900 shots a second of platform time, 9,000 on the wall
-		due := time.Duration(k) * time.Second / 900
-		s := Sample{Seq: uint32(k), Tenant: int32(k * k % 150), Step: int32(k % 2), Due: due, Sent: due + 40*time.Microsecond}
-		s.Done = s.Sent + time.Duration(150+k*k%400)*time.Millisecond
-		w.Sample(s)
-		k++
 	}
 }

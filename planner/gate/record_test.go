@@ -32,10 +32,11 @@ func written(t *testing.T, answer func(tenant int, due time.Duration) time.Durat
 	if err != nil {
 		t.Fatal(err)
 	}
+	sh := w.Shard()
 	for k := range n {
 		due := time.Duration(k) * over / n
-		w.Sample(record.Sample{Seq: uint32(k), Tenant: int32(k % 2), Due: due, Sent: due, Done: due + answer(k%2, due)})
-		w.Fate(uint32(k), record.Completed)
+		sh.Sample(record.Sample{Seq: uint32(k), Tenant: int32(k % 2), Due: due, Sent: due, Done: due + answer(k%2, due)})
+		sh.Fate(uint32(k), record.Completed)
 	}
 	if finish == nil {
 		finish = func(r *record.Run) { r.Validity = record.Validity{Valid: true, LatenessLimit: time.Millisecond} }

@@ -1,0 +1,24 @@
+//go:build unix && !solaris && !illumos && !aix
+
+package record
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+)
+
+// lock takes the record's directory for one who writes to it, until what it gives is closed or the process ends. A file
+// system that has no locks does without.
+func lock(dir string) (io.Closer, error) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(d.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, errors.Join(fmt.Errorf("%s: %w", dir, ErrRunning), d.Close())
+	}
+	return d, nil
+}
