@@ -92,16 +92,7 @@ func (a *Arrivals) validate(c *checker) {
 	if a.Process != "" && a.Process != "poisson" && a.Process != "uniform" {
 		c.add("arrivals.process", "is %q, must be poisson or uniform", a.Process)
 	}
-	for i, shape := range a.Curve {
-		path := fmt.Sprintf("arrivals.curve[%d]", i)
-		before := len(c.problems)
-		shape.validate(c, path, a.Over)
-		if len(c.problems) == before {
-			if _, err := shape.pieces(a.Over); err != nil {
-				c.add(path, "%v", err)
-			}
-		}
-	}
+	validateShapes(c, "arrivals.curve", a.Curve, a.Over)
 }
 
 func (s *Scenario) validateTenants(c *checker) {

@@ -28,6 +28,10 @@ type firing struct {
 	title    string // the stage's name on the terminal
 	// maxConnections bounds the open connections; 0 means the engine's own bound.
 	maxConnections int
+	// closed is the number of connections of a closed loop; 0 means an open one.
+	closed int
+	// byTime shows the progress in time instead of arrivals.
+	byTime bool
 }
 
 // headStart is the wall time between the platform's being there and offset 0: for compiling the engine and opening the record.
@@ -53,7 +57,7 @@ func (a *app) fire(ctx context.Context, p *progress, f firing) (*record.Record, 
 	run, rec := f.run(time.Now().Add(headStart)), &recorder{}
 	engine, err := loadgen.New(loadgen.Config{
 		Scenario: f.scenario, Schedule: schedule, RunID: run.ID, Speed: f.speed, Start: run.StartedAt,
-		Address: f.address(platform), MaxConnections: f.maxConnections, Recorder: rec,
+		Address: f.address(platform), MaxConnections: f.maxConnections, Closed: f.closed, Recorder: rec,
 		Samples: func(int) loadgen.Samples { return rec.Shard() },
 	})
 	if err != nil {
@@ -67,6 +71,10 @@ func (a *app) fire(ctx context.Context, p *progress, f firing) (*record.Record, 
 		r.Totals, r.Validity, r.Interrupted, r.Lab = result.Totals, result.Validity, result.Interrupted, account
 		r.Warnings = append(r.Warnings, result.Warnings...)
 		judgeLab(r)
+		if f.closed > 0 { // only now the total is known
+			r.Scenario = f.scenario.Clone()
+			r.Scenario.Arrivals.Total = engine.Progress().Offered
+		}
 		if err != nil { // what broke the run must not be held against the platform
 			r.Interrupted = true
 			r.Warnings = append(r.Warnings, record.Warning{Code: "run-broken", Text: scenarios.Text{
@@ -118,7 +126,8 @@ func (f firing) run(start time.Time) record.Run {
 	}
 	return record.Run{
 		Format: record.FormatVersion, ID: newRunID(), Ansturm: version(), Go: runtime.Version(), Purpose: f.purpose,
-		Scenario: f.scenario, Platform: f.platform, Target: target, Speed: f.speed, Workers: 1, StartedAt: start,
+		Scenario: f.scenario, Platform: f.platform, Target: target, Speed: f.speed, Closed: f.closed,
+		Workers: 1, StartedAt: start,
 	}
 }
 
@@ -136,16 +145,11 @@ func shoot(ctx context.Context, p *progress, f firing, engine *loadgen.Engine, p
 		}
 		go func() { timeline <- platform.Timeline(labCtx, w.Event) }()
 	}
-	st := p.stage(f.title, f.scenario.Arrivals.Total)
-	stopWatching := watch(func() { reportProgress(st, engine.Progress()) })
+	show := f.show(p)
+	stopWatching := watch(func() { show.now(engine.Progress()) })
 	result, err := engine.Run(ctx)
 	stopWatching()
-	pr := engine.Progress()
-	if result.Interrupted {
-		st.abort(progressNote(pr))
-	} else {
-		st.done(progressNote(pr))
-	}
+	show.end(engine.Progress(), result.Interrupted)
 	if platform == nil {
 		return result, nil, err
 	}

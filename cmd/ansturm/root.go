@@ -115,8 +115,8 @@ Exit codes: 0 pass · 1 fail · 2 usage or input · 3 inconclusive · 4 invalid 
 		return inputError(err, "see '"+c.CommandPath()+" --help'")
 	})
 	root.AddCommand(
-		a.runCommand(), a.calibrateCommand(), a.labCommand(), a.inspectCommand(), a.gateCommand(), a.planCommand(),
-		a.verifyCommand(), a.simulateCommand(), a.reportCommand(), a.scenarioCommand(), a.demoCommand(),
+		a.fireCommand(), a.runCommand(), a.calibrateCommand(), a.labCommand(), a.inspectCommand(), a.gateCommand(),
+		a.planCommand(), a.verifyCommand(), a.simulateCommand(), a.reportCommand(), a.scenarioCommand(), a.demoCommand(),
 	)
 	asInput(root)
 	for _, c := range root.Commands() {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -125,11 +124,4 @@ func (a *app) tellAccount(rec *record.Record) error {
 		return a.printJSON(account)
 	}
 	return printAccount(a.stdout, rec, account)
-}
-
-func reportProgress(s *stage, p loadgen.Progress) { s.set(p.Offered, progressNote(p)) }
-
-func progressNote(p loadgen.Progress) string {
-	return fmt.Sprintf("%d offered, %d completed, %d failed, %d indeterminate, %d in flight, lateness p99 %v",
-		p.Offered, p.Completed, p.Failed, p.Indeterminate, p.InFlight, p.LatenessP99.Round(100*time.Microsecond))
 }

@@ -36,10 +36,12 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	got := exitCode(ts, args[1:])
 	for again := 0; got == gate.Invalid.ExitCode() && want != got && again < 2; again++ {
 		out := slices.Index(args, "-o")
-		if args[2] != "run" || out < 0 {
+		if args[2] != "fire" && (args[2] != "run" || out < 0) {
 			break
 		}
-		ts.Check(os.RemoveAll(ts.MkAbs(args[out+1])))
+		if out >= 0 {
+			ts.Check(os.RemoveAll(ts.MkAbs(args[out+1])))
+		}
 		got = exitCode(ts, args[1:])
 	}
 	if got != want {
@@ -58,4 +60,4 @@ func exitCode(ts *testscript.TestScript, command []string) int {
 }
 
 // scriptCommands are the words that scripts know beside testscript's own.
-var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){"exits": exits}
+var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "serve": serve, "await": await}

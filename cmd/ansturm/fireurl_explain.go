@@ -1,0 +1,43 @@
+package main
+
+import (
+	"fmt"
+	"time"
+)
+
+// explain says in one sentence why response and service time differ in this run, or do not.
+func (r *fireResult) explain() string {
+	switch {
+	case r.Closed > 0:
+		return fmt.Sprintf("A closed loop of %d connections: each asked again when it was answered, so that this is what the "+
+			"target can serve, not what people feel, who come whether it is slow or not.", r.Closed)
+	case r.Response.Count == 0:
+		return "Nothing was sent, so that there is nothing to compare."
+	case r.Service.Count == 0:
+		return "Not one shot found a connection, so that there is a response time, how long people waited in vain, but no service time."
+	case r.same():
+		return "Response and service time are the same: nobody waited for the generator."
+	case time.Duration(r.Lateness.P99)*time.Microsecond <= r.limit:
+		return fmt.Sprintf("Response time is service time and the generator's own lateness, here %s at p50 and %s at p99 "+
+			"(limit %v): small enough to take both columns for the target's.", micros(r.Lateness.P50), micros(r.Lateness.P99), r.limit)
+	case r.full:
+		return fmt.Sprintf("At p99 people waited %s, though the target took %s for what it was sent: the rest is waiting for one "+
+			"of the %d connections, which were all in use, and the service time alone hides it.",
+			micros(r.Response.P99), micros(r.Service.P99), r.ConnectionsPeak)
+	}
+	return fmt.Sprintf("At p99 the response time is %s and the service time %s: the difference is the generator's own, which sent "+
+		"one shot in a hundred more than %s late, and is not the target's fault.",
+		micros(r.Response.P99), micros(r.Service.P99), micros(r.Lateness.P99))
+}
+
+// same says whether response and service time differ by no more than a reader of the table would call noise.
+func (r *fireResult) same() bool {
+	const share, least = 0.05, 5 // µs
+	response, service := r.Response.rows(), r.Service.rows()
+	for i := range response {
+		if diff := response[i] - service[i]; diff > max(least, int64(share*float64(service[i]))) {
+			return false
+		}
+	}
+	return true
+}

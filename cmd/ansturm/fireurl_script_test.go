@@ -1,0 +1,69 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// site is a small server for scripts; asked is closed when it was asked for /count the tenth time.
+type site struct {
+	mu    sync.Mutex
+	count int
+	asked chan struct{}
+}
+
+// serve starts a site on loopback and sets URL to it: serve.
+func serve(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: serve")
+	}
+	s := &site{asked: make(chan struct{})}
+	server := httptest.NewServer(s)
+	ts.Defer(server.Close)
+	ts.Setenv("URL", server.URL)
+	ts.Setenv("PORT", server.URL[strings.LastIndex(server.URL, ":")+1:])
+	sites.Store(server.URL, s)
+}
+
+// await waits until the site was asked for /count ten times: await.
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	s, ok := sites.Load(ts.Getenv("URL"))
+	if neg || len(args) != 0 || !ok {
+		ts.Fatalf("usage: serve, then await")
+	}
+	<-s.(*site).asked
+}
+
+// sites are those that scripts have started, by URL.
+var sites sync.Map
+
+func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if status, err := strconv.Atoi(strings.TrimPrefix(r.URL.Path, "/status/")); err == nil {
+		w.WriteHeader(status)
+		return
+	}
+	switch r.URL.Path {
+	case "/count":
+		s.mu.Lock()
+		if s.count++; s.count == 10 {
+			close(s.asked)
+		}
+		s.mu.Unlock()
+	case "/third": // every third arrival meets an error
+		if seq, _ := strconv.Atoi(r.URL.Query().Get("seq")); seq%3 == 0 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	case "/form": // only what the script sends is right
+		body, _ := io.ReadAll(r.Body)
+		if r.Method == "PUT" && strings.HasPrefix(string(body), `{"id":"`) && len(body) == 46 && r.Header.Get("X-Try") == "yes: 1" &&
+			r.Header.Get("Content-Type") == "application/json" && strings.HasPrefix(r.Host, "localhost:") {
+			w.WriteHeader(http.StatusCreated)
+		}
+	}
+}
