@@ -7,9 +7,10 @@ RACE     ?=
 SOAK     ?= .
 FROM     ?= -1
 TO       ?= 10000000
+PEERS    ?=
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test lint fmt bench fuzz soak stall clean
+.PHONY: build demo test lint fmt bench bench-peers fuzz soak stall clean
 
 build: ## the binary, bin/ansturm
 	$(GO) build -o bin/ansturm ./cmd/ansturm
@@ -24,7 +25,7 @@ test: ## all tests; RACE=-race adds the race detector
 
 lint: ## formatting, vet, staticcheck
 	@unformatted=$$($(GO) tool gofumpt -l .); test -z "$$unformatted" || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }
-	$(GO) vet ./...
+	$(GO) vet ./... ./testdata/bench/peers
 	$(GO) tool staticcheck ./...
 
 fmt: ## format everything
@@ -33,6 +34,10 @@ fmt: ## format everything
 bench: ## benchmarks of the hot paths, five times each, as benchstat reads them
 	$(GO) test -run '^$$' -bench . -benchmem -count 5 ./... | tee bench.txt
 	$(GO) tool benchstat bench.txt
+
+bench-peers: build ## the engine beside its peers, in turns, on one core: tables on stdout; PEERS='-only stall -rounds 1' for a part
+	$(GO) test ./testdata/bench/peers
+	$(GO) run ./testdata/bench/peers $(PEERS)
 
 fuzz: ## every fuzz target for FUZZTIME
 	@for package in $$($(GO) list ./...); do \

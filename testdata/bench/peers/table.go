@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
+
+// column is one figure of a table: its name in the JSON, its head in Markdown, its digits after the point.
+type column struct {
+	key, head string
+	digits    int
+}
+
+// row is what one run of one client gave, by column; NaN where it gave nothing.
+type row []float64
+
+// table is one measurement under one load.
+type table struct {
+	measurement, load string
+	note              string
+	columns           []column
+	lines             []line
+}
+
+// line is one client's rounds.
+type line struct {
+	client, version string
+	rounds          []row
+	failures        []string
+}
+
+// median of the rounds, column by column; NaN where no round has a value.
+func (l line) median(columns int) row {
+	m := make(row, columns)
+	for c := range m {
+		var values []float64
+		for _, r := range l.rounds {
+			if c < len(r) && !math.IsNaN(r[c]) {
+				values = append(values, r[c])
+			}
+		}
+		m[c] = medianOf(values)
+	}
+	return m
+}
+
+// medianOf sorts its argument; of an even number it gives the mean of the two in the middle.
+func medianOf(values []float64) float64 {
+	n := len(values)
+	if n == 0 {
+		return math.NaN()
+	}
+	slices.Sort(values)
+	return (values[(n-1)/2] + values[n/2]) / 2
+}
+
+// inTurns gives every client its turn in every round, each round beginning with another client, so that what the machine
+// does meanwhile falls on all of them. A client that fails keeps its line and the reason.
+func (b *bench) inTurns(ctx context.Context, t table, clients []client, one func(context.Context, client) (row, error)) error {
+	t.lines = make([]line, len(clients))
+	for i, c := range clients {
+		t.lines[i] = line{client: c.name, version: c.version}
+	}
+	for round := range b.rounds {
+		for turn := range clients {
+			i := (turn + round) % len(clients)
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			start := time.Now()
+			r, err := one(ctx, clients[i])
+			what := fmt.Sprintf("%s, %s, round %d of %d: %s", t.measurement, t.load, round+1, b.rounds, clients[i].name)
+			if err != nil {
+				t.lines[i].failures = append(t.lines[i].failures, err.Error())
+				b.say("%s failed: %v", what, err)
+				continue
+			}
+			t.lines[i].rounds = append(t.lines[i].rounds, r)
+			b.say("%s (%.0f s)", what, time.Since(start).Seconds())
+		}
+	}
+	return b.show(t)
+}
+
+// show prints the table and appends it to the proofs.
+func (b *bench) show(t table) error {
+	fmt.Fprintf(b.stdout, "\n### %s: %s\n\n", t.measurement, t.load)
+	if t.note != "" {
+		fmt.Fprintf(b.stdout, "%s\n\n", t.note)
+	}
+	heads, rule := []string{"client"}, []string{"---"}
+	for _, c := range t.columns {
+		heads, rule = append(heads, c.head), append(rule, "--:")
+	}
+	b.printRow(heads)
+	b.printRow(rule)
+	for _, l := range t.lines {
+		cells := []string{l.client}
+		for c, v := range l.median(len(t.columns)) {
+			cells = append(cells, cell(v, t.columns[c].digits))
+		}
+		b.printRow(cells)
+	}
+	for _, l := range t.lines {
+		if len(l.failures) > 0 {
+			fmt.Fprintf(b.stdout, "\n%s failed in %d of %d rounds: %s\n", l.client, len(l.failures), b.rounds, l.failures[0])
+		}
+	}
+	return b.prove(t)
+}
+
+func (b *bench) printRow(cells []string) {
+	fmt.Fprintf(b.stdout, "| %s |\n", strings.Join(cells, " | "))
+}
+
+// cell prints a figure; thousands are set off by commas.
+func cell(v float64, digits int) string {
+	if math.IsNaN(v) {
+		return "–"
+	}
+	text := fmt.Sprintf("%.*f", digits, v)
+	whole, fraction, _ := strings.Cut(text, ".")
+	for i := len(whole) - 3; i > 0 && whole[i-1] != '-'; i -= 3 {
+		whole = whole[:i] + "," + whole[i:]
+	}
+	if fraction != "" {
+		whole += "." + fraction
+	}
+	return whole
+}
+
+// prove appends one line of JSON for each client: medians, and every round for who wants to see the spread.
+func (b *bench) prove(t table) error {
+	if b.proofs == nil {
+		return nil
+	}
+	for _, l := range t.lines {
+		entry := map[string]any{
+			"at": time.Now().UTC().Format(time.RFC3339), "measurement": t.measurement, "load": t.load, "client": l.client,
+			"rounds": len(l.rounds), "median": named(t.columns, l.median(len(t.columns))), "machine": b.machine,
+		}
+		if l.version != "" {
+			entry["version"] = l.version
+		}
+		var runs []map[string]float64
+		for _, r := range l.rounds {
+			runs = append(runs, named(t.columns, r))
+		}
+		entry["runs"] = runs
+		if len(l.failures) > 0 {
+			entry["failed"] = len(l.failures)
+		}
+		text, err := json.Marshal(entry)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(b.proofs, "%s\n", text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// named leaves out what was not measured.
+func named(columns []column, r row) map[string]float64 {
+	m := map[string]float64{}
+	for i, v := range r {
+		if !math.IsNaN(v) {
+			m[columns[i].key] = math.Round(v*1000) / 1000
+		}
+	}
+	return m
+}
+
+// printHead says where this was measured and who took part.
+func (b *bench) printHead() {
+	fmt.Fprintf(b.stdout, "## Clients on one processor, the server on another: medians of %d\n\n", b.rounds)
+	fmt.Fprintf(b.stdout, "Linux %s, %d processors (%s), %s, %s.\n", b.machine.Kernel, b.machine.CPUs, b.machine.Model, b.machine.Go,
+		time.Now().UTC().Format(time.DateOnly))
+	var names []string
+	for _, c := range b.clients {
+		names = append(names, strings.TrimSpace(c.name+" "+c.version))
+	}
+	fmt.Fprintf(b.stdout, "Clients: %s.\n", strings.Join(names, ", "))
+	if len(b.machine.Missing) > 0 {
+		fmt.Fprintf(b.stdout, "Could not be had here: %s.\n", strings.Join(b.machine.Missing, ", "))
+	}
+}
