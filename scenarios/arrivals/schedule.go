@@ -17,6 +17,7 @@ const Strands = 64
 const (
 	strandLevels = 6
 	blockAim     = 8192 // the most arrivals a block has in the mean: 200 kB to hold, half a millisecond to make
+	tableLevels  = 12   // the levels of the tree that are kept: 32 kB. Those below are dealt again for each block
 )
 
 // Schedule is a scenario's arrivals. It holds no arrival: each block is made when asked for. Safe for concurrent use.
@@ -26,13 +27,16 @@ type Schedule struct {
 	uniform bool
 	curve   *scenarios.Curve
 	levels  int     // blocks are 1 << levels
-	before  []int64 // arrivals before each block, and the total at the end
+	kept    int     // the levels of the tree that before has
+	before  []int64 // arrivals before each node of the last level kept, and the total at the end
 	tenants alias
 	people  people
 }
 
 // New makes the schedule of a scenario that was loaded, or is valid and has its tenants listed.
-func New(s *scenarios.Scenario) (*Schedule, error) {
+func New(s *scenarios.Scenario) (*Schedule, error) { return newSchedule(s, blockAim) }
+
+func newSchedule(s *scenarios.Scenario, aim int64) (*Schedule, error) {
 	a := s.Arrivals
 	curve, err := s.Curve()
 	if err != nil {
@@ -60,25 +64,20 @@ func New(s *scenarios.Scenario) (*Schedule, error) {
 		total: a.Total, seed: a.Seed, uniform: a.Process == "uniform",
 		curve: curve, tenants: tenants, people: people,
 	}
-	schedule.deal()
+	schedule.levels = bits.Len64(uint64((a.Total - 1) / aim))
+	if !schedule.uniform {
+		schedule.deal()
+	}
 	return schedule, nil
 }
 
-// deal counts the arrivals of every block: the upper levels of the tree, root first.
+// deal counts the arrivals of every node down to the last level kept, root first.
 func (s *Schedule) deal() {
-	s.levels = bits.Len64(uint64((s.total - 1) / blockAim))
-	blocks := 1 << s.levels
-	s.before = make([]int64, blocks+1)
-	if s.uniform {
-		for b := range s.before {
-			hi, lo := bits.Mul64(uint64(b), uint64(s.total))
-			s.before[b] = int64(lo>>s.levels | hi<<(64-s.levels))
-		}
-		return
-	}
-	counts := make([]int64, blocks)
+	s.kept = min(s.levels, tableLevels)
+	s.before = make([]int64, 1<<s.kept+1)
+	counts := make([]int64, 1<<s.kept)
 	counts[0] = s.total
-	for level := range s.levels {
+	for level := range s.kept {
 		for i := 1<<level - 1; i >= 0; i-- {
 			n := counts[i]
 			left := half(n, s.seed, uint64(1)<<level|uint64(i))
@@ -88,6 +87,31 @@ func (s *Schedule) deal() {
 	for b, n := range counts {
 		s.before[b+1] = s.before[b] + n
 	}
+}
+
+// span gives the first arrival of block b and the one after its last: from the node above it that is kept down to it.
+func (s *Schedule) span(b int) (first, end int64) {
+	if s.uniform {
+		return s.evenBefore(b), s.evenBefore(b + 1)
+	}
+	node := b >> (s.levels - s.kept)
+	first, end = s.before[node], s.before[node+1]
+	for level := s.kept; level < s.levels; level++ {
+		below := s.levels - level - 1 // levels between the node's halves and the blocks
+		middle := first + half(end-first, s.seed, uint64(1)<<level|uint64(b>>(below+1)))
+		if b>>below&1 == 0 {
+			end = middle
+		} else {
+			first = middle
+		}
+	}
+	return first, end
+}
+
+// evenBefore is the number of the uniform process' arrivals before block b.
+func (s *Schedule) evenBefore(b int) int64 {
+	hi, lo := bits.Mul64(uint64(b), uint64(s.total))
+	return int64(lo>>s.levels | hi<<(64-s.levels))
 }
 
 // half draws Binomial(n, 1/2) for a node of the tree: the ones among n random bits.
@@ -127,8 +151,9 @@ func (s *Schedule) Block(b int, share Share, buf []Arrival) []Arrival {
 
 // even makes the arrivals of the uniform process: the k-th of N at the curve's quantile k/N, on strand k mod 64.
 func (s *Schedule) even(b int, share Share, buf []Arrival) []Arrival {
-	walk := s.curve.Walk(float64(s.before[b]) / float64(s.total))
-	for k := s.before[b]; k < s.before[b+1]; k++ {
+	first, end := s.span(b)
+	walk := s.curve.Walk(float64(first) / float64(s.total))
+	for k := first; k < end; k++ {
 		if share.owns(int(k % Strands)) {
 			buf = append(buf, Arrival{uint32(k), walk.Quantile(float64(k) / float64(s.total)), s.tenant(k)})
 		}
@@ -139,8 +164,9 @@ func (s *Schedule) even(b int, share Share, buf []Arrival) []Arrival {
 // drawn makes the arrivals of the Poisson process: deals the block to its strands and draws those of the share. Due is
 // their place inside the block as yet, a number of 53 bits, and they are in no order.
 func (s *Schedule) drawn(b int, share Share, buf []Arrival) []Arrival {
+	seq, end := s.span(b)
 	var counts [Strands]int64
-	counts[0] = s.before[b+1] - s.before[b]
+	counts[0] = end - seq
 	for level := range strandLevels {
 		for i := 1<<level - 1; i >= 0; i-- {
 			n := counts[i]
@@ -148,7 +174,6 @@ func (s *Schedule) drawn(b int, share Share, buf []Arrival) []Arrival {
 			counts[2*i], counts[2*i+1] = left, n-left
 		}
 	}
-	seq := s.before[b]
 	for strand, n := range counts {
 		if share.owns(strand) {
 			leaf := uint64(b)*Strands + uint64(strand)
@@ -207,7 +232,8 @@ func (s *Schedule) CountBefore(t time.Duration) int64 {
 	}
 	block := s.Block(b, Share{}, nil)
 	inside := sort.Search(len(block), func(i int) bool { return block[i].Due >= t })
-	return s.before[b] + int64(inside)
+	first, _ := s.span(b)
+	return first + int64(inside)
 }
 
 // FirstBlock is the first block that may hold an arrival due at t or later; Blocks() when none does.
