@@ -6,8 +6,8 @@ DEMO     ?= demo
 RACE     ?=
 SOAK     ?= .
 FROM     ?= -1
-TO       ?= 10000000
 PEERS    ?=
+TO       ?= -1
 
 .DEFAULT_GOAL := build
 .PHONY: build demo test lint fmt bench bench-peers fuzz soak stall clean
@@ -48,7 +48,8 @@ fuzz: ## every fuzz target for FUZZTIME
 	done
 
 # A soak is a test TestSoak... of a package with the flags -soak.from and -soak.to, a range of seeds. It goes through them
-# piece by piece and appends a line of proof for each: ended at any time, it goes on where it stopped (FROM=-1).
+# piece by piece and appends a line of proof for each: ended at any time, it goes on where it stopped (FROM=-1), up to a
+# goal of its own (TO=-1).
 soak: ## every soak, or SOAK=Parser alone, for the seeds FROM to TO, beside other work
 	@for package in $$($(GO) list ./...); do \
 	  for target in $$($(GO) test -list '^TestSoak' $$package | grep '^TestSoak.*$(SOAK)'); do \

@@ -16,11 +16,12 @@ import (
 // each, so that it can be ended at any time and goes on where it stopped.
 var (
 	soakFrom = flag.Int64("soak.from", -1, "first seed; -1: after the last one that the proofs have")
-	soakTo   = flag.Int64("soak.to", 0, "the seed after the last; 0: only a short look")
+	soakTo   = flag.Int64("soak.to", 0, "the seed after the last; -1: the soak's own goal; 0: only a short look")
 )
 
 const (
 	soakPiece   = 250_000 // seeds of a line of proof
+	soakGoal    = 10_000_000
 	parserProof = "../testdata/proofs/parser.jsonl"
 )
 
@@ -47,12 +48,15 @@ func TestSoakParser(t *testing.T) {
 		}
 		return
 	}
-	from := *soakFrom
+	from, to := *soakFrom, *soakTo
 	if from < 0 {
 		from = soakedUntil(t)
 	}
-	for ; from < *soakTo && !t.Failed(); from += soakPiece {
-		p := soakParser(t, from, min(from+soakPiece, *soakTo))
+	if to < 0 {
+		to = soakGoal
+	}
+	for ; from < to && !t.Failed(); from += soakPiece {
+		p := soakParser(t, from, min(from+soakPiece, to))
 		appendProof(t, parserProof, p)
 		t.Logf("seeds %d to %d: %d differences in %.0f s", p.From, p.To, p.Differences, p.Seconds)
 	}
