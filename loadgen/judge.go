@@ -3,25 +3,64 @@ package loadgen
 import (
 	"bytes"
 	"slices"
+
+	"github.com/ansturm/ansturm/loadgen/record"
 )
 
 // judge says whether an answer fulfils the step's checks and holds all that is to be extracted; the extracted values
 // are then v's.
-func (st *step) judge(p *parser, v *visit) bool {
+func (st *step) judge(p *parser, v *visit) bool { return st.judgeIn(p, v, nil) }
+
+// judgeIn is judge where the person has a session; nil for none.
+func (st *step) judgeIn(p *parser, v *visit, s *session) bool {
+	ok := true
 	for i := range st.checks {
-		if !st.checks[i].holds(p, v) {
-			return false
+		ok = ok && st.checks[i].holds(p, v)
+	}
+	if st.creates {
+		for i := range st.extract {
+			v.values[st.extract[i].slot] = v.values[st.extract[i].slot][:0]
 		}
+	}
+	if !ok && (!st.creates || p.status >= 400) {
+		return false
+	}
+	// What a check does not like may have been made all the same, so that its id is wanted.
+	return st.extractAll(p, v, s) && ok
+}
+
+func (st *step) extractAll(p *parser, v *visit, s *session) bool {
+	all := true
+	for i := range st.extract {
+		x := &st.extract[i]
+		if x.inPage {
+			continue
+		}
+		value, ok := x.find(v.values[x.slot][:0], st, p, s)
+		v.values[x.slot] = value
+		all = all && ok
+	}
+	if len(st.inPage) > 0 {
+		all = s != nil && s.reader.read(p.body, &s.at, st.inPage, func(i int, value []byte) {
+			slot := st.inPageSlot[i]
+			v.values[slot] = append(v.values[slot][:0], value...)
+		}) == 0 && all
+	}
+	return all
+}
+
+// tellCreated reports the ids of what an answer says was made at the target. It is to be called after judge, whatever
+// that said.
+func (st *step) tellCreated(v *visit, samples Samples) {
+	if !st.creates {
+		return
 	}
 	for i := range st.extract {
 		x := &st.extract[i]
-		value, ok := x.find(v.values[x.slot][:0], p)
-		v.values[x.slot] = value
-		if !ok {
-			return false
+		if value := v.values[x.slot]; x.created && len(value) > 0 {
+			samples.Created(record.Created{Seq: v.Seq, Tenant: v.Tenant, Step: st.index, Name: x.name, Value: value})
 		}
 	}
-	return true
 }
 
 func (c *check) holds(p *parser, v *visit) bool {
@@ -40,22 +79,21 @@ func (c *check) holds(p *parser, v *visit) bool {
 	return true
 }
 
-func (x *extraction) find(dst []byte, p *parser) (value []byte, ok bool) {
+func (x *extraction) find(dst []byte, st *step, p *parser, s *session) (value []byte, ok bool) {
 	switch {
 	case x.path != nil:
 		return x.path.find(dst, p.body)
 	case x.regexp != nil:
-		m := x.regexp.FindSubmatch(p.body)
-		if m == nil {
-			return dst, false
-		}
-		return append(dst, m[min(1, len(m)-1)]...), true
+		return x.match(dst, p.body)
 	case x.header != "":
 		p.headerValues(x.header, func(v []byte) bool {
 			dst, ok = append(dst, v...), true
 			return false
 		})
 		return dst, ok
+	case st.cookies && s != nil: // an answer on the way here may have set it
+		value, ok = s.jar.value(x.cookie, &s.at, s.now)
+		return append(dst, bytes.Trim(value, `"`)...), ok
 	}
 	p.headerValues("set-cookie", func(v []byte) bool {
 		pair, _, _ := bytes.Cut(v, []byte(";"))
@@ -66,4 +104,20 @@ func (x *extraction) find(dst []byte, p *parser) (value []byte, ok bool) {
 		return !ok
 	})
 	return dst, ok
+}
+
+// match gives the first group of a match, or the whole. Package regexp has no way to find a group that allocates
+// nothing; this one allocates once.
+func (x *extraction) match(dst, body []byte) (value []byte, ok bool) {
+	m := x.regexp.FindSubmatchIndex(body)
+	if m == nil {
+		return dst, false
+	}
+	if len(m) > 2 {
+		m = m[2:4]
+	}
+	if m[0] < 0 {
+		return dst, true // a group that took no part
+	}
+	return append(dst, body[m[0]:m[1]]...), true
 }

@@ -131,7 +131,9 @@ func checkRefused(t *testing.T, base *url.URL, ref string) {
 	if err != nil || !readAlike(ref) || len(ref)+len(base.String()) > maxURL/4 || strings.HasPrefix(ref, "//") && want.Host == base.Host || want.Opaque != "" || want.User != nil || want.Host == "" {
 		return
 	}
-	odd := strings.IndexFunc(want.Host, func(r rune) bool { return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_", r) }) >= 0
+	odd := strings.IndexFunc(want.Host, func(r rune) bool {
+		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_", r)
+	}) >= 0
 	if (want.Scheme == "http" || want.Scheme == "https") && !odd && !strings.Contains(ref, "@") {
 		t.Fatalf("%q from %s leads to %s, but is refused", ref, base, want)
 	}

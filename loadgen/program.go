@@ -2,9 +2,7 @@ package loadgen
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,6 +15,7 @@ import (
 type step struct {
 	index      int32
 	name       string
+	method     string
 	head       bool // method HEAD
 	idempotent bool // RFC 9110, 9.2.2: may be sent twice
 	// host of an absolute URL; nil: the tenant's.
@@ -30,6 +29,25 @@ type step struct {
 	extract []extraction
 
 	keepHeader, keepBody bool
+	creates              bool // some extraction is of something that the run made
+	// ownConnections: the journey's persons use connections that are theirs alone.
+	ownConnections bool
+
+	// The rest is for journeys with a session, whose requests are put together by it.
+	session    bool
+	cookies    bool // the person has a jar
+	follow     int  // redirects at most
+	reach      directory
+	goal       template // of a dynamic URL: the placeholder that it begins with
+	dynamic    bool
+	target     template // the path and query
+	authority  string   // of an absolute URL, as it is written
+	hostHeader *template
+	common     template // the engine's own headers but Host
+	kinds      []headerKind
+	upload     *multipart // in place of body
+	inPage     []inPage   // what is extracted out of an HTML page
+	inPageSlot []int
 }
 
 // check is a compiled scenarios.Check.
@@ -47,6 +65,10 @@ type extraction struct {
 	header string // in lower case
 	cookie string
 	regexp *regexp.Regexp
+	inPage bool // read with the step's others in one pass, see step.inPage
+	// created: the value is the id of something that the run made, under this name.
+	created bool
+	name    string
 }
 
 // defaultTimeout bounds a shot whose step says nothing.
@@ -58,11 +80,16 @@ func (e *Engine) compileSteps(s *scenarios.Scenario) error {
 	if err != nil {
 		return err
 	}
+	reach, err := e.newDirectory(s)
+	if err != nil {
+		return err
+	}
 	for j := range s.Journeys {
 		known := &names{run: e.cfg.RunID, feeders: feeders, slots: map[string]int{}}
+		first := len(e.steps)
 		for i := range s.Journeys[j].Steps {
 			source := &s.Journeys[j].Steps[i]
-			st, err := e.compileStep(source, known)
+			st, err := e.compileStep(source, &s.Journeys[j], known, reach)
 			if err != nil {
 				return fmt.Errorf("journey %q, step %q, %w", s.Journeys[j].Name, source.Name, err)
 			}
@@ -70,9 +97,21 @@ func (e *Engine) compileSteps(s *scenarios.Scenario) error {
 			e.steps = append(e.steps, st)
 			e.impatient = append(e.impatient, s.Journeys[j].Impatience != nil)
 		}
+		shareSession(e.steps[first:])
 		e.slots = max(e.slots, len(known.slots))
 	}
 	return nil
+}
+
+// shareSession gives all steps of a journey a session where one of them needs it: it goes through the whole.
+func shareSession(journey []*step) {
+	needed := slices.ContainsFunc(journey, func(st *step) bool {
+		return st.cookies || st.follow > 0 || st.dynamic || st.upload != nil || len(st.inPage) > 0
+	})
+	for _, st := range journey {
+		st.session = needed
+		st.keepHeader = st.keepHeader || st.cookies || st.follow > 0
+	}
 }
 
 func openFeeders(s *scenarios.Scenario, cfg Config) (map[string]feeder, error) {
@@ -87,155 +126,42 @@ func openFeeders(s *scenarios.Scenario, cfg Config) (map[string]feeder, error) {
 	return feeders, nil
 }
 
-func (e *Engine) compileStep(source *scenarios.Step, known *names) (*step, error) {
-	st := &step{name: source.Name, timeout: source.Timeout, hasBody: source.Body != ""}
+func (e *Engine) compileStep(source *scenarios.Step, j *scenarios.Journey, known *names, reach directory) (*step, error) {
+	st := &step{
+		name: source.Name, timeout: source.Timeout, method: source.Method, reach: reach,
+		cookies: j.Cookies, ownConnections: j.Connections == "session", follow: int(source.Follow),
+		hasBody: source.Body != "" || source.Form != nil,
+	}
 	if st.timeout <= 0 {
 		st.timeout = defaultTimeout
 	}
-	method := source.Method
-	if method == "" {
-		method = "GET"
+	switch {
+	case st.method == "" && source.Form != nil:
+		st.method = scenarios.DefaultFormMethod
+	case st.method == "":
+		st.method = scenarios.DefaultMethod
 	}
-	if !isToken(method) || method == "CONNECT" {
-		return nil, fmt.Errorf("method: %q is none that can be sent", method)
+	if !isToken(st.method) || st.method == "CONNECT" {
+		return nil, fmt.Errorf("method: %q is none that can be sent", st.method)
 	}
-	st.head = method == "HEAD"
-	st.idempotent = slices.Contains([]string{"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"}, method)
-	st.hasBody = st.hasBody || method == "POST" || method == "PUT" || method == "PATCH"
-	if err := e.compileRequest(st, method, source, known); err != nil {
+	st.head = st.method == "HEAD"
+	st.idempotent = slices.Contains([]string{"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"}, st.method)
+	st.hasBody = st.hasBody || st.method == "POST" || st.method == "PUT" || st.method == "PATCH"
+	if err := e.compileRequest(st, source, known); err != nil {
 		return nil, err
 	}
 	if err := st.compileChecks(source); err != nil {
 		return nil, err
 	}
-	return st, st.compileExtracts(source, known)
-}
-
-// compileRequest makes the request up to the header that says the body's length.
-func (e *Engine) compileRequest(st *step, method string, source *scenarios.Step, known *names) error {
-	url, err := e.compileURL(st, source.URL, known)
-	if err != nil {
-		return fmt.Errorf("url: %w", err)
+	if err := st.compileExtracts(source, known); err != nil {
+		return nil, err
 	}
-	t := &st.request
-	t.escaping = forURL // the URL's values; the other parts need none
-	t.literal(method + " ")
-	for _, p := range url.parts {
-		if p.source == literal {
-			t.literal(string(p.text))
-		} else {
-			t.parts = append(t.parts, p)
-		}
-	}
-	t.literal(" HTTP/1.1\r\n")
-	headers := map[string]string{}
 	for name, value := range source.Headers {
-		if err := checkHeaderName(name); err != nil {
-			return err
-		}
-		headers[strings.ToLower(name)] = name + ": " + value
-	}
-	if headers["host"] == "" {
-		t.literal("Host: ")
-		t.parts = append(t.parts, part{source: hostAddress})
-		t.literal("\r\n")
-	}
-	if headers["user-agent"] == "" {
-		t.literal("User-Agent: Ansturm\r\n")
-	}
-	t.literal("Ansturm-Run: " + string(appendEscaped(nil, []byte(known.run), forHeader)) + "\r\nAnsturm-Step: " + st.name + "\r\n")
-	if err := st.compileHeaders(headers, known); err != nil {
-		return err
-	}
-	if st.body, err = known.compile(source.Body, bodyEscaping(source)); err != nil {
-		return fmt.Errorf("body: %w", err)
-	}
-	return nil
-}
-
-func (st *step) compileHeaders(headers map[string]string, known *names) error {
-	for _, key := range slices.Sorted(maps.Keys(headers)) {
-		line := headers[key]
-		if strings.ContainsAny(line, "\r\n\x00") {
-			return fmt.Errorf("header %s: a value has no line breaks", key)
-		}
-		value, err := known.compile(line+"\r\n", forHeader)
-		if err != nil {
-			return fmt.Errorf("header %s: %w", key, err)
-		}
-		st.headers = append(st.headers, value)
-	}
-	return nil
-}
-
-func checkHeaderName(name string) error {
-	switch lower := strings.ToLower(name); {
-	case !isToken(name):
-		return fmt.Errorf("header %q: not a header's name", name)
-	case lower == "content-length" || lower == "transfer-encoding" || strings.HasPrefix(lower, "ansturm-"):
-		return fmt.Errorf("header %s: it is set by the engine", name)
-	}
-	return nil
-}
-
-// compileURL takes a path, or an absolute URL whose authority is literal.
-func (e *Engine) compileURL(st *step, url string, known *names) (template, error) {
-	if strings.Contains(url, "://") && !strings.HasPrefix(url, "/") {
-		scheme, rest, _ := strings.Cut(url, "://")
-		authority, path, _ := strings.Cut(rest, "/")
-		if strings.Contains(authority, "{{") {
-			return template{}, errors.New("the address of an absolute URL cannot hold a placeholder")
-		}
-		address, err := TargetAddress(scheme + "://" + authority)
-		if err != nil {
-			return template{}, err
-		}
-		st.host = e.hostOf(address)
-		url = "/" + path
-	}
-	if !strings.HasPrefix(url, "/") {
-		return template{}, fmt.Errorf("%q is neither a path, which begins with /, nor an absolute URL", url)
-	}
-	if i := strings.IndexFunc(url, func(r rune) bool { return r < ' ' || r == 0x7f || r == '#' }); i >= 0 {
-		return template{}, fmt.Errorf("%q: %q cannot be sent", url, url[i])
-	}
-	t, err := known.compile(url, forURL)
-	for i := range t.parts { // what is not ASCII, or a space, is sent percent-encoded
-		t.parts[i].text = encodeLiteral(t.parts[i].text)
-	}
-	return t, err
-}
-
-func encodeLiteral(text []byte) []byte {
-	var out []byte
-	for _, c := range text {
-		if c > ' ' && c < 0x7f {
-			out = append(out, c)
-		} else {
-			out = appendEscaped(out, []byte{c}, forURL)
+		if strings.EqualFold(name, "Accept-Encoding") && st.keepBody && value != "identity" {
+			return nil, fmt.Errorf("header %s: the answer may come compressed then, and the step's checks and extractions read it as it comes", name)
 		}
 	}
-	return out
-}
-
-// bodyEscaping guesses the body's language from its type, or its first character.
-func bodyEscaping(source *scenarios.Step) escaping {
-	for name, value := range source.Headers {
-		if strings.EqualFold(name, "Content-Type") {
-			switch {
-			case strings.Contains(value, "json"):
-				return forJSON
-			case strings.HasPrefix(value, "application/x-www-form-urlencoded"):
-				return forURL
-			}
-			return plain
-		}
-	}
-	if trimmed := strings.TrimSpace(source.Body); strings.HasPrefix(trimmed, "{\"") || strings.HasPrefix(trimmed, "[") ||
-		strings.HasPrefix(trimmed, "{\n") || strings.HasPrefix(trimmed, "{ ") {
-		return forJSON
-	}
-	return plain
+	return st, nil
 }
 
 func (st *step) compileChecks(source *scenarios.Step) error {
@@ -263,9 +189,9 @@ func (st *step) compileExtracts(source *scenarios.Step, known *names) error {
 		if !again {
 			slot = len(known.slots)
 		}
-		compiled := extraction{slot: slot, header: strings.ToLower(x.Header), cookie: x.Cookie}
+		compiled := extraction{slot: slot, header: strings.ToLower(x.Header), cookie: x.Cookie, created: x.Created, name: x.Name}
 		sources := 0
-		for _, s := range []string{x.JSON, x.Header, x.Cookie, x.Regexp} {
+		for _, s := range []string{x.JSON, x.Header, x.Cookie, x.Regexp, x.Field, x.Action, x.Link} {
 			if s != "" {
 				sources++
 			}
@@ -274,7 +200,7 @@ func (st *step) compileExtracts(source *scenarios.Step, known *names) error {
 			return fmt.Errorf("extract %q: the name is a placeholder already", x.Name)
 		}
 		if x.Name == "" || sources != 1 {
-			return fmt.Errorf("extract %q: a name and exactly one of json, header, cookie, regexp are needed", x.Name)
+			return fmt.Errorf("extract %q: a name and exactly one of json, header, cookie, regexp, field, action, link are needed", x.Name)
 		}
 		if x.JSON != "" {
 			compiled.path = newJSONPath(x.JSON)
@@ -286,9 +212,15 @@ func (st *step) compileExtracts(source *scenarios.Step, known *names) error {
 			}
 			compiled.regexp = re
 		}
-		st.keepBody = st.keepBody || x.JSON != "" || x.Regexp != ""
+		if x.Field != "" || x.Action != "" || x.Link != "" {
+			compiled.inPage = true
+			st.inPage = append(st.inPage, inPage{x.Field, x.Action, x.Link})
+			st.inPageSlot = append(st.inPageSlot, slot)
+		}
+		st.keepBody = st.keepBody || x.Header == "" && x.Cookie == ""
 		st.keepHeader = st.keepHeader || x.Header != "" || x.Cookie != ""
 		known.slots[x.Name] = slot
+		st.creates = st.creates || x.Created
 		st.extract = append(st.extract, compiled)
 	}
 	return nil

@@ -17,6 +17,7 @@ const (
 	forURL             // percent-encoded, also for bodies of HTML forms
 	forJSON            // the contents of a JSON string
 	forHeader          // without control characters
+	forQuoted          // between the quotes of a multipart header, as the HTML standard says
 )
 
 // source is where a part's value comes from.
@@ -33,6 +34,7 @@ const (
 	feederColumn
 	extracted
 	hostAddress // of the connection; only the Host header has it
+	boundary    // between the parts of an arrival's forms with files
 )
 
 // part is one piece of a template.
@@ -72,12 +74,19 @@ func (n *names) known() string {
 	return strings.Join(list, ", ")
 }
 
-// compile reads a text with placeholders.
-func (n *names) compile(text string, esc escaping) (template, error) {
+// compile reads a text with placeholders, which is in the language of esc already.
+func (n *names) compile(text string, esc escaping) (template, error) { return n.read(text, esc, plain) }
+
+// compileEscaped reads a text with placeholders that is to be written in the language of esc as values are.
+func (n *names) compileEscaped(text string, esc escaping) (template, error) {
+	return n.read(text, esc, esc)
+}
+
+func (n *names) read(text string, esc, literals escaping) (template, error) {
 	t := template{escaping: esc}
 	for text != "" {
 		before, rest, found := strings.Cut(text, "{{")
-		t.literal(before)
+		t.literal(string(appendEscaped(nil, []byte(before), literals)))
 		if !found {
 			break
 		}
@@ -147,6 +156,8 @@ func (t *template) append(dst []byte, e *Engine, v *visit) []byte {
 			dst = strconv.AppendUint(dst, uint64(v.retry), 10)
 		case uuidValue:
 			dst = appendUUID(dst, e.uuidKey, v.Seq)
+		case boundary:
+			dst = appendUUID(append(dst, "ansturm-"...), ^e.uuidKey, v.Seq)
 		case hostAddress:
 			dst = append(dst, v.host.address...)
 		default:
@@ -200,6 +211,8 @@ func mustEscape(c byte, esc escaping) bool {
 		return c < ' ' || c == '"' || c == '\\'
 	case forHeader:
 		return c < ' ' || c == 0x7f
+	case forQuoted:
+		return c == '"' || c == '\r' || c == '\n'
 	}
 	return false
 }
@@ -210,7 +223,7 @@ func appendEscaped(dst, raw []byte, esc escaping) []byte {
 		switch {
 		case !mustEscape(c, esc):
 			dst = append(dst, c)
-		case esc == forURL:
+		case esc == forURL || esc == forQuoted:
 			dst = append(dst, '%', hex[c>>4], hex[c&15])
 		case esc == forJSON && c >= ' ':
 			dst = append(dst, '\\', c)

@@ -1,0 +1,279 @@
+package loadgen
+
+import (
+	"bytes"
+
+	"golang.org/x/net/html"
+)
+
+// inPage is one thing that is looked for in an HTML page; exactly one of the names is set.
+type inPage struct {
+	field  string // the value of the form's field, or of the meta element, of that name
+	action string // the URL of the form that has that id or name, or a field of that name
+	link   string // the URL of the link that has that id, or those words in its text
+}
+
+// pageReader looks for things in HTML pages, in one pass. The first of like ones counts.
+//
+// It reads with golang.org/x/net/html, which takes pages as browsers do: attributes in any order and quoting, entities,
+// scripts and comments that look like forms. That costs a few allocations a page; only steps that look into pages pay.
+type pageReader struct {
+	at    *page // the page's own URL
+	base  page  // what its URLs start from
+	goal  page
+	want  []inPage
+	found []bool
+	left  int
+	// give takes what was found, by index of want. Its value is valid during the call.
+	give func(i int, value []byte)
+
+	form   element // the form that is open
+	inForm bool
+	link   element
+	inLink bool
+	words  []byte // of the open link
+	field  element
+	area   []byte // text of the open textarea, or of the option
+	option element
+	state  fieldState
+}
+
+// fieldState is what the text at hand belongs to.
+type fieldState uint8
+
+const (
+	noField fieldState = iota
+	inTextarea
+	inSelect
+	inOption
+)
+
+// element holds the attributes that matter here.
+type element struct {
+	id, name, value, url, kind []byte
+	hasURL, hasValue, checked  bool
+	chosen                     bool // of a select: its value is that of a selected option
+}
+
+func (e *element) reset() {
+	*e = element{id: e.id[:0], name: e.name[:0], value: e.value[:0], url: e.url[:0], kind: e.kind[:0]}
+}
+
+// read looks through a document that came from at; it gives how many things were not found.
+func (r *pageReader) read(doc []byte, at *page, want []inPage, give func(i int, value []byte)) (missing int) {
+	r.at, r.want, r.left, r.give = at, want, len(want), give
+	r.base.copy(at)
+	r.found = append(r.found[:0], make([]bool, len(want))...)
+	r.inForm, r.inLink, r.state = false, false, noField
+	z := html.NewTokenizer(bytes.NewReader(doc))
+	hasBase := false
+	for r.left > 0 {
+		switch kind := z.Next(); kind {
+		case html.ErrorToken: // the end: a page read from memory has no other
+			r.endField()
+			r.endLink()
+			return r.left
+		case html.StartTagToken, html.SelfClosingTagToken:
+			name, more := z.TagName()
+			if string(name) == "base" && !hasBase {
+				hasBase = r.rebase(z, more)
+				continue
+			}
+			r.open(string(name), z, more)
+		case html.EndTagToken:
+			name, _ := z.TagName()
+			r.shut(string(name))
+		case html.TextToken:
+			r.text(z.Text())
+		}
+	}
+	return 0
+}
+
+// rebase takes the page's own word for what its URLs start from.
+func (r *pageReader) rebase(z *html.Tokenizer, more bool) bool {
+	var e element
+	e.read(z, more, "href")
+	return e.hasURL && r.base.resolve(e.url) == nil
+}
+
+// read takes the attributes of the tag at hand; url names the one that is a URL.
+func (e *element) read(z *html.Tokenizer, more bool, url string) {
+	e.reset()
+	for more {
+		var key, value []byte
+		key, value, more = z.TagAttr()
+		switch string(key) {
+		case "id":
+			e.id = append(e.id[:0], value...)
+		case "name":
+			e.name = append(e.name[:0], value...)
+		case "type":
+			e.kind = append(e.kind[:0], value...)
+		case "checked", "selected":
+			e.checked = true
+		case url:
+			e.url, e.hasURL = append(e.url[:0], value...), true
+		case "value", "content":
+			e.value, e.hasValue = append(e.value[:0], value...), true
+		}
+	}
+}
+
+func (r *pageReader) open(tag string, z *html.Tokenizer, more bool) {
+	switch tag {
+	case "form":
+		if !r.inForm { // forms do not nest: browsers ignore an inner one
+			r.form.read(z, more, "action")
+			r.inForm = true
+			r.onForm(func(w *inPage) bool { return string(r.form.id) == w.action || string(r.form.name) == w.action })
+		}
+	case "a", "area":
+		r.endLink()
+		r.link.read(z, more, "href")
+		r.inLink, r.words = r.link.hasURL, r.words[:0]
+		r.onLink(func(w *inPage) bool { return string(r.link.id) == w.link })
+	case "input", "button", "meta":
+		r.field.read(z, more, "")
+		if tag != "meta" {
+			r.inThisForm()
+		}
+		if equalFold(r.field.kind, "checkbox") || equalFold(r.field.kind, "radio") {
+			if !r.field.checked {
+				return // it would not be sent
+			}
+			if !r.field.hasValue {
+				r.field.value = append(r.field.value[:0], "on"...)
+			}
+		}
+		r.onField()
+	case "textarea", "select":
+		r.endField()
+		r.field.read(z, more, "")
+		r.inThisForm()
+		r.field.value, r.area = r.field.value[:0], r.area[:0]
+		if r.state = inTextarea; tag == "select" {
+			r.state = inSelect
+		}
+	case "option":
+		if r.endOption(); r.state == inSelect {
+			r.option.read(z, more, "")
+			r.area, r.state = r.area[:0], inOption
+		}
+	}
+}
+
+func (r *pageReader) shut(tag string) {
+	switch tag {
+	case "form":
+		r.inForm = false
+	case "a":
+		r.endLink()
+	case "option":
+		r.endOption()
+	case "textarea", "select":
+		r.endField()
+	}
+}
+
+func (r *pageReader) text(text []byte) {
+	if r.inLink {
+		r.words = append(r.words, text...)
+	}
+	if r.state == inTextarea || r.state == inOption {
+		r.area = append(r.area, text...)
+	}
+}
+
+// endOption makes the option that ends the value of its select where it is the selected one, or the first.
+func (r *pageReader) endOption() {
+	if r.state != inOption {
+		return
+	}
+	r.state = inSelect
+	if r.option.checked || !r.field.hasValue {
+		value := r.option.value
+		if !r.option.hasValue {
+			value = bytes.TrimSpace(r.area)
+		}
+		if r.field.chosen {
+			return
+		}
+		r.field.value, r.field.hasValue, r.field.chosen = append(r.field.value[:0], value...), true, r.option.checked
+	}
+}
+
+func (r *pageReader) endField() {
+	r.endOption()
+	if r.state == inTextarea {
+		r.field.value = append(r.field.value[:0], bytes.TrimPrefix(bytes.TrimPrefix(r.area, []byte("\r")), []byte("\n"))...)
+	}
+	if r.state != noField {
+		r.state = noField
+		r.onField()
+	}
+}
+
+func (r *pageReader) endLink() {
+	if r.inLink {
+		r.inLink = false
+		r.onLink(func(w *inPage) bool { return containsWords(r.words, w.link) })
+	}
+}
+
+// containsWords compares with every run of white space as one space.
+func containsWords(text []byte, words string) bool {
+	return bytes.Contains(bytes.Join(bytes.Fields(text), []byte(" ")), []byte(words))
+}
+
+// inThisForm says that the form at hand has the field at hand.
+func (r *pageReader) inThisForm() {
+	if r.inForm {
+		r.onForm(func(w *inPage) bool { return string(r.field.name) == w.action })
+	}
+}
+
+func (r *pageReader) onField() {
+	for i := range r.want {
+		if w := &r.want[i]; w.field != "" && !r.found[i] && string(r.field.name) == w.field {
+			r.gave(i, r.field.value)
+		}
+	}
+}
+
+func (r *pageReader) onForm(is func(*inPage) bool) {
+	for i := range r.want {
+		if w := &r.want[i]; w.action != "" && !r.found[i] && is(w) {
+			if !r.form.hasURL || len(trimURL(r.form.url)) == 0 { // then it goes back to where it came from
+				r.gave(i, r.at.text)
+				continue
+			}
+			r.gaveURL(i, r.form.url)
+		}
+	}
+}
+
+func (r *pageReader) onLink(is func(*inPage) bool) {
+	if !r.link.hasURL {
+		return
+	}
+	for i := range r.want {
+		if w := &r.want[i]; w.link != "" && !r.found[i] && is(w) {
+			r.gaveURL(i, r.link.url)
+		}
+	}
+}
+
+// gaveURL gives an absolute URL; one that cannot be gone to is not found.
+func (r *pageReader) gaveURL(i int, url []byte) {
+	r.goal.copy(&r.base)
+	if r.goal.resolve(url) == nil {
+		r.gave(i, r.goal.text)
+	}
+}
+
+func (r *pageReader) gave(i int, value []byte) {
+	r.found[i] = true
+	r.left--
+	r.give(i, value)
+}
