@@ -191,13 +191,17 @@ func (a *Account) findMissingMinutes(r *Record, windows []Window) {
 		a.problem("minutes are not checked: %v", err)
 		return
 	}
-	there := map[int]bool{}
+	there, last := map[int]bool{}, 0
 	for _, w := range windows {
 		if w.Measure == Response && w.Tenant == "" {
-			there[int(w.Start/time.Minute)] = true
+			minute := int(w.Start / time.Minute)
+			there[minute], last = true, max(last, minute)
 		}
 	}
 	over := r.Run.Scenario.Arrivals.Over
+	if r.Run.Interrupted { // who was due later was not sent
+		over = min(over, time.Duration(last+1)*time.Minute)
+	}
 	for m := range int(min((over+time.Minute-1)/time.Minute, longestRun)) {
 		from := time.Duration(m) * time.Minute
 		if !there[m] && curve.Cumulative(min(from+time.Minute, over))-curve.Cumulative(from) >= judgeable {

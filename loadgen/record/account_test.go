@@ -193,6 +193,21 @@ func TestMinutesInWhichNobodyIsExpectedAreNotMissing(t *testing.T) {
 	}
 }
 
+func TestMinutesAfterAnInterruptionAreNotMissing(t *testing.T) {
+	dir := t.TempDir()
+	w, err := Create(dir, testRun(3000)) // in three minutes
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Shard().Sample(Sample{Due: 10 * time.Second, Sent: 10 * time.Second, Done: 11 * time.Second})
+	if err := w.Close(started, func(r *Run) { r.Interrupted = true }); err != nil {
+		t.Fatal(err)
+	}
+	if a := account(t, dir); len(a.MissingMinutes) > 0 {
+		t.Errorf("missing %v of a run that was interrupted in minute 0", a.MissingMinutes)
+	}
+}
+
 func TestSecondsAndMinutesAreHeldAgainstEachOther(t *testing.T) {
 	dir := t.TempDir()
 	writeRecord(t, dir, 4000)
