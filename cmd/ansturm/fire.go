@@ -26,6 +26,8 @@ type firing struct {
 	dir      string
 	purpose  string
 	title    string // the stage's name on the terminal
+	// announcement is said before the first shot; empty says nothing.
+	announcement string
 	// maxConnections bounds the open connections; 0 means the engine's own bound.
 	maxConnections int
 	// closed is the number of connections of a closed loop; 0 means an open one.
@@ -65,6 +67,9 @@ func (a *app) fire(ctx context.Context, p *progress, f firing) (*record.Record, 
 	}
 	if rec.Writer, err = record.Create(f.dir, run); err != nil {
 		return nil, inputError(err, "name another directory with -o")
+	}
+	if f.announcement != "" && !a.quiet {
+		a.say("%s", f.announcement)
 	}
 	result, account, err := shoot(ctx, p, f, engine, platform, rec.Writer, run.StartedAt)
 	closeErr := rec.Close(time.Now(), func(r *record.Run) {

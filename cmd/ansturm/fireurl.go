@@ -105,9 +105,7 @@ func (a *app) fireAndShow(ctx context.Context, f firing, out string) error {
 		defer os.RemoveAll(dir)
 		f.dir = filepath.Join(dir, "record")
 	}
-	if !a.quiet {
-		a.say("%s", announcement(f))
-	}
+	f.announcement = announcement(f)
 	p := a.progress()
 	rec, err := a.fire(ctx, p, f)
 	p.wait()

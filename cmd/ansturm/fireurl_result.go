@@ -41,6 +41,10 @@ type fireResult struct {
 	Service    spread `json:"service"`
 	Lateness   spread `json:"lateness"`
 	ResponseOK spread `json:"response_ok"`
+	// FirstByte is from sent to the answer's first byte, Connect and TLS are of the shots for which a connection was opened.
+	FirstByte spread `json:"first_byte"`
+	Connect   spread `json:"connect"`
+	TLS       spread `json:"tls"`
 
 	Valid       bool     `json:"valid"`
 	Reasons     []string `json:"reasons"`
@@ -104,27 +108,39 @@ func (r *fireResult) times(rec *record.Record) error {
 	if err != nil {
 		return err
 	}
-	const digits = 3
-	response, service := record.NewHistogram(digits), record.NewHistogram(digits)
-	lateness, good := record.NewHistogram(digits), record.NewHistogram(digits)
+	good := record.NewHistogram(digits)
+	all := map[string]*record.Histogram{}
+	for measure := range r.spreads() {
+		all[measure] = record.NewHistogram(digits)
+	}
 	for _, w := range windows {
-		var err error
-		switch w.Measure {
-		case record.Response:
-			if err = response.Merge(w.Histogram); err == nil && w.Outcome == record.OK {
-				err = good.Merge(w.Histogram)
-			}
-		case record.Service:
-			err = service.Merge(w.Histogram)
-		case record.Lateness:
-			err = lateness.Merge(w.Histogram)
+		if all[w.Measure] == nil {
+			continue
+		}
+		err := all[w.Measure].Merge(w.Histogram)
+		if err == nil && w.Measure == record.Response && w.Outcome == record.OK {
+			err = good.Merge(w.Histogram)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	r.Response, r.Service, r.Lateness, r.ResponseOK = spreadOf(response), spreadOf(service), spreadOf(lateness), spreadOf(good)
+	for measure, into := range r.spreads() {
+		*into = spreadOf(all[measure])
+	}
+	r.ResponseOK = spreadOf(good)
 	return nil
+}
+
+// digits are those of the record's windows of a second.
+const digits = 3
+
+// spreads are the result's distributions by the record's measures.
+func (r *fireResult) spreads() map[string]*spread {
+	return map[string]*spread{
+		record.Response: &r.Response, record.Service: &r.Service, record.Lateness: &r.Lateness,
+		record.FirstByte: &r.FirstByte, record.Connect: &r.Connect, record.TLS: &r.TLS,
+	}
 }
 
 // rates are over the run's duration, the offered one over the schedule's.

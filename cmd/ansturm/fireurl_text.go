@@ -14,10 +14,10 @@ const textWidth = 78
 func announcement(f firing) string {
 	a, url := f.scenario.Arrivals, f.scenario.Journeys[0].Steps[0].URL
 	if f.closed > 0 {
-		return fmt.Sprintf("%s: closed loop of %d connections for %s", url, f.closed, a.Over)
+		return fmt.Sprintf("%s: closed loop of %d connections for %s", url, f.closed, shortTime(a.Over))
 	}
 	rate := float64(a.Total) / a.Over.Seconds()
-	text := fmt.Sprintf("%s: %d arrivals in %s, %s, %s/s", url, a.Total, a.Over, a.Process, rateText(rate))
+	text := fmt.Sprintf("%s: %d arrivals in %s, %s, %s/s", url, a.Total, shortTime(a.Over), a.Process, rateText(rate))
 	if len(a.Curve) == 1 && a.Curve[0].Kind == "constant" {
 		return text
 	}
@@ -39,7 +39,7 @@ func (r *fireResult) text(out io.Writer) error {
 	row("arrivals", "%d = %d completed + %d failed + %d indeterminate + %d unsent", r.Arrivals, r.Completed, r.Failed, r.Indeterminate, r.Unsent)
 	row("rate", "%s", r.ratesText())
 	row("outcomes", "%s", r.outcomesText())
-	row("connections", "%d opened, at most %d at a time", r.Connections, r.ConnectionsPeak)
+	row("connections", "%s", r.connectionsText())
 	b.WriteByte('\n')
 	r.table(&b)
 	b.WriteByte('\n')
@@ -92,6 +92,14 @@ func (r *fireResult) outcomesText() string {
 	return strings.Join(parts, ", ")
 }
 
+func (r *fireResult) connectionsText() string {
+	text := fmt.Sprintf("%d opened, at most %d at a time", r.Connections, r.ConnectionsPeak)
+	if r.Connect.Count == 0 {
+		return text
+	}
+	return fmt.Sprintf("%s; to open one took %s at p50, %s at p99", text, micros(r.Connect.P50), micros(r.Connect.P99))
+}
+
 // table shows the three times side by side.
 func (r *fireResult) table(b *strings.Builder) {
 	fmt.Fprintf(b, "%-6s %12s %12s %12s\n", "", "response", "service", "lateness")
@@ -116,13 +124,25 @@ func brief(d time.Duration) string {
 	case d < time.Millisecond:
 		return fmt.Sprintf("%d µs", d.Microseconds())
 	case d < time.Second:
-		return digits(d.Seconds()*1e3) + " ms"
+		return threeDigits(d.Seconds()*1e3) + " ms"
 	}
-	return digits(d.Seconds()) + " s"
+	return threeDigits(d.Seconds()) + " s"
 }
 
-// digits writes a number from 1 on to three digits.
-func digits(x float64) string {
+// shortTime writes a time without trailing zero units: 5m, not 5m0s.
+func shortTime(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// threeDigits writes a number from 1 on to three digits.
+func threeDigits(x float64) string {
 	switch {
 	case x < 9.995:
 		return fmt.Sprintf("%.2f", x)

@@ -69,13 +69,11 @@ func (p *progress) stage(name string, total int64) *stage {
 // set says that n units are done; note stands beside the bar.
 func (s *stage) set(n int64, note string) {
 	s.note.Store(&note)
-	n = min(n, s.total)
 	if s.bar != nil {
-		if n < s.total { // only done ends a bar
-			s.bar.SetCurrent(n)
-		}
+		s.bar.SetCurrent(min(n, s.total-1)) // only done ends a bar
 		return
 	}
+	n = min(n, s.total)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.p.mute || time.Since(s.last) < plainEvery {

@@ -59,5 +59,6 @@ func (s *show) fireNote(p loadgen.Progress) string {
 	if p.At > s.over {
 		return fmt.Sprintf("waiting for %d answers", p.InFlight)
 	}
-	return fmt.Sprintf("%.0f/s, %d failed, %d open, late %s", s.rate, p.Shots-p.ShotsOK, p.InFlight, brief(p.LatenessP99))
+	return fmt.Sprintf("%.0f/s, %d not ok, %d in flight, late %s",
+		s.rate, p.Shots-p.ShotsOK, p.InFlight, brief(p.LatenessP99))
 }
