@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -20,14 +21,19 @@ func (a *app) inspectCommand() *cobra.Command {
 		Long: `Reads the whole record and holds its parts against each other: the ledger against the total, and, for the
 embedded platform, against its own log of the applications it accepted, as sets. Exits 3 when something is missing.
 
---repair finishes the record of a killed run: half lines are cut, arrivals without a fate become indeterminate.`,
+--repair finishes the record of a killed run: half lines are cut, arrivals without a fate become indeterminate. The
+record of a run that still goes on is left alone.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if _, err := openRecord(args[0]); err != nil {
 				return err
 			}
 			if repair {
-				if err := record.Repair(args[0], time.Now()); err != nil {
+				err := record.Repair(args[0], time.Now())
+				if errors.Is(err, record.ErrRunning) {
+					return inputError(err, "wait for the run to end, or end it")
+				}
+				if err != nil {
 					return err
 				}
 			}

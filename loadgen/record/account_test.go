@@ -228,6 +228,8 @@ func TestDamageIsNamed(t *testing.T) {
 			return bytes.Replace(b, []byte("\n{"), []byte("\n\x00garbage\n{"), 2)
 		}},
 		{timelineFile, "(the end is cut off)", func(b []byte) []byte { return b[:len(b)-20] }},
+		{createdFile, "created.jsonl:1: not a created thing", func(b []byte) []byte { return append([]byte("?\n"), b...) }},
+		{createdFile, "(the end is cut off)", func(b []byte) []byte { return b[:len(b)-2] }},
 		{latencyFile, "latency.hlog:20: ", func(b []byte) []byte {
 			lines := bytes.SplitAfter(b, []byte("\n"))
 			lines[19] = append(bytes.Clone(lines[19][:60]), '\n')

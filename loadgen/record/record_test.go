@@ -78,6 +78,9 @@ func fill(w *Writer, n int) []Sample {
 		samples = append(samples, s)
 		sh.Sample(s)
 		sh.Fate(s.Seq, testFate(k))
+		if k%5 == 0 {
+			sh.Created(Created{Seq: s.Seq, Tenant: s.Tenant, Step: s.Step, Name: "application", Value: fmt.Appendf(nil, "A-%d", k)})
+		}
 		if now := s.Due / time.Second; now != second {
 			second = now
 			w.Event(Event{At: s.Due, Wall: started.Add(s.Due), Source: "lab", Kind: KindReplicas, Tenant: "a", Workload: "web", Desired: 3, Current: 2, Ready: 1})

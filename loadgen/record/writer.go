@@ -92,10 +92,19 @@ func (o *oddities) add(p oddities) {
 
 // Create makes the directory (which must not hold a record yet) and starts writing. run says what is known at the
 // start; its Scenario names the steps and tenants that samples point to.
-func Create(dir string, run Run) (*Writer, error) { return create(dir, run, createFile) }
+func Create(dir string, run Run) (*Writer, error) {
+	return create(dir, run, options{createFile, TenantBudget, mostOpen})
+}
 
-func create(dir string, run Run, create creator) (*Writer, error) {
-	names, err := newNumbering(run.Scenario, TenantBudget)
+// options are what tests set otherwise.
+type options struct {
+	create creator
+	budget int // pairs of tenant and step
+	open   int // windows
+}
+
+func create(dir string, run Run, o options) (*Writer, error) {
+	names, err := newNumbering(run.Scenario, o.budget)
 	if err != nil {
 		return nil, err
 	}
@@ -110,9 +119,9 @@ func create(dir string, run Run, create creator) (*Writer, error) {
 		run.Speed = 1
 	}
 	w := &Writer{
-		dir: dir, run: run, create: create, names: names,
+		dir: dir, run: run, create: o.create, names: names,
 		every: scale(flushEvery, run.Speed), idle: scale(windowIdle, run.Speed), hold: scale(windowHold, run.Speed),
-		early: scale(sentEarly, run.Speed), mostOpen: mostOpen,
+		early: scale(sentEarly, run.Speed), mostOpen: o.open,
 		cells: map[cellID]*cell{}, frame: frameID{worker: 0, epoch: 1},
 		wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
 	}

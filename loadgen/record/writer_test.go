@@ -20,6 +20,9 @@ type fullDisk struct {
 	left int
 }
 
+// on is how Create works, on that disk.
+func on(create creator) options { return options{create, TenantBudget, mostOpen} }
+
 type fullFile struct {
 	file
 	disk *fullDisk
@@ -46,7 +49,7 @@ func TestAFullDiskIsToldAtOnceAndLeavesAReadableRecord(t *testing.T) {
 	for _, room := range []int{3_000, 9_000, 30_000, 60_000, 100_000} {
 		dir := filepath.Join(t.TempDir(), "run")
 		disk := &fullDisk{left: room}
-		w, err := create(dir, testRun(3000), disk.create)
+		w, err := create(dir, testRun(3000), on(disk.create))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +89,7 @@ func second[T any](_ T, err error) error { return err }
 func TestCreateOnAFullDiskFails(t *testing.T) {
 	for _, room := range []int{0, 100, 500} {
 		dir := filepath.Join(t.TempDir(), "run")
-		if _, err := create(dir, testRun(1), (&fullDisk{left: room}).create); !errors.Is(err, syscall.ENOSPC) {
+		if _, err := create(dir, testRun(1), on((&fullDisk{left: room}).create)); !errors.Is(err, syscall.ENOSPC) {
 			t.Errorf("room for %d: %v", room, err)
 		}
 		if _, err := Open(dir); !errors.Is(err, fs.ErrNotExist) {
@@ -105,7 +108,7 @@ func TestCreateOnAFullDiskFails(t *testing.T) {
 func TestCloseOnAFullDiskKeepsRunJSON(t *testing.T) {
 	dir := t.TempDir()
 	disk := &fullDisk{left: 1 << 20}
-	w, err := create(dir, testRun(10), disk.create)
+	w, err := create(dir, testRun(10), on(disk.create))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,52 @@
+//go:build unix && !solaris && !illumos && !aix
+
+package record
+
+import (
+	"errors"
+	"syscall"
+	"testing"
+)
+
+func TestARunningRecordIsNotRepaired(t *testing.T) {
+	dir := t.TempDir()
+	w, err := Create(dir, testRun(100))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill(w, 100)
+	before := snapshot(t, dir)
+	if err := Repair(dir, started); !errors.Is(err, ErrRunning) {
+		t.Errorf("repair of a running record: %v", err)
+	}
+	for path, b := range snapshot(t, dir) {
+		if string(b) != string(before[path]) {
+			t.Errorf("the repair changed %s", path)
+		}
+	}
+	if err := w.Close(started, nil); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // and a repair leaves no lock behind
+		if err := Repair(dir, started); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestAWriterThatFailedHoldsNoRecord(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := create(dir, testRun(1), on((&fullDisk{left: 10}).create)); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("create on a full disk: %v", err)
+	}
+	held, err := lock(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Create(dir, testRun(1)); !errors.Is(err, ErrRunning) {
+		t.Errorf("create while another writes: %v", err)
+	}
+	if err := held.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
