@@ -1,7 +1,6 @@
 package record
 
 import (
-	"math/bits"
 	"slices"
 	"time"
 )
@@ -54,8 +53,10 @@ const (
 const (
 	// secondPlaces one-second windows of a series are found without a search: those of a busy moment.
 	secondPlaces = 16
-	// fullPages is when the writer is called without waiting for the second to end: 4 MiB of counters.
-	fullPages = 1 << 15
+	// fullPages and fullTables are when the writer is called without waiting for the second to end: at 1 MiB of counters
+	// or of page numbers.
+	fullPages  = 1 << 13
+	fullTables = 1 << 18
 )
 
 func newBuffer(n *numbering) *buffer {
@@ -65,7 +66,7 @@ func newBuffer(n *numbering) *buffer {
 }
 
 // full says that the writer should come soon.
-func (b *buffer) full() bool { return len(b.pages) > fullPages }
+func (b *buffer) full() bool { return len(b.pages) > fullPages || len(b.tables) > fullTables }
 
 // sample counts one shot.
 func (b *buffer) sample(s *Sample, early time.Duration) {
@@ -188,26 +189,27 @@ func (b *buffer) eachWindow(do func(series, slot uint32)) {
 	}
 }
 
-// each calls do with the counters that are not zero: the window's number, the counter and its count.
-func (b *buffer) each(do func(window, i, n uint32)) {
+// eachPage calls do with the pages: the window's number, the number of the page's first counter, and the counters.
+func (b *buffer) eachPage(do func(window, first uint32, page *counters)) {
 	for number := 1; number < len(b.pages); number++ {
-		home := b.homes[number]
-		for w, word := range b.pages[number] {
-			for word != 0 {
-				lane := uint32(bits.TrailingZeros64(word)) / laneBits
-				do(home.window, home.page*countersPerPage+uint32(w)*lanes+lane, uint32(word>>(lane*laneBits))&laneMax)
-				word &^= laneMax << (lane * laneBits)
-			}
-		}
-	}
-	for _, c := range b.carries {
-		home := b.homes[c.page]
-		do(home.window, home.page*countersPerPage+c.counter, laneMax+1)
+		do(b.homes[number].window, b.homes[number].page*countersPerPage, &b.pages[number])
 	}
 }
 
-// empty forgets everything but the memory.
+// eachCarry calls do with the counters that were full, once for each laneMax+1 they are to be read as more.
+func (b *buffer) eachCarry(do func(window, i uint32)) {
+	for _, c := range b.carries {
+		home := b.homes[c.page]
+		do(home.window, home.page*countersPerPage+c.counter)
+	}
+}
+
+// empty forgets everything but the memory, and makes room for half as much again: that is cheaper here than where shots
+// are counted.
 func (b *buffer) empty() {
+	b.pages = slices.Grow(b.pages, len(b.pages)/2)
+	b.homes = slices.Grow(b.homes, len(b.homes)/2)
+	b.tables = slices.Grow(b.tables, len(b.tables)/2)
 	b.eachWindow(func(series, slot uint32) { b.heads[b.names.place(series, slot)] = head{} })
 	b.latest, b.windows = 0, 0
 	b.tables, b.pages, b.homes, b.carries = b.tables[:0], b.pages[:1], b.homes[:1], b.carries[:0]

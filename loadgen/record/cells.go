@@ -2,6 +2,7 @@ package record
 
 import (
 	"cmp"
+	"math/bits"
 	"slices"
 	"time"
 )
@@ -10,7 +11,7 @@ import (
 // of counters when the list would be longer than mostFew. Pages without a count do not exist: answers of one second lie
 // within a few octaves, so a busy window takes 5 to 20 kB instead of the 188 kB of a dense histogram.
 const (
-	mostFew  = 256
+	mostFew  = 1024
 	pageSize = 128
 )
 
@@ -107,18 +108,11 @@ func (c *cell) page(i uint32, s *shelf) *page {
 	return *p
 }
 
-// each calls do with the counters that are not zero, in ascending order.
-func (c *cell) each(do func(i int, n uint32)) {
+// each calls do with the counters that are not zero, in ascending order. scratch has room for the layout's counters; it
+// must be zero and is left so.
+func (c *cell) each(scratch []uint32, do func(i int, n uint32)) {
 	if !c.paged {
-		slices.Sort(c.few)
-		for rest := c.few; len(rest) > 0; {
-			n := 1
-			for n < len(rest) && rest[n] == rest[0] {
-				n++
-			}
-			do(int(rest[0]), uint32(n))
-			rest = rest[n:]
-		}
+		c.eachFew(scratch, do)
 		return
 	}
 	for k, p := range c.pages {
@@ -129,6 +123,35 @@ func (c *cell) each(do func(i int, n uint32)) {
 			if n != 0 {
 				do(k*pageSize+j, n)
 			}
+		}
+	}
+}
+
+// eachFew counts the list out: sorting it would take ten times as long.
+func (c *cell) eachFew(scratch []uint32, do func(i int, n uint32)) {
+	if len(c.few) == 0 {
+		return
+	}
+	least, most := c.few[0], c.few[0]
+	for _, i := range c.few {
+		scratch[i]++
+		least, most = min(least, i), max(most, i)
+	}
+	for i := int(least); i <= int(most); i++ {
+		if n := scratch[i]; n != 0 {
+			do(i, n)
+			scratch[i] = 0
+		}
+	}
+}
+
+// merge adds a page of a shard's buffer, whose first counter is number first of the window's.
+func (c *cell) merge(first uint32, p *counters, s *shelf) {
+	for w, word := range p {
+		for word != 0 {
+			lane := uint32(bits.TrailingZeros64(word)) / laneBits
+			c.add(first+uint32(w)*lanes+lane, uint32(word>>(lane*laneBits))&laneMax, s)
+			word &^= laneMax << (lane * laneBits)
 		}
 	}
 }

@@ -250,7 +250,8 @@ func BenchmarkEncodeWindowByLibrary(b *testing.B) {
 	var s shelf
 	c := busyCell(&s)
 	h := hdrhistogram.New(lowestMicros, highestMicros, secondDigits)
-	c.each(func(i int, n uint32) {
+	var e encoder
+	c.each(e.scratch(c.layout), func(i int, n uint32) {
 		if err := h.RecordValues(secondLayout.value(i), int64(n)); err != nil {
 			b.Fatal(err)
 		}

@@ -88,7 +88,8 @@ func (w *Writer) gather(end bool) (latest time.Duration) {
 func (w *Writer) merge(b *buffer) {
 	w.into = w.into[:0]
 	b.eachWindow(func(series, slot uint32) { w.into = append(w.into, w.cell(cellID{series, slot}, b.latest)) })
-	b.each(func(window, i, n uint32) { w.into[window].add(i, n, &w.shelf) })
+	b.eachPage(func(window, first uint32, page *counters) { w.into[window].merge(first, page, &w.shelf) })
+	b.eachCarry(func(window, i uint32) { w.into[window].add(i, laneMax+1, &w.shelf) })
 	for o, n := range b.counted {
 		w.counted[o] += n
 	}
@@ -123,7 +124,10 @@ func (w *Writer) takeDue(clock time.Duration, everything bool) {
 	}
 }
 
-// writeWindows writes the lines of the due cells in one go.
+// atOnce is about how many bytes of windows are written at one time.
+const atOnce = 256 << 10
+
+// writeWindows writes the lines of the due cells, whole lines at one time.
 func (w *Writer) writeWindows() error {
 	sortCells(w.due)
 	w.buf = w.buf[:0]
@@ -134,7 +138,13 @@ func (w *Writer) writeWindows() error {
 		if w.buf, err = w.encode.append(w.buf, c); err != nil {
 			return err
 		}
-		w.buf = append(w.buf, '\n')
+		if w.buf = append(w.buf, '\n'); len(w.buf) < atOnce {
+			continue
+		}
+		if err := w.hlog.write(w.buf); err != nil {
+			return err
+		}
+		w.buf = w.buf[:0]
 	}
 	return w.hlog.write(w.buf)
 }

@@ -2,9 +2,13 @@ package record
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 )
@@ -113,3 +117,107 @@ type discard struct{}
 func (discard) Write(b []byte) (int, error) { return io.Discard.Write(b) }
 func (discard) Sync() error                 { return nil }
 func (discard) Close() error                { return nil }
+
+// kill ends a writer as if its process were killed: nothing more is written, metrics.om least of all.
+func kill(w *Writer) {
+	_ = w.lock.Close()
+	close(w.quit)
+	<-w.done
+}
+
+// load feeds a writer seconds of a run, rate shots a second, with a Flush each second as an engine gives it, or each step seconds.
+type load struct {
+	w       *Writer
+	sh      *Shard
+	samples []Sample
+	rate    int
+	step    int // seconds between flushes; 0 means 1
+	at      int // the second that comes next
+}
+
+func (l *load) run(tb testing.TB, seconds int) {
+	for range seconds {
+		for k := range l.rate {
+			s := l.samples[(l.at*l.rate+k)%len(l.samples)]
+			due := time.Duration(l.at)*time.Second + time.Duration(k)*time.Second/time.Duration(l.rate)
+			s.Seq, s.Due = uint32(l.at*l.rate+k), due
+			s.Sent, s.FirstByte, s.Done = s.Sent+due, s.FirstByte+due, s.Done+due
+			l.sh.Sample(s)
+			l.sh.Fate(s.Seq, Completed)
+		}
+		l.at++
+		if l.step > 0 && l.at%l.step != 0 {
+			continue
+		}
+		if err := l.w.Flush(time.Duration(l.at) * time.Second); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
+// heap is what is in use after a collection, in bytes.
+func heap() float64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return float64(m.HeapAlloc)
+}
+
+// BenchmarkMemory is what a writer with one shard holds in memory after 110 seconds at 10,000 shots a second, and what
+// a sample costs in all: recorded, merged and written.
+func BenchmarkMemory(b *testing.B) {
+	for _, c := range []struct{ tenants, steps int }{{1, 1}, {150, 6}, {2000, 10}, {100_000, 1}, {100_000, 10}} {
+		b.Run(fmt.Sprintf("%dx%d", c.tenants, c.steps), func(b *testing.B) {
+			run := crowd(c.tenants, c.steps, 1)
+			samples := shots(1<<16, c.tenants, c.steps)
+			before := heap()
+			for b.Loop() {
+				w, err := Create(b.TempDir(), run)
+				if err != nil {
+					b.Fatal(err)
+				}
+				begun := time.Now()
+				l := load{w: w, sh: w.Shard(), samples: samples, rate: 10_000}
+				l.run(b, 110)
+				b.ReportMetric((heap()-before)/1e6, "MB")
+				b.ReportMetric(float64(len(w.cells)), "windows")
+				info, err := os.Stat(filepath.Join(w.dir, latencyFile))
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(float64(time.Since(begun).Nanoseconds())/110/10_000, "ns/sample")
+				b.ReportMetric(float64(info.Size())/110e3, "kB/s")
+				kill(w)
+			}
+		})
+	}
+}
+
+// A day of windows takes no more memory than two hours of them, and as much disk an hour.
+func TestADayOfWindowsIsFlat(t *testing.T) {
+	run := crowd(3, 1, 10)
+	before := heap()
+	w, err := Create(t.TempDir(), run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kill(w)
+	l := load{w: w, sh: w.Shard(), samples: shots(1<<10, 3, 1), rate: 4, step: 10}
+	after := func(hours int) (memory, disk float64) {
+		l.run(t, hours*3600-l.at)
+		info, err := os.Stat(filepath.Join(w.dir, latencyFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return heap() - before, float64(info.Size()) / float64(hours)
+	}
+	memory2, disk2 := after(2)
+	memory24, disk24 := after(24)
+	t.Logf("memory %.2f MB, then %.2f MB; disk %.2f MB an hour, then %.2f", memory2/1e6, memory24/1e6, disk2/1e6, disk24/1e6)
+	if memory24 > memory2*1.05 {
+		t.Errorf("%.0f kB in use after two hours, %.0f kB after a day", memory2/1e3, memory24/1e3)
+	}
+	if math.Abs(disk24/disk2-1) > 0.05 {
+		t.Errorf("%.0f kB an hour in two hours, %.0f in a day", disk2/1e3, disk24/1e3)
+	}
+}
