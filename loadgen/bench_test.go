@@ -67,8 +67,7 @@ func BenchmarkRender(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	v := e.begin(cfg.Schedule.Block(0, cfg.Share, nil)[0])
-	e.aim(v, 0)
+	v := visitOf(b, e)
 	var dst, body []byte
 	b.ReportAllocs()
 	for b.Loop() {
@@ -101,8 +100,7 @@ func TestRequestAllocatesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := e.begin(cfg.Schedule.Block(0, cfg.Share, nil)[0])
-	e.aim(v, 0)
+	v := visitOf(t, e)
 	var dst, body []byte
 	if n := testing.AllocsPerRun(100, func() {
 		v.Seq++
@@ -110,4 +108,18 @@ func TestRequestAllocatesNothing(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("%g allocations a request, want none", n)
 	}
+}
+
+// visitOf is the first arrival's visit, at its first shot.
+func visitOf(t testing.TB, e *Engine) *visit {
+	t.Helper()
+	s, err := e.newShard(0, 1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.network.close)
+	a, _, _ := s.peek()
+	v := s.begin(a)
+	s.aim(v, 0)
+	return v
 }

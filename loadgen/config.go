@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"runtime"
 	"time"
 
 	"github.com/ansturm/ansturm/loadgen/record"
@@ -40,6 +41,9 @@ type Config struct {
 	// MaxConnections open at one time. Zero means 15,000. It never drops a shot: who finds no connection free waits in
 	// due order, and the wait is charged.
 	MaxConnections int
+	// Shards fire side by side, each on a thread of its own, with a part of the arrivals and of the connections. Zero means
+	// one for every two processors.
+	Shards int
 	// Transport opens connections. Nil means TCP sockets.
 	Transport Transport
 	// Recorder takes the run's events and says whether recording goes well.
@@ -117,6 +121,9 @@ func (c Config) withDefaults() Config {
 	if c.Grace == 0 {
 		c.Grace = DefaultGrace
 	}
+	if c.Shards == 0 {
+		c.Shards = max(1, runtime.NumCPU()/2)
+	}
 	if c.Share.Of == 0 {
 		c.Share.Of = 1
 	}
@@ -143,6 +150,10 @@ func (c Config) Validate() error {
 		return fmt.Errorf("loadgen: speed is %g, must be above 0", c.Speed)
 	case c.MaxConnections < 0:
 		return fmt.Errorf("loadgen: %d connections, must be at least 1", c.MaxConnections)
+	case c.Shards < 0:
+		return fmt.Errorf("loadgen: %d shards, must be at least 1", c.Shards)
+	case c.Closed < 0:
+		return fmt.Errorf("loadgen: a closed loop of %d, must be at least 1", c.Closed)
 	case c.Grace < 0:
 		return fmt.Errorf("loadgen: grace is %s, must not be negative", c.Grace)
 	case c.Share.Of < 0 || c.Share.Index < 0 || (c.Share.Of > 0 && c.Share.Index >= c.Share.Of):

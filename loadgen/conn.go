@@ -1,12 +1,8 @@
 package loadgen
 
 import (
-	"context"
 	"errors"
 	"io"
-	"net"
-	"os"
-	"sync"
 	"syscall"
 	"time"
 
@@ -14,107 +10,33 @@ import (
 )
 
 const (
-	readBuffer = 2 << 10 // bytes; answers longer than that take several reads
-	// bigRequest is from where a write could block: then it is not the pacer that writes.
-	bigRequest = 16 << 10
+	readBuffer = 64 << 10 // bytes, one buffer a shard
 	// localRetry is the pause after a dial that failed for want of our own means.
 	localRetry = 5 * time.Millisecond
 )
 
-// conn is one connection. Its goroutine, see serve, reads; whoever has a shot to send writes.
+// conn is one connection of a shard: being opened, idle, or with a shot under way.
 type conn struct {
-	net  net.Conn
-	host *host
-	buf  []byte // the reader's
+	link  link
+	host  *host
+	token token
 
-	// mu is held while a request is written, so that the reader, when it has an answer, waits until the writer is done
-	// with the visit.
-	mu       sync.Mutex
-	visit    *visit // whose answer is awaited; nil: idle
-	gone     bool   // closed by the server while idle
-	broken   bool   // a write failed
-	used     bool   // an answer has come over it: it may be stale
-	deadline time.Duration
-	parser   parser
-	out      []byte
-	body     []byte
+	visit   *visit // whose answer is awaited; nil: idle
+	opening bool
+	broken  bool // a write failed
+	used    bool // an answer has come over it: it may be stale
+	began   time.Duration
+	parser  parser
+	out     []byte // of the request, what could not be written yet
 }
 
-// fire sends v's shot now, or queues it where no connection is to be had.
-func (e *Engine) fire(v *visit) {
-	c, victim, what := e.pool.take(v)
-	if victim != nil {
-		_ = victim.net.Close() // idle: nothing is lost
-	}
-	switch what {
-	case useIdle:
-		e.send(c, v)
-	case dialNew:
-		e.connectFor(v)
-	case refuse:
-		e.abandon(v)
-	case wait:
-	}
-}
+// deadLink is a connection that could not even begin to be opened.
+type deadLink struct{ err error }
 
-// connectFor opens a connection for v in the slot that it holds.
-func (e *Engine) connectFor(v *visit) {
-	e.goroutines.Add(1)
-	go e.connect(v)
-}
-
-// connect dials, sends v's shot and becomes the connection's goroutine.
-func (e *Engine) connect(v *visit) {
-	defer e.goroutines.Done()
-	nc, err := e.dial(v)
-	if err != nil {
-		if next := e.pool.lose(nil); next != nil {
-			e.connectFor(next)
-		}
-		if e.cutting.Load() {
-			e.abandon(v)
-			return
-		}
-		v.fired = true
-		e.noteLateness(v.sent - v.dueWall)
-		e.over(v, record.Refused, e.now())
-		return
-	}
-	c := &conn{net: nc, host: v.host, buf: make([]byte, readBuffer)}
-	if !e.pool.opened(c) {
-		_ = nc.Close()
-		e.abandon(v)
-		return
-	}
-	e.send(c, v)
-	e.serve(c)
-}
-
-// dial opens a connection within the time that the shot would have had if it had been on time. For want of
-// descriptors or ports it tries again: that is the generator's fault, and the wait is lateness.
-func (e *Engine) dial(v *visit) (net.Conn, error) {
-	began := e.now()
-	until := e.start.Add(began + v.deadline - v.dueWall)
-	ctx, cancel := context.WithDeadline(e.dialing, until)
-	defer cancel()
-	for {
-		if !v.resent {
-			v.sent = e.now()
-		}
-		nc, err := e.transport.Dial(ctx, v.host.address)
-		if err == nil || !isOurs(err) {
-			return nc, err
-		}
-		e.count.starved.Add(1)
-		pause := time.NewTimer(localRetry)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
-			return nil, err
-		}
-	}
-}
+func (l deadLink) opened() error             { return l.err }
+func (l deadLink) read([]byte) (int, error)  { return 0, l.err }
+func (l deadLink) write([]byte) (int, error) { return 0, l.err }
+func (l deadLink) close()                    {}
 
 // isOurs says that a dial failed for want of the generator's own means.
 func isOurs(err error) bool {
@@ -122,173 +44,270 @@ func isOurs(err error) bool {
 		errors.Is(err, syscall.ENOBUFS)
 }
 
-// send writes v's shot to c, which v holds. From the unlocking on v is the reader's.
-func (e *Engine) send(c *conn, v *visit) {
-	c.mu.Lock()
-	if c.gone {
-		c.mu.Unlock()
-		e.pool.replace(c)
-		_ = c.net.Close()
-		e.connectFor(v)
+// fire sends v's shot now, or queues it where no connection is to be had.
+func (s *shard) fire(v *visit) {
+	s.agenda.remind(v, v.deadline)
+	c, victim, what := s.pool.take(v)
+	if victim != nil {
+		s.shut(victim) // idle: nothing is lost
+	}
+	switch what {
+	case useIdle:
+		s.send(c, v)
+	case dialNew:
+		s.dial(v)
+	case queue:
+		v.state = queued
+	}
+}
+
+// dial begins to open a connection for v in the slot that it holds. What the shot meets from here on is the target's,
+// unless it is for want of descriptors or ports: then it is tried again, and the wait is lateness.
+func (s *shard) dial(v *visit) {
+	c := s.pool.house(v.host)
+	c.opening, c.began = true, s.e.now()
+	l, err := s.network.dial(v.host, c.token, v.deadline)
+	if err != nil && isOurs(err) {
+		s.pool.evict(c)
+		s.starve(v)
 		return
 	}
-	st := e.steps[v.at]
-	c.out, c.body = e.appendRequest(c.out[:0], c.body, v)
-	c.parser.reset(st.head, st.keepHeader, st.keepBody)
-	c.visit = v
-	if c.deadline == 0 || v.deadline < c.deadline { // a deadline too early is put right by the reader
-		c.setDeadline(e, v.deadline)
+	if err != nil {
+		l = deadLink{err}
+		s.pending = append(s.pending, ready{token: c.token})
 	}
-	v.fired = true
-	if v.sent < 0 {
-		v.sent = e.now()
-	}
-	if !v.resent {
-		e.noteLateness(v.sent - v.dueWall)
-	}
-	if len(c.out) > bigRequest {
-		e.goroutines.Add(1)
-		go func() {
-			defer e.goroutines.Done()
-			_ = c.net.SetWriteDeadline(e.start.Add(v.sent + v.deadline - v.dueWall))
-			c.write(v)
-			_ = c.net.SetWriteDeadline(time.Time{})
-			c.mu.Unlock()
-		}()
-		return
-	}
-	c.write(v)
-	c.mu.Unlock()
+	c.link, c.visit = l, v
+	v.state, v.conn, v.fired = flying, c, true
+	s.stamp(v, c.began)
+	s.e.connections.add()
 }
 
-// write writes the request. An error is left to the reader, who may find an early answer all the same.
-func (c *conn) write(v *visit) {
-	n, err := c.net.Write(c.out)
-	v.wrote = v.wrote || n > 0
-	c.broken = c.broken || err != nil
+// starve gives up v's slot and lets it wait for a connection, or for better times.
+func (s *shard) starve(v *visit) {
+	s.count.starved.Add(1)
+	s.pool.slots--
+	s.pool.wait(v)
+	v.state = queued
+	s.pool.starved, s.retry = true, s.e.now()+localRetry
 }
 
-func (c *conn) setDeadline(e *Engine, d time.Duration) {
-	c.deadline = d
-	at := time.Time{}
-	if d != 0 {
-		at = e.start.Add(d)
-	}
-	_ = c.net.SetReadDeadline(at) // fails only on a closed connection, which the read finds out
-}
-
-// serve reads answers until the connection ends.
-func (e *Engine) serve(c *conn) {
-	for {
-		n, err := c.net.Read(c.buf)
-		now := e.now()
-		c.mu.Lock()
-		v := c.visit
-		c.mu.Unlock()
+// feed dials for those who wait since dialing failed for want of our own means.
+func (s *shard) feed() {
+	s.pool.starved, s.retry = false, never
+	for !s.pool.starved && s.pool.slots < s.pool.max {
+		v := s.pool.next()
 		if v == nil {
-			again, taken := e.onIdle(c, err)
-			if again {
-				continue
-			}
-			if taken == nil {
-				return
-			}
-			v = taken
+			return
 		}
-		if !e.onRead(c, v, n, err, now) {
+		s.pool.slots++
+		s.dial(v)
+	}
+}
+
+// shut closes c; its slot remains taken.
+func (s *shard) shut(c *conn) {
+	c.link.close()
+	s.pool.evict(c)
+	s.e.connections.remove()
+}
+
+// discard closes c and hands its slot to the visit that has waited longest, if there is one.
+func (s *shard) discard(c *conn) {
+	s.shut(c)
+	if next := s.pool.next(); next != nil {
+		s.dial(next)
+		return
+	}
+	s.pool.slots--
+}
+
+// stamp notes when the generator turned to the network for v's shot.
+func (s *shard) stamp(v *visit, at time.Duration) {
+	if v.sent >= 0 {
+		return // sent once more, over another connection
+	}
+	v.sent = at
+	late := at - v.dueWall
+	s.late.add(late)
+	if late > LateAfter {
+		s.count.late.Add(1)
+	}
+}
+
+// send sends v's shot over c, which is open and idle.
+func (s *shard) send(c *conn, v *visit) {
+	v.state, v.conn, v.fired = flying, c, true
+	c.visit = v
+	s.stamp(v, s.e.now())
+	s.write(c, v)
+}
+
+func (s *shard) write(c *conn, v *visit) {
+	st := s.e.steps[v.at]
+	s.out, s.body = s.e.appendRequest(s.out[:0], s.body, v)
+	c.parser.reset(st.head, st.keepHeader, st.keepBody)
+	if left := s.push(c, v, s.out); len(left) > 0 {
+		c.out = append(c.out[:0], left...)
+	}
+}
+
+// push writes b as far as the connection takes it, and gives the rest. An error is left to the reading, which may find
+// an early answer all the same.
+func (s *shard) push(c *conn, v *visit, b []byte) []byte {
+	for len(b) > 0 {
+		n, err := c.link.write(b)
+		v.wrote = v.wrote || n > 0
+		b = b[n:]
+		if err == errAgain {
+			return b
+		}
+		if err != nil {
+			c.broken = true
+			s.pending = append(s.pending, ready{token: c.token})
+			return nil
+		}
+	}
+	return nil
+}
+
+// onReady goes on with a connection on which something happened.
+func (s *shard) onReady(r ready) {
+	c := s.pool.at(r.token)
+	if c == nil || c.opening && !s.open(c) {
+		return
+	}
+	if len(c.out) > 0 {
+		left := s.push(c, c.visit, c.out)
+		c.out = c.out[:copy(c.out, left)]
+	}
+	s.receive(c, r.hangup)
+}
+
+// open finds out what became of the opening of c, and sends the shot it was opened for.
+func (s *shard) open(c *conn) bool {
+	err := c.link.opened()
+	if err == errAgain {
+		return false
+	}
+	v, now := c.visit, s.e.now()
+	switch {
+	case err == nil:
+		c.opening = false
+		v.connect = now - c.began
+		s.e.connections.opened.Add(1)
+		s.write(c, v)
+		return true
+	case isOurs(err):
+		s.shut(c)
+		v.sent, v.conn = notSent, nil
+		s.starve(v)
+	default:
+		s.discard(c)
+		s.over(v, record.Refused, now)
+	}
+	return false
+}
+
+// receive reads what has come over c. A read that does not fill the buffer has emptied the socket; after the other
+// side's last byte, only the end of the connection says that there is no more.
+func (s *shard) receive(c *conn, hangup bool) {
+	t := c.token
+	for c.token == t {
+		n, err := c.link.read(s.in)
+		if err == errAgain {
+			return
+		}
+		s.clock = s.e.now()
+		if c.visit == nil { // closed by the server while idle, or it spoke out of turn
+			s.pool.forget(c)
+			s.discard(c)
+			return
+		}
+		if !s.onRead(c, c.visit, n, err, hangup) || n < len(s.in) && !hangup {
 			return
 		}
 	}
 }
 
-// onIdle handles a read that ended while no answer was awaited: the server closed the connection, or spoke out of
-// turn. A visit is given where one has taken the connection in the meantime.
-func (e *Engine) onIdle(c *conn, err error) (again bool, taken *visit) {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.visit == nil {
-			c.setDeadline(e, 0)
-		}
-		return true, nil
-	}
-	if e.pool.forget(c) {
-		_ = c.net.Close()
-		return false, nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.visit == nil { // taken, not yet written to: the taker will see, or it is closed for the run's end
-		c.gone = true
-		_ = c.net.Close()
-	}
-	return false, c.visit
-}
-
-// onRead handles what a read gave while v's answer was awaited; false when the connection is at its end.
-func (e *Engine) onRead(c *conn, v *visit, n int, err error, now time.Duration) bool {
+// onRead handles what a read gave while v's answer was awaited; false when there is nothing more to be read.
+func (s *shard) onRead(c *conn, v *visit, n int, err error, hangup bool) bool {
 	p := &c.parser
 	if n > 0 {
 		if v.firstByte == 0 {
-			v.firstByte = now
+			v.firstByte = s.clock
 		}
-		used, broken := p.feed(c.buf[:n])
-		if broken != nil {
-			e.end(c, v, record.Failed, now)
+		used, bad := p.feed(s.in[:n])
+		if bad != nil {
+			s.end(c, v, record.Failed)
 			return false
 		}
 		if p.state == answered {
-			return e.onAnswer(c, v, now, used == n && err == nil)
+			s.onAnswer(c, v, used == n && err == nil && !hangup)
+			return false
 		}
 	}
 	switch {
 	case err == nil:
 		return true
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return e.onDeadline(c, v, now)
 	case errors.Is(err, io.EOF) && p.end() == nil:
-		return e.onAnswer(c, v, now, false)
+		s.onAnswer(c, v, false)
+	default:
+		s.onBroken(c, v)
 	}
-	e.onBroken(c, v, now)
 	return false
 }
 
 // onAnswer judges a whole answer; clean says that nothing came after it.
-func (e *Engine) onAnswer(c *conn, v *visit, now time.Duration, clean bool) bool {
+func (s *shard) onAnswer(c *conn, v *visit, clean bool) {
 	o := record.OK
-	if !e.steps[v.at].judge(&c.parser, v) {
+	if !s.e.steps[v.at].judge(&c.parser, v) {
 		o = record.Failed
 	}
-	c.used = true
-	if !clean || !c.parser.reusable || c.broken {
-		e.end(c, v, o, now)
-		return false
+	if !clean || !c.parser.reusable || c.broken || len(c.out) > 0 {
+		s.end(c, v, o)
+		return
 	}
-	c.mu.Lock()
-	c.visit = nil
-	c.mu.Unlock()
-	next, kept := e.pool.giveBack(c)
-	switch {
-	case !kept:
-		_ = c.net.Close()
-		if next != nil {
-			e.connectFor(next)
-		}
-	case next != nil:
-		e.send(c, next)
+	c.used, c.visit, v.conn = true, nil, nil
+	switch next := s.pool.next(); {
+	case next == nil:
+		s.pool.rest(c)
+	case next.host == c.host:
+		s.send(c, next)
+	default:
+		s.shut(c)
+		s.dial(next)
 	}
-	e.over(v, o, now)
-	return kept
+	s.over(v, o, s.clock)
 }
 
-// onDeadline ends the shot, unless the deadline was one that an earlier shot left behind.
-func (e *Engine) onDeadline(c *conn, v *visit, now time.Duration) bool {
-	if now < v.deadline {
-		c.mu.Lock()
-		c.setDeadline(e, v.deadline)
-		c.mu.Unlock()
-		return true
+// onBroken ends a shot whose connection broke before the answer was whole. A connection that had been used before
+// may only have been stale: then the shot is sent once more where that cannot do anything twice. That is so when the
+// method is idempotent, when no byte was written, or when the server had closed before anything was sent (RFC 9112,
+// 9.3.1 and 9.6). All else, a POST with an idempotency key too, is Lost: what the person does then is up to them.
+func (s *shard) onBroken(c *conn, v *visit) {
+	stale := c.used && !c.parser.begun() && !v.resent
+	if stale && (s.e.steps[v.at].idempotent || !v.wrote || s.heard < v.sent) {
+		s.shut(c)
+		v.resent = true
+		s.dial(v)
+		return
 	}
+	o := record.Lost
+	if !v.wrote {
+		o = record.Refused
+	}
+	s.end(c, v, o)
+}
+
+// end closes the connection, hands its slot on and ends the shot.
+func (s *shard) end(c *conn, v *visit, o record.Outcome) {
+	v.conn = nil
+	s.discard(c)
+	s.over(v, o, s.clock)
+}
+
+// giveUp ends a shot whose time is over.
+func (s *shard) giveUp(v *visit, now time.Duration) {
 	o := record.TimedOut
 	if v.impatient {
 		o = record.Left
@@ -296,35 +315,13 @@ func (e *Engine) onDeadline(c *conn, v *visit, now time.Duration) bool {
 	if !v.wrote {
 		o = record.Refused
 	}
-	e.end(c, v, o, now)
-	return false
-}
-
-// onBroken ends a shot whose connection broke before the answer was whole. A connection that had been used before
-// may only have been stale: then the shot is sent once more where that cannot do anything twice. That is so when the
-// method is idempotent, when no byte was written, or when the server had closed before anything was sent (RFC 9112,
-// 9.3.1 and 9.6). All else, a POST with an idempotency key too, is Lost: what the person does then is up to them.
-func (e *Engine) onBroken(c *conn, v *visit, now time.Duration) {
-	stale := c.used && !c.parser.begun() && !v.resent && !e.cutting.Load()
-	if stale && (e.steps[v.at].idempotent || !v.wrote || now < v.sent) {
-		e.pool.replace(c)
-		_ = c.net.Close()
-		v.resent = true
-		e.connectFor(v)
-		return
+	if v.state == queued {
+		s.pool.leave(v)
+		v.fired = true
+	} else {
+		c := v.conn
+		v.conn = nil
+		s.discard(c)
 	}
-	o := record.Lost
-	if !v.wrote {
-		o = record.Refused
-	}
-	e.end(c, v, o, now)
-}
-
-// end closes the connection, hands its slot on and ends the shot.
-func (e *Engine) end(c *conn, v *visit, o record.Outcome, now time.Duration) {
-	_ = c.net.Close() // there is nobody to tell
-	if next := e.pool.lose(c); next != nil {
-		e.connectFor(next)
-	}
-	e.over(v, o, now)
+	s.over(v, o, now)
 }

@@ -2,15 +2,18 @@ package loadgen
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"math"
+	"net/netip"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/scenarios/arrivals"
 )
 
 // otherFiles is how many descriptors are left for everything but connections.
@@ -19,42 +22,44 @@ const otherFiles = 100
 // Engine fires one run.
 type Engine struct {
 	cfg       Config
-	samples   Samples
 	steps     []*step // in the order of Scenario.AllSteps
 	impatient []bool  // by step: its journey's persons react
 	tenants   []tenant
+	hosts     []*host
 	slots     int // of extracted values
 	uuidKey   uint64
-	transport Transport
-	limit     time.Duration // of lateness
 
-	start   time.Time // offset 0, with a monotonic reading
-	begun   atomic.Bool
-	sleeper sleeper
+	start  time.Time // offset 0, with a monotonic reading
+	begun  atomic.Bool
+	shards []*shard
 	// testSleeper takes the place of the sleeper in tests.
 	testSleeper sleeper
-	group       time.Duration
-	pool        pool
-	later       later
-	visits      sync.Pool
 
-	// unfinished counts the arrivals without a fate, and one for the pacer while it has arrivals to begin; at zero
-	// settled is closed.
-	unfinished atomic.Int64
-	settled    chan struct{}
-	stopping   atomic.Bool     // nothing new is sent
-	cutting    atomic.Bool     // what is in flight is cut
-	dialing    context.Context // ended when cut
-	goroutines sync.WaitGroup
+	stopping   atomic.Bool    // nothing new is sent
+	cutting    atomic.Bool    // what is in flight is cut
+	goroutines sync.WaitGroup // of shards, and what they have started
 
-	count    counters
-	late     lateness
-	lastP99  atomic.Int64
-	watching watchState
-	total    int64 // arrivals of the share; about that many where there are several shares
-	fewer    int   // connections that the limit of open files allows, where that is less than asked for
-	running  atomic.Bool
+	connections connections
+	lastP99     atomic.Int64
+	watching    watchState
+	total       int64         // arrivals of the share; about that many where there are several shares
+	limit       time.Duration // of lateness
+	fewer       int           // connections that the limit of open files allows, where that is less than asked for
+	running     atomic.Bool
 }
+
+// connections counts those of all shards.
+type connections struct{ open, peak, opened atomic.Int64 }
+
+func (c *connections) add() {
+	for n, peak := c.open.Add(1), c.peak.Load(); n > peak; peak = c.peak.Load() {
+		if c.peak.CompareAndSwap(peak, n) {
+			return
+		}
+	}
+}
+
+func (c *connections) remove() { c.open.Add(-1) }
 
 type tenant struct {
 	name, title string
@@ -68,11 +73,47 @@ type counters struct {
 	fates                                              [4]atomic.Int64 // by record.Fate
 }
 
-func (c *counters) shots() (n int64) {
-	for i := range c.outcomes {
-		n += c.outcomes[i].Load()
+// tally is the sum of all shards' counters.
+type tally struct {
+	offered, late, reloads, comeBacks, gaveUp, starved int64
+	outcomes                                           [6]int64
+	fates                                              [4]int64
+}
+
+func (e *Engine) tally() (t tally) {
+	for _, s := range e.shards {
+		c := &s.count
+		t.offered += c.offered.Load()
+		t.late += c.late.Load()
+		t.reloads += c.reloads.Load()
+		t.comeBacks += c.comeBacks.Load()
+		t.gaveUp += c.gaveUp.Load()
+		t.starved += c.starved.Load()
+		for i := range t.outcomes {
+			t.outcomes[i] += c.outcomes[i].Load()
+		}
+		for i := range t.fates {
+			t.fates[i] += c.fates[i].Load()
+		}
+	}
+	return t
+}
+
+func (t *tally) shots() (n int64) {
+	for _, k := range t.outcomes {
+		n += k
 	}
 	return n
+}
+
+// lateness is the sum of all shards'.
+func (e *Engine) lateness() (counts *latenessCounts, highest time.Duration) {
+	counts = new(latenessCounts)
+	for _, s := range e.shards {
+		counts.add(s.late.snapshot())
+		highest = max(highest, time.Duration(s.late.max.Load()))
+	}
+	return counts, highest
 }
 
 // New compiles everything and opens nothing. Errors name the step and the field.
@@ -81,13 +122,10 @@ func New(cfg Config) (*Engine, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	e := &Engine{cfg: cfg, transport: cfg.Transport, settled: make(chan struct{})}
-	e.visits.New = func() any { return new(visit) }
+	e := &Engine{cfg: cfg}
 	hash := fnv.New64a()
 	_, _ = hash.Write([]byte(cfg.RunID)) // never fails
 	e.uuidKey = hash.Sum64()
-	e.pool.max = cfg.MaxConnections
-	e.pool.open = map[*conn]struct{}{}
 	if err := e.addTenants(); err != nil {
 		return nil, fmt.Errorf("loadgen: %w", err)
 	}
@@ -114,15 +152,15 @@ func (e *Engine) addTenants() error {
 	return nil
 }
 
-// hostOf gives the one host of an address.
+// hostOf gives the one host of an address, which is literal.
 func (e *Engine) hostOf(address string) *host {
-	for _, h := range e.pool.hosts {
+	for _, h := range e.hosts {
 		if h.address == address {
 			return h
 		}
 	}
-	h := &host{address: address}
-	e.pool.hosts = append(e.pool.hosts, h)
+	h := &host{index: len(e.hosts), address: address, at: netip.MustParseAddrPort(address)}
+	e.hosts = append(e.hosts, h)
 	return h
 }
 
@@ -136,27 +174,11 @@ func (e *Engine) Run(ctx context.Context) (Result, error) {
 	if err := e.prepare(); err != nil {
 		return Result{}, fmt.Errorf("loadgen: %w", err)
 	}
-	defer e.sleeper.close()
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	dialing, endDialing := context.WithCancel(context.Background())
-	defer endDialing()
-	e.dialing = dialing
-
 	stopWatching := e.watch(fail)
-	paced := make(chan struct{})
-	go func() {
-		defer close(paced)
-		if e.onSockets() {
-			ownThread()
-		}
-		e.pace()
-	}()
-	interrupted := e.await(ctx, endDialing)
-	<-paced
-	for _, c := range e.pool.cut() {
-		_ = c.net.Close()
-	}
+	settled := e.startShards()
+	interrupted := e.await(ctx, settled)
 	e.goroutines.Wait()
 	stopWatching()
 	return e.result(interrupted), e.cfg.Recorder.Err()
@@ -165,69 +187,122 @@ func (e *Engine) Run(ctx context.Context) (Result, error) {
 // onSockets says that the run is on real sockets and a real clock.
 func (e *Engine) onSockets() bool { return e.cfg.Transport == nil }
 
+// prepare makes the shards and sets the clock.
 func (e *Engine) prepare() error {
-	e.samples = e.cfg.Samples(0)
-	e.unfinished.Store(1)
-	e.sleeper = newTimerSleeper()
+	most := e.cfg.MaxConnections
 	if e.onSockets() {
-		exact, err := newExactSleeper()
-		if err != nil {
-			return err
-		}
-		e.sleeper, e.group, e.transport = exact, group, newSockets()
-		if room := int(raiseDescriptors()) - otherFiles; room > 0 && room < e.pool.max {
-			e.pool.max, e.fewer = room, room
-		}
-		if runtime.GOMAXPROCS(0) < 2 { // the pacer holds one: reading would wait for it
-			runtime.GOMAXPROCS(2)
+		if room := int(raiseDescriptors()) - otherFiles; room > 0 && room < most {
+			most, e.fewer = room, room
 		}
 	}
-	if e.testSleeper != nil {
-		e.sleeper = e.testSleeper
+	n := min(e.cfg.Shards, most, arrivals.Strands/e.cfg.Share.Of)
+	if e.cfg.Closed > 0 {
+		n = min(n, e.cfg.Closed)
 	}
-	e.later.wake = e.sleeper.wake
+	n = max(n, 1)
 	now := time.Now()
 	e.start = now
 	if !e.cfg.Start.IsZero() {
 		e.start = now.Add(e.cfg.Start.Sub(now)) // with a monotonic reading, whatever Start has
 	}
+	for i := range n {
+		s, err := e.newShard(i, n, most)
+		if err != nil {
+			return err
+		}
+		e.shards = append(e.shards, s)
+	}
+	if runtime.GOMAXPROCS(0) <= n && e.onSockets() { // shards hold one each: all else would wait for them
+		runtime.GOMAXPROCS(n + 1)
+	}
 	e.begun.Store(true)
 	return nil
 }
 
+// newShard makes the i-th of n shards, which share the most connections.
+func (e *Engine) newShard(i, n, most int) (*shard, error) {
+	share := e.cfg.Share
+	s := &shard{
+		e: e, share: arrivals.Share{Index: share.Index + i*share.Of, Of: n * share.Of},
+		samples: e.cfg.Samples(i), retry: never, in: make([]byte, readBuffer),
+	}
+	s.pool.max = portion(most, i, n)
+	s.pool.idle = make([][]*conn, len(e.hosts))
+	if e.cfg.Closed > 0 {
+		s.supply = &closedLoop{
+			people: portion(e.cfg.Closed, i, n), seq: uint32(i), step: uint32(n), over: e.wall(e.cfg.Scenario.Arrivals.Over),
+		}
+	} else {
+		s.supply = s.readAhead()
+	}
+	network, err := e.newNetwork()
+	s.network = network
+	return s, err
+}
+
+// portion is the i-th of n whole parts of all.
+func portion(all, i, n int) int { return all*(i+1)/n - all*i/n }
+
+// newNetwork is one of sockets; where a Transport is set or there is no epoll, one of pumps.
+func (e *Engine) newNetwork() (network, error) {
+	transport := e.cfg.Transport
+	if transport == nil {
+		n, err := newSockets()
+		if !errors.Is(err, errors.ErrUnsupported) {
+			return n, err
+		}
+		transport = newTCP()
+	}
+	p := &pumps{sleeper: newTimerSleeper(), transport: transport, clock: e.start.Add, all: &e.goroutines}
+	if e.testSleeper != nil {
+		p.sleeper = e.testSleeper
+	}
+	return p, nil
+}
+
+// startShards starts the shards; settled is closed when every arrival has its fate.
+func (e *Engine) startShards() (settled <-chan struct{}) {
+	all, done := new(sync.WaitGroup), make(chan struct{})
+	for _, s := range e.shards {
+		all.Go(func() {
+			if e.onSockets() {
+				ownThread()
+			}
+			s.run()
+		})
+	}
+	go func() {
+		all.Wait()
+		close(done)
+	}()
+	return done
+}
+
 // await waits for the last fate, stopping and finally cutting the run when ctx ends.
-func (e *Engine) await(ctx context.Context, endDialing func()) (interrupted bool) {
+func (e *Engine) await(ctx context.Context, settled <-chan struct{}) (interrupted bool) {
 	select {
-	case <-e.settled:
+	case <-settled:
 		return false
 	case <-ctx.Done():
 	}
 	e.stopping.Store(true)
-	e.sleeper.wake()
-	for _, v := range e.pool.stopWaiting() {
-		e.abandon(v)
-	}
+	e.wakeShards()
 	grace := time.NewTimer(e.cfg.Grace)
 	defer grace.Stop()
 	select {
-	case <-e.settled:
+	case <-settled:
 		return true
 	case <-grace.C:
 	}
 	e.cutting.Store(true)
-	endDialing()
-	for _, c := range e.pool.cut() {
-		_ = c.net.Close()
-	}
-	<-e.settled
+	e.wakeShards()
+	<-settled
 	return true
 }
 
-// release gives up one hold on the run.
-func (e *Engine) release() {
-	if e.unfinished.Add(-1) == 0 {
-		close(e.settled)
-		e.sleeper.wake()
+func (e *Engine) wakeShards() {
+	for _, s := range e.shards {
+		s.network.wake()
 	}
 }
 
@@ -250,25 +325,18 @@ func (e *Engine) platform(wall time.Duration) time.Duration {
 	return time.Duration(math.Round(float64(wall) * e.cfg.Speed))
 }
 
-func (e *Engine) noteLateness(late time.Duration) {
-	e.late.add(late)
-	if late > LateAfter {
-		e.count.late.Add(1)
-	}
-}
-
 // Progress may be called at any time, from any goroutine.
 func (e *Engine) Progress() Progress {
-	open, _, _ := e.pool.numbers()
-	p := Progress{
-		Total: e.total, Offered: e.count.offered.Load(),
-		Completed: e.count.fates[record.Completed].Load(), Failed: e.count.fates[record.FailedArrival].Load(),
-		Indeterminate: e.count.fates[record.Indeterminate].Load(), Unsent: e.count.fates[record.Unsent].Load(),
-		Shots: e.count.shots(), ShotsOK: e.count.outcomes[record.OK].Load(), Late: e.count.late.Load(),
-		Connections: int64(open), LatenessP99: time.Duration(e.lastP99.Load()),
+	if !e.begun.Load() {
+		return Progress{Total: e.total}
 	}
-	if e.begun.Load() {
-		p.At = max(0, e.platform(e.now()))
+	t := e.tally()
+	p := Progress{
+		At: max(0, e.platform(e.now())), Total: e.total, Offered: t.offered,
+		Completed: t.fates[record.Completed], Failed: t.fates[record.FailedArrival],
+		Indeterminate: t.fates[record.Indeterminate], Unsent: t.fates[record.Unsent],
+		Shots: t.shots(), ShotsOK: t.outcomes[record.OK], Late: t.late,
+		Connections: e.connections.open.Load(), LatenessP99: time.Duration(e.lastP99.Load()),
 	}
 	p.InFlight = max(0, p.Offered-p.Completed-p.Failed-p.Indeterminate)
 	return p

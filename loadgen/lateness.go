@@ -54,6 +54,13 @@ func (l *lateness) snapshot() *latenessCounts {
 	return &c
 }
 
+// add adds o's counts.
+func (c *latenessCounts) add(o *latenessCounts) {
+	for i := range c {
+		c[i] += o[i]
+	}
+}
+
 // since gives the counts that came after the earlier snapshot.
 func (c *latenessCounts) since(earlier *latenessCounts) *latenessCounts {
 	var d latenessCounts

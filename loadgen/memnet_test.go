@@ -79,8 +79,9 @@ func (c *memConn) Read(b []byte) (int, error) {
 			h.mu.Unlock()
 			return n, nil
 		case h.end != nil:
+			end := h.end
 			h.mu.Unlock()
-			return 0, h.end
+			return 0, end
 		}
 		h.mu.Unlock()
 		<-h.changed

@@ -2,180 +2,128 @@ package loadgen
 
 import (
 	"container/heap"
-	"sync"
+	"net/netip"
 )
 
-// host is one address and its idle connections, the youngest last.
+// host is one address that is fired at.
 type host struct {
-	address string
-	idle    []*conn
+	index   int
+	address string // host:port, literal
+	at      netip.AddrPort
 }
 
-// pool holds the connections of a run. A slot is the right to hold one connection open; there are max of them.
+// pool holds the connections of a shard. A slot is the right to hold one connection open; there are max of them.
 type pool struct {
-	mu      sync.Mutex
 	max     int
-	hosts   []*host
-	open    map[*conn]struct{}
-	idle    int   // connections in the hosts' lists
-	slots   int   // taken: open connections and dials under way
-	peak    int   // the most slots ever taken
-	dialed  int64 // connections ever opened
+	slots   int // taken: connections open or being opened
+	places  []*conn
+	vacant  []uint32  // places without a connection
+	idle    [][]*conn // by host, the youngest last
+	idles   int
 	waiting byDue // visits without a slot
-	closed  bool  // nobody may wait any more
+	starved bool  // for want of descriptors or ports nothing new is dialed
 }
 
-// claim is what a visit gets from the pool: a connection, the slot for a new one, a place in the queue, or nothing
-// because the run is over.
+// claim is what a visit gets from the pool: a connection, the slot for a new one, or a place in the queue.
 type claim uint8
 
 const (
 	useIdle claim = iota
 	dialNew
-	wait
-	refuse
+	queue
 )
 
 // take claims a connection for v. victim, if any, is an idle connection to another host that must be closed for it.
 func (p *pool) take(v *visit) (c, victim *conn, what claim) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if n := len(v.host.idle); n > 0 && len(p.waiting) == 0 {
-		c = v.host.idle[n-1]
-		v.host.idle = v.host.idle[:n-1]
-		p.idle--
+	if list := p.idle[v.host.index]; len(list) > 0 && len(p.waiting) == 0 {
+		c = list[len(list)-1]
+		p.idle[v.host.index] = list[:len(list)-1]
+		p.idles--
 		return c, nil, useIdle
 	}
-	if p.closed {
-		return nil, nil, refuse
-	}
-	if p.slots < p.max {
+	if p.slots < p.max && !p.starved {
 		p.slots++
-		p.peak = max(p.peak, p.slots)
 		return nil, nil, dialNew
 	}
 	if victim = p.victim(); victim != nil {
 		return nil, victim, dialNew // it inherits the slot
 	}
-	heap.Push(&p.waiting, v)
-	return nil, nil, wait
+	p.wait(v)
+	return nil, nil, queue
 }
 
-// victim takes the oldest idle connection of some host out of its list; p.mu is held.
+// wait puts v into the queue.
+func (p *pool) wait(v *visit) { heap.Push(&p.waiting, v) }
+
+// victim takes the oldest idle connection of some host out of its list.
 func (p *pool) victim() *conn {
-	if p.idle == 0 {
+	if p.idles == 0 {
 		return nil
 	}
-	for _, h := range p.hosts {
-		if len(h.idle) > 0 {
-			c := h.idle[0]
-			h.idle = append(h.idle[:0], h.idle[1:]...)
-			p.idle--
-			delete(p.open, c)
-			return c
+	for i, list := range p.idle {
+		if len(list) > 0 {
+			p.idle[i] = append(list[:0], list[1:]...)
+			p.idles--
+			return list[0]
 		}
 	}
 	return nil
 }
 
-// opened notes a connection that was dialed in a slot; false when the run has been cut meanwhile.
-func (p *pool) opened(c *conn) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.open == nil {
-		return false
+// next takes the visit out of the queue that has waited longest; nil where nobody waits.
+func (p *pool) next() *visit {
+	if len(p.waiting) == 0 {
+		return nil
 	}
-	p.open[c] = struct{}{}
-	p.dialed++
-	return true
+	return heap.Pop(&p.waiting).(*visit)
 }
 
-// giveBack makes c idle, or gives the visit that has waited longest and now owns c's slot, and c if kept is true. Where
-// kept is false c is to be closed.
-func (p *pool) giveBack(c *conn) (next *visit, kept bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.waiting) > 0 {
-		next = heap.Pop(&p.waiting).(*visit)
-		if next.host != c.host {
-			delete(p.open, c)
+// leave takes v out of the queue.
+func (p *pool) leave(v *visit) { heap.Remove(&p.waiting, v.waiting) }
+
+// rest makes c idle.
+func (p *pool) rest(c *conn) {
+	p.idle[c.host.index] = append(p.idle[c.host.index], c)
+	p.idles++
+}
+
+// forget takes c out of the idle ones.
+func (p *pool) forget(c *conn) {
+	list := p.idle[c.host.index]
+	for i := len(list) - 1; i >= 0; i-- {
+		if list[i] == c {
+			p.idle[c.host.index] = append(list[:i], list[i+1:]...)
+			p.idles--
+			return
 		}
-		return next, next.host == c.host
 	}
-	if p.open == nil { // cut
-		p.slots--
-		return nil, false
-	}
-	c.host.idle = append(c.host.idle, c)
-	p.idle++
-	return nil, true
 }
 
-// lose gives up a slot, with the closed connection c that had it (nil after a dial in vain), to the visit that has
-// waited longest, if there is one.
-func (p *pool) lose(c *conn) (next *visit) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.open, c)
-	if len(p.waiting) > 0 {
-		return heap.Pop(&p.waiting).(*visit)
+// house gives a connection to h a place, and so a token. Its buffers may be an earlier one's.
+func (p *pool) house(h *host) *conn {
+	n := len(p.vacant)
+	if n == 0 {
+		c := &conn{host: h, token: token{place: uint32(len(p.places))}}
+		p.places = append(p.places, c)
+		return c
 	}
-	p.slots--
+	c := p.places[p.vacant[n-1]]
+	p.vacant = p.vacant[:n-1]
+	*c = conn{host: h, token: c.token, parser: c.parser, out: c.out[:0]}
+	return c
+}
+
+// evict takes c's place away: what its token still announces is for nobody.
+func (p *pool) evict(c *conn) {
+	c.token.generation++
+	c.link, c.visit = nil, nil
+	p.vacant = append(p.vacant, c.token.place)
+}
+
+// at is the connection that t names, or nil.
+func (p *pool) at(t token) *conn {
+	if int(t.place) < len(p.places) && p.places[t.place].token == t {
+		return p.places[t.place]
+	}
 	return nil
-}
-
-// replace forgets c but keeps its slot for a new connection.
-func (p *pool) replace(c *conn) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.open, c)
-}
-
-// forget takes c out of the idle ones; false when it was not there because somebody just took it.
-func (p *pool) forget(c *conn) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for i, other := range c.host.idle {
-		if other == c {
-			c.host.idle = append(c.host.idle[:i], c.host.idle[i+1:]...)
-			p.idle--
-			p.slots--
-			delete(p.open, c)
-			return true
-		}
-	}
-	return false
-}
-
-// stopWaiting gives the visits that wait and lets no other wait or dial.
-func (p *pool) stopWaiting() []*visit {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.closed = true
-	left := p.waiting
-	p.waiting = nil
-	return left
-}
-
-// cut gives all open connections, to be closed, and takes no new ones.
-func (p *pool) cut() []*conn {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var all []*conn
-	for c := range p.open {
-		all = append(all, c)
-	}
-	p.open = nil
-	for _, h := range p.hosts {
-		h.idle = nil
-	}
-	p.idle = 0
-	return all
-}
-
-// numbers of connections: open now, at most at one time, ever opened.
-func (p *pool) numbers() (open, peak int, dialed int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.open), p.peak, p.dialed
 }

@@ -66,19 +66,19 @@ func loopback(address string) (string, error) {
 	return net.JoinHostPort(ip.Unmap().String(), port), nil
 }
 
-// sockets is the Transport of TCP. It refuses everything but loopback itself, whoever calls it.
-type sockets struct{ dialer net.Dialer }
+// tcp is the Transport of TCP where there is no epoll. It refuses everything but loopback itself, whoever calls it.
+type tcp struct{ dialer net.Dialer }
 
-func newSockets() *sockets {
+func newTCP() *tcp {
 	// No keep-alive probes: they would cost four system calls a connection. No fallback: addresses are literal.
-	return &sockets{net.Dialer{KeepAlive: -1, FallbackDelay: -1, Timeout: 2 * time.Minute}}
+	return &tcp{net.Dialer{KeepAlive: -1, FallbackDelay: -1, Timeout: 2 * time.Minute}}
 }
 
 // Dial opens a connection to a literal loopback address.
-func (s *sockets) Dial(ctx context.Context, address string) (net.Conn, error) {
+func (t *tcp) Dial(ctx context.Context, address string) (net.Conn, error) {
 	literal, err := loopback(address)
 	if err != nil {
 		return nil, err
 	}
-	return s.dialer.DialContext(ctx, "tcp", literal)
+	return t.dialer.DialContext(ctx, "tcp", literal)
 }

@@ -2,6 +2,7 @@ package loadgen
 
 import (
 	"errors"
+	"net/netip"
 	"testing"
 )
 
@@ -44,7 +45,18 @@ func TestTargetAddress(t *testing.T) {
 }
 
 func TestSocketsRefuseForeignAddresses(t *testing.T) {
-	if _, err := newSockets().Dial(t.Context(), "192.0.2.1:80"); !errors.Is(err, ErrNoConsent) {
+	if _, err := newTCP().Dial(t.Context(), "192.0.2.1:80"); !errors.Is(err, ErrNoConsent) {
 		t.Errorf("dialing a foreign address: %v, want %v", err, ErrNoConsent)
+	}
+	sockets, err := newSockets()
+	if errors.Is(err, errors.ErrUnsupported) {
+		t.Skip("no epoll here")
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	defer sockets.close()
+	foreign := &host{address: "192.0.2.1:80", at: netip.MustParseAddrPort("192.0.2.1:80")}
+	if _, err := sockets.dial(foreign, token{}, 0); !errors.Is(err, ErrNoConsent) {
+		t.Errorf("connecting to a foreign address: %v, want %v", err, ErrNoConsent)
 	}
 }

@@ -43,24 +43,24 @@ func (e *Engine) result(interrupted bool) Result {
 }
 
 func (e *Engine) totals() record.Totals {
-	_, peak, dialed := e.pool.numbers()
+	all := e.tally()
 	t := record.Totals{
-		Shots: e.count.shots(), Late: e.count.late.Load(), Reloads: e.count.reloads.Load(),
-		ComeBacks: e.count.comeBacks.Load(), GaveUp: e.count.gaveUp.Load(), ByOutcome: map[string]int64{},
-		Connections: dialed, ConnectionsPeak: int64(peak),
+		Shots: all.shots(), Late: all.late, Reloads: all.reloads, ComeBacks: all.comeBacks, GaveUp: all.gaveUp,
+		ByOutcome: map[string]int64{}, Connections: e.connections.opened.Load(), ConnectionsPeak: e.connections.peak.Load(),
 	}
-	for o := range e.count.outcomes {
-		t.ByOutcome[record.Outcome(o).String()] = e.count.outcomes[o].Load()
+	for o, n := range all.outcomes {
+		t.ByOutcome[record.Outcome(o).String()] = n
 	}
 	return t
 }
 
 // validity judges the generator itself.
 func (e *Engine) validity(interrupted bool) record.Validity {
-	all := e.late.snapshot()
+	all, highest := e.lateness()
+	t := e.tally()
 	v := record.Validity{
-		LatenessP50: all.quantile(0.5), LatenessP99: all.quantile(0.99), LatenessMax: time.Duration(e.late.max.Load()),
-		LatenessLimit: e.limit, Unsent: e.count.fates[record.Unsent].Load(),
+		LatenessP50: all.quantile(0.5), LatenessP99: all.quantile(0.99), LatenessMax: highest,
+		LatenessLimit: e.limit, Unsent: t.fates[record.Unsent],
 	}
 	if e.watching.seconds > 0 {
 		v.SecondsOver = float64(e.watching.over) / float64(e.watching.seconds)
@@ -76,7 +76,7 @@ func (e *Engine) validity(interrupted bool) record.Validity {
 	if v.Unsent > 0 && !interrupted {
 		v.Reasons = append(v.Reasons, fmt.Sprintf("%d arrivals were never sent", v.Unsent))
 	}
-	if n := e.count.starved.Load(); n > 0 {
+	if n := t.starved; n > 0 {
 		v.Reasons = append(v.Reasons, fmt.Sprintf("%d times no connection could be opened for want of descriptors or ports", n))
 		v.Advice = append(v.Advice, "raise the limit of open files (ulimit -n), or share the run among more workers")
 	}
@@ -88,9 +88,12 @@ func (e *Engine) validity(interrupted bool) record.Validity {
 
 // advice says what would help a generator that was too slow, by what held it back.
 func (e *Engine) advice() (advice []string) {
-	_, peak, _ := e.pool.numbers()
-	if peak >= e.pool.max {
-		advice = append(advice, fmt.Sprintf("all %d connections were in use and shots had to wait: allow more connections", e.pool.max))
+	most := 0
+	for _, s := range e.shards {
+		most += s.pool.max
+	}
+	if e.connections.peak.Load() >= int64(most) {
+		advice = append(advice, fmt.Sprintf("all %d connections were in use and shots had to wait: allow more connections", most))
 	}
 	if e.watching.throttled > 0 {
 		advice = append(advice, "a CPU quota held the generator back: raise the quota of its control group")
@@ -103,7 +106,7 @@ func (e *Engine) advice() (advice []string) {
 
 func (e *Engine) warnings() []record.Warning {
 	var warnings []record.Warning
-	if n := e.count.late.Load(); n > 0 {
+	if n := e.tally().late; n > 0 {
 		warnings = append(warnings, record.Warning{Code: "generator-late", Text: scenarios.Text{
 			"de": fmt.Sprintf("%d Anfragen gingen mehr als %s zu spät ab. Die Verspätung ist in ihren Antwortzeiten enthalten.", n, LateAfter),
 			"en": fmt.Sprintf("%d shots went out more than %s late. Their response times include the lateness.", n, LateAfter),

@@ -182,13 +182,13 @@ func TestProgress(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var p Progress
-		time.AfterFunc(50*time.Second+250*time.Millisecond, func() { p = e.Progress() })
+		middle := make(chan Progress, 1)
+		time.AfterFunc(50*time.Second+250*time.Millisecond, func() { middle <- e.Progress() })
 		if _, err := e.Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		network.all.Wait()
-		if p.At != 50*time.Second+250*time.Millisecond || p.Total != 100 || p.Offered != 51 || p.Completed != 45 || p.InFlight != 6 || p.ShotsOK != 45 {
+		if p := <-middle; p.At != 50*time.Second+250*time.Millisecond || p.Total != 100 || p.Offered != 51 || p.Completed != 45 || p.InFlight != 6 || p.ShotsOK != 45 {
 			t.Errorf("progress in the middle: %+v", p)
 		}
 		if end := e.Progress(); end.Completed != 100 || end.InFlight != 0 || end.Connections != 0 {

@@ -48,7 +48,7 @@ type health struct {
 // watch looks after the run once a second, and at the recorder ten times, until the function it gives is called. It
 // fails the run when nothing can be recorded any more.
 func (e *Engine) watch(fail func(error)) (stop func()) {
-	e.watching.before = e.late.snapshot()
+	e.watching.before, _ = e.lateness()
 	e.watching.health = readHealth()
 	debug.ReadGCStats(&e.watching.gc)
 	quit, done := make(chan struct{}), make(chan struct{})
@@ -80,7 +80,8 @@ func (e *Engine) watch(fail func(error)) (stop func()) {
 // everySecond writes one line about the generator's own health.
 func (e *Engine) everySecond() {
 	w := &e.watching
-	counts, health := e.late.snapshot(), readHealth()
+	counts, _ := e.lateness()
+	health := readHealth()
 	latest := counts.since(w.before)
 	p99 := latest.quantile(0.99)
 	e.lastP99.Store(int64(p99))
@@ -108,10 +109,10 @@ func (e *Engine) everySecond() {
 
 func (e *Engine) healthValues(latest *latenessCounts, now *health, gcPause time.Duration) map[string]float64 {
 	before := &e.watching.health
-	open, _, _ := e.pool.numbers()
+	t, open := e.tally(), e.connections.open.Load()
 	descriptors := now.descriptors
 	if descriptors == 0 {
-		descriptors = int64(open)
+		descriptors = open
 	}
 	return map[string]float64{
 		"lateness_p50_seconds": latest.quantile(0.5).Seconds(),
@@ -123,11 +124,11 @@ func (e *Engine) healthValues(latest *latenessCounts, now *health, gcPause time.
 		"gc_pause_seconds":     gcPause.Seconds(),
 		"descriptors":          float64(descriptors),
 		"connections":          float64(open),
-		"late":                 float64(e.count.late.Load()),
+		"late":                 float64(t.late),
 		"sent":                 float64(latest.total()),
 		"goroutines":           float64(runtime.NumGoroutine()),
 		"throttled_periods":    float64(now.throttled - before.throttled),
 		"throttled_seconds":    (now.throttledTime - before.throttledTime).Seconds(),
-		"starved_dials":        float64(e.count.starved.Load()),
+		"starved_dials":        float64(t.starved),
 	}
 }

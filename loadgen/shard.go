@@ -1,0 +1,184 @@
+package loadgen
+
+import (
+	"time"
+
+	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/scenarios/arrivals"
+)
+
+// longestSleep is after how long a shard looks around though nothing is due.
+const longestSleep = 250 * time.Millisecond
+
+// shard fires a part of the arrivals, from the first shot to the fate, on a thread of its own and without asking
+// anybody: its connections, visits, buffers and counts are nobody else's.
+//
+// One round of its loop: fire what is due, sleep until the next is due or something has come, read what has come.
+type shard struct {
+	e       *Engine
+	share   arrivals.Share
+	samples Samples
+	network network
+	supply  supply
+	done    bool // the schedule is at its end
+	stopped bool
+
+	agenda agenda
+	pool   pool
+	retry  time.Duration // when to dial again after want of descriptors or ports
+	visits []*visit      // free ones
+	live   int           // visits that are not free
+
+	clock   time.Duration // the last look at the clock
+	heard   time.Duration // when the network said what is being worked off
+	events  []ready
+	pending []ready // to be worked off before sleeping
+
+	in, out, body []byte
+
+	count counters
+	late  lateness
+}
+
+// supply gives a shard its arrivals.
+type supply interface {
+	// peek gives the next arrival and when it is due on the wall; false after the last.
+	peek(s *shard) (arrivals.Arrival, time.Duration, bool)
+	advance()
+	// hungry says that the next arrival need not wait for the next round.
+	hungry(s *shard) bool
+}
+
+// run fires until every arrival of the shard has its fate.
+func (s *shard) run() {
+	for {
+		if !s.stopped && s.e.stopping.Load() {
+			s.stop()
+		}
+		if s.e.cutting.Load() {
+			s.cut()
+		}
+		next := s.fireDue()
+		if s.done && s.live == 0 {
+			break
+		}
+		s.listen(next)
+	}
+	for _, c := range s.pool.places {
+		if c.link != nil {
+			s.shut(c)
+		}
+	}
+	s.network.close()
+}
+
+// fireDue fires what is due, does what else is on the agenda by now, and gives the next time for either.
+func (s *shard) fireDue() (next time.Duration) {
+	s.clock = s.e.now()
+	if s.retry <= s.clock {
+		s.feed()
+	}
+	now := s.clock
+	for {
+		arrival, due, more := s.peek()
+		alarm := s.agenda.next()
+		switch {
+		case due > now && alarm > now:
+			return min(due, alarm, s.retry)
+		case due <= alarm && more:
+			s.supply.advance()
+			s.enter(arrival)
+		default:
+			if v := s.agenda.pop(now); v != nil {
+				s.onAlarm(v, now)
+			}
+		}
+	}
+}
+
+// peek gives the next arrival; at the schedule's end it is due never.
+func (s *shard) peek() (arrivals.Arrival, time.Duration, bool) {
+	if s.done {
+		return arrivals.Arrival{}, never, false
+	}
+	a, due, more := s.supply.peek(s)
+	if !more {
+		s.done = true
+		return a, never, false
+	}
+	return a, due, true
+}
+
+// enter fires the first shot of an arrival.
+func (s *shard) enter(a arrivals.Arrival) {
+	v := s.begin(a)
+	if !v.toTaken(v.at) {
+		s.settle(v, record.Completed) // a journey none of whose steps the person takes
+		return
+	}
+	s.aim(v, a.Due)
+	s.fire(v)
+}
+
+func (s *shard) onAlarm(v *visit, now time.Duration) {
+	if v.state == thinking {
+		s.fire(v)
+	} else {
+		s.giveUp(v, now)
+	}
+}
+
+// listen sleeps until next, or until something has come, and works that off; what is due meanwhile is not kept waiting.
+func (s *shard) listen(next time.Duration) {
+	now := s.e.now()
+	until := min(next, now+longestSleep)
+	if len(s.pending) > 0 {
+		until = now
+	}
+	s.events = s.network.wait(now, until, s.events[:0])
+	s.heard = s.e.now()
+	s.clock = s.heard
+	s.events, s.pending = append(s.events, s.pending...), s.pending[:0]
+	for _, r := range s.events {
+		s.onReady(r)
+		if s.clock >= next || s.supply.hungry(s) {
+			next = s.fireDue()
+		}
+	}
+}
+
+// stop ends what is not under way: what waits is abandoned, what has not begun is unsent.
+func (s *shard) stop() {
+	s.stopped = true
+	for v := s.pool.next(); v != nil; v = s.pool.next() {
+		s.abandon(v)
+	}
+	for _, v := range s.agenda {
+		if v.state == thinking {
+			s.abandon(v)
+		}
+	}
+	for a, _, more := s.peek(); more; a, _, more = s.peek() {
+		s.samples.Fate(a.Seq, record.Unsent)
+		s.count.fates[record.Unsent].Add(1)
+		s.supply.advance()
+	}
+}
+
+// cut ends what is still under way.
+func (s *shard) cut() {
+	s.clock = s.e.now()
+	for _, c := range s.pool.places {
+		v := c.visit
+		switch {
+		case v == nil:
+		case c.opening:
+			s.discard(c)
+			s.abandon(v)
+		case v.wrote:
+			s.end(c, v, record.Lost)
+		default:
+			s.end(c, v, record.Refused)
+		}
+	}
+}

@@ -1,0 +1,215 @@
+package loadgen
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// shardNice lets a shard, which works for some µs at a time, run before a server on the same processor. Where the
+// process may not have it, nothing changes but the lateness, which is measured.
+const shardNice = -10
+
+// sockets is the network of TCP sockets: edge-triggered epoll, and system calls that do not block and so need not tell
+// Go's scheduler, which would cost a third of a shot's processor time. See docs/decisions/0005-epoll-shards.md.
+type sockets struct {
+	inbox
+	epoll, event int
+	events       [256]unix.EpollEvent
+	busy         bool // the last wait found something: look before sleeping
+}
+
+// eventPlace is the place of the eventfd's token, that of no connection.
+const eventPlace = ^uint32(0)
+
+func newSockets() (network, error) {
+	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("epoll: %w", err)
+	}
+	event, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+	if err != nil {
+		_ = unix.Close(epoll)
+		return nil, fmt.Errorf("eventfd: %w", err)
+	}
+	s := &sockets{epoll: epoll, event: event}
+	if err := s.add(event, token{place: eventPlace}, unix.EPOLLIN|unix.EPOLLET); err != nil {
+		s.close()
+		return nil, fmt.Errorf("epoll: %w", err)
+	}
+	return s, nil
+}
+
+func (s *sockets) add(fd int, t token, events uint32) error {
+	e := unix.EpollEvent{Events: events, Fd: int32(t.place), Pad: int32(t.generation)}
+	return unix.EpollCtl(s.epoll, unix.EPOLL_CTL_ADD, fd, &e)
+}
+
+// ownThread binds the calling goroutine to its thread for good (the thread ends with it) and makes its timers exact.
+func ownThread() {
+	runtime.LockOSThread()
+	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) // without it, wake-ups are 50 µs later, and counted as that
+	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), shardNice)
+}
+
+func (s *sockets) dial(h *host, t token, _ time.Duration) (link, error) {
+	if !h.at.Addr().IsLoopback() { // whoever calls
+		return nil, fmt.Errorf("%s: %w", h.at, ErrNoConsent)
+	}
+	family, address := sockaddr(h.at)
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // without it a long request waits for an acknowledgement
+	err = unix.Connect(fd, address)
+	if err == nil || errors.Is(err, unix.EINPROGRESS) {
+		err = s.add(fd, t, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLRDHUP|unix.EPOLLET)
+	}
+	if err != nil {
+		_ = unix.Close(fd)
+		return nil, err
+	}
+	return &socket{fd: fd}, nil
+}
+
+// sockaddr is a literal address as the system calls have it.
+func sockaddr(a netip.AddrPort) (family int, address unix.Sockaddr) {
+	if ip := a.Addr(); ip.Is4() {
+		return unix.AF_INET, &unix.SockaddrInet4{Port: int(a.Port()), Addr: ip.As4()}
+	}
+	return unix.AF_INET6, &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}
+}
+
+func (s *sockets) wait(now, at time.Duration, to []ready) []ready {
+	n := 0
+	if s.busy || at <= now {
+		n = s.look()
+	}
+	if n == 0 && at > now {
+		n = s.sleep(at - now)
+	}
+	s.busy = n > 0
+	for i := range n {
+		e := &s.events[i]
+		t := token{uint32(e.Fd), uint32(e.Pad)}
+		if t.place == eventPlace {
+			var counter [8]byte
+			_, _ = unix.Read(s.event, counter[:])
+			to = s.take(to)
+			continue
+		}
+		to = append(to, ready{t, e.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0})
+	}
+	return to
+}
+
+// look asks without sleeping.
+func (s *sockets) look() int {
+	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(s.epoll), uintptr(unsafe.Pointer(&s.events)), uintptr(len(s.events)), 0, 0, 0)
+	if errno != 0 {
+		return 0
+	}
+	return int(n)
+}
+
+// coarse says that the kernel has no epoll_pwait2 (before Linux 5.11).
+var coarse = sync.OnceValue(func() bool {
+	_, _, errno := syscall.Syscall6(unix.SYS_EPOLL_PWAIT2, ^uintptr(0), 0, 0, 0, 0, 0)
+	return errno == unix.ENOSYS
+})
+
+// sleep sleeps until something is ready, for d at most. An interrupted sleep has found nothing.
+func (s *sockets) sleep(d time.Duration) int {
+	timeout := unix.NsecToTimespec(int64(d))
+	events := uintptr(unsafe.Pointer(&s.events))
+	if coarse() {
+		fds := [1]unix.PollFd{{Fd: int32(s.epoll), Events: unix.POLLIN}}
+		if n, _ := unix.Ppoll(fds[:], &timeout, nil); n <= 0 {
+			return 0
+		}
+		return s.look()
+	}
+	n, _, errno := syscall.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(s.epoll), events, uintptr(len(s.events)),
+		uintptr(unsafe.Pointer(&timeout)), 0, 0)
+	if errno != 0 {
+		return 0
+	}
+	return int(n)
+}
+
+func (s *sockets) wake() {
+	_, _ = unix.Write(s.event, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // fails only when it is awake 2^64 times already
+}
+
+func (s *sockets) post(t token) {
+	s.put(t)
+	s.wake()
+}
+
+func (s *sockets) close() {
+	_ = unix.Close(s.event)
+	_ = unix.Close(s.epoll)
+}
+
+// socket is one TCP connection.
+type socket struct{ fd int }
+
+func (c *socket) opened() error {
+	var errno, size int32 = 0, 4
+	if _, _, failed := syscall.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(c.fd), unix.SOL_SOCKET, unix.SO_ERROR,
+		uintptr(unsafe.Pointer(&errno)), uintptr(unsafe.Pointer(&size)), 0); failed != 0 {
+		return failed
+	}
+	if errno != 0 {
+		return syscall.Errno(errno)
+	}
+	if _, err := unix.Getpeername(c.fd); err != nil { // not connected: the event was of another kind
+		return errAgain
+	}
+	return nil
+}
+
+func (c *socket) read(b []byte) (int, error) {
+	n, errno := raw(unix.SYS_RECVFROM, c.fd, b, 0)
+	switch {
+	case errno == unix.EAGAIN:
+		return 0, errAgain
+	case errno != 0:
+		return 0, errno
+	case n == 0:
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+func (c *socket) write(b []byte) (int, error) {
+	n, errno := raw(unix.SYS_SENDTO, c.fd, b, unix.MSG_NOSIGNAL)
+	switch {
+	case errno == unix.EAGAIN:
+		return 0, errAgain
+	case errno != 0:
+		return 0, errno
+	}
+	return n, nil
+}
+
+// raw receives or sends; an interrupted call is made again, since no edge would announce what it has left.
+func raw(call uintptr, fd int, b []byte, flags uintptr) (n int, errno syscall.Errno) {
+	for {
+		n, _, errno := syscall.RawSyscall6(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), flags, 0, 0)
+		if errno != unix.EINTR {
+			return int(n), errno
+		}
+	}
+}
+
+func (c *socket) close() { _ = unix.Close(c.fd) }
