@@ -33,10 +33,10 @@ type conn struct {
 // deadLink is a connection that could not even begin to be opened.
 type deadLink struct{ err error }
 
-func (l deadLink) opened() error             { return l.err }
-func (l deadLink) read([]byte) (int, error)  { return 0, l.err }
-func (l deadLink) write([]byte) (int, error) { return 0, l.err }
-func (l deadLink) close()                    {}
+func (l deadLink) opened() error                   { return l.err }
+func (l deadLink) read([]byte) (int, int64, error) { return 0, 0, l.err }
+func (l deadLink) write([]byte) (int, error)       { return 0, l.err }
+func (l deadLink) close()                          {}
 
 // isOurs says that a dial failed for want of the generator's own means.
 func isOurs(err error) bool {
@@ -213,11 +213,12 @@ func (s *shard) open(c *conn) bool {
 func (s *shard) receive(c *conn, hangup bool) {
 	t := c.token
 	for c.token == t {
-		n, err := c.link.read(s.in)
+		n, stamp, err := c.link.read(s.in)
 		if err == errAgain {
 			return
 		}
 		s.clock = s.e.now()
+		s.came = s.whenCame(stamp)
 		if c.visit == nil { // closed by the server while idle, or it spoke out of turn
 			s.pool.forget(c)
 			s.discard(c)
@@ -229,12 +230,23 @@ func (s *shard) receive(c *conn, hangup bool) {
 	}
 }
 
+// whenCame is the wall time of the run at which bytes came in that the kernel stamped: when they are read says more
+// about the generator than about the target. The stamp is on a clock that may be set: it is used only over the short time
+// since the network was last asked.
+func (s *shard) whenCame(stamp int64) time.Duration {
+	ago := time.Duration(s.heardAt - stamp)
+	if stamp == 0 || ago.Abs() > longestSleep {
+		return s.clock
+	}
+	return min(s.heard-ago, s.clock)
+}
+
 // onRead handles what a read gave while v's answer was awaited; false when there is nothing more to be read.
 func (s *shard) onRead(c *conn, v *visit, n int, err error, hangup bool) bool {
 	p := &c.parser
 	if n > 0 {
 		if v.firstByte == 0 {
-			v.firstByte = s.clock
+			v.firstByte = s.came
 		}
 		used, bad := p.feed(s.in[:n])
 		if bad != nil {
@@ -277,7 +289,7 @@ func (s *shard) onAnswer(c *conn, v *visit, clean bool) {
 		s.shut(c)
 		s.dial(next)
 	}
-	s.over(v, o, s.clock)
+	s.over(v, o, max(s.came, v.sent))
 }
 
 // onBroken ends a shot whose connection broke before the answer was whole. A connection that had been used before
@@ -303,7 +315,7 @@ func (s *shard) onBroken(c *conn, v *visit) {
 func (s *shard) end(c *conn, v *visit, o record.Outcome) {
 	v.conn = nil
 	s.discard(c)
-	s.over(v, o, s.clock)
+	s.over(v, o, max(s.came, v.sent))
 }
 
 // giveUp ends a shot whose time is over.

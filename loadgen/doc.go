@@ -1,28 +1,28 @@
 // Package loadgen fires a surge: it walks the schedule on an absolute clock, sends each shot when it is due whatever
 // the target does, and says honestly when it could not.
 //
-// The way of a shot:
+// The way of a shot, all of it on one thread, the shard's:
 //
-//		schedule ─► pacer ─► [ dial ] ─► write ─► connection's goroutine reads ─► judge ─► Sample
-//		              ▲                                                                      │
-//		              └──────── later steps, come-backs (due later) ◄──── person ◄───────────┘
+//	schedule ─► due? ─► connection ─► write ─► epoll ─► read ─► judge ─► Sample
+//	             ▲                                                │
+//	             └──── agenda: later steps, come-backs, ◄─ person ┘
+//	                   time-outs
 //
-//	  - The pacer is one goroutine on a thread of its own. It sleeps by the kernel's high resolution timer until the
-//	    next group of shots is due and writes the prebuilt request itself; Go's timers are up to 2 ms late when a process
-//	    is idle, and handing a due shot to another goroutine doubles the lateness.
-//	  - Each connection has one goroutine, parked in Read. It parses the answer, judges it, and goes on with the person's
-//	    journey. An idle connection that the server closes is thus noticed at once.
-//	  - At the limit of connections shots wait in due order; the wait is charged to their response time and shown as
-//	    lateness. None is dropped.
-//	  - Every arrival gets exactly one fate; what was never begun when a run is ended is unsent.
+//   - A shard is a locked thread with a part of the arrivals and everything they need. Nothing on a shot's way is shared, locked
+//     or handed to another goroutine, and nothing is allocated. See docs/decisions/0005-epoll-shards.md.
+//   - It sleeps by the kernel's high resolution timer until the next shot is due. Go's timers are up to 2 ms late when a
+//     process is idle.
+//   - At the limit of connections shots wait in due order; the wait is charged to their response time and shown as
+//     lateness. None is dropped.
+//   - Every arrival gets exactly one fate; what was never begun when a run is ended is unsent.
 //
 // # Clocks
 //
 // A Sample's times are platform time, wall time since Config.Start times Speed. Due is the schedule's. Sent is the
 // instant at which the generator turned to the network for the shot: just before the first write, or, where a
 // connection had to be opened, just before that: connecting is the target's time, so that a target which does not
-// accept is not taken for a slow generator. FirstByte is when the first byte of the answer was read, Done when its
-// last was, or when the shot was given up.
+// accept is not taken for a slow generator. FirstByte is when the first byte of the answer came, Done when its last did, by
+// the kernel's receive time stamps where it gives them, or when the shot was given up.
 //
 // # Templates
 //

@@ -247,7 +247,7 @@ func portion(all, i, n int) int { return all*(i+1)/n - all*i/n }
 func (e *Engine) newNetwork() (network, error) {
 	transport := e.cfg.Transport
 	if transport == nil {
-		n, err := newSockets()
+		n, err := newSockets(e.cfg.Closed == 0)
 		if !errors.Is(err, errors.ErrUnsupported) {
 			return n, err
 		}

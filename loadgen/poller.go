@@ -31,7 +31,8 @@ type network interface {
 type link interface {
 	// opened is nil once the connection is open.
 	opened() error
-	read(b []byte) (int, error)
+	// read also gives when the last of the bytes came in, in Unix nanoseconds; 0 where that is not known.
+	read(b []byte) (n int, stamp int64, err error)
 	// write takes all of b or less.
 	write(b []byte) (int, error)
 	close()

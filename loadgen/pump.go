@@ -94,20 +94,20 @@ func (l *pump) opened() error {
 	return l.opening
 }
 
-func (l *pump) read(b []byte) (int, error) {
+func (l *pump) read(b []byte) (int, int64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.in) == 0 {
 		if l.end != nil {
-			return 0, l.end
+			return 0, 0, l.end
 		}
-		return 0, errAgain
+		return 0, 0, errAgain
 	}
 	n := copy(b, l.in)
 	if l.in = l.in[n:]; len(l.in) == 0 && l.end == nil {
 		l.more()
 	}
-	return n, nil
+	return n, 0, nil
 }
 
 // more lets the reading go on.

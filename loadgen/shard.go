@@ -31,6 +31,8 @@ type shard struct {
 
 	clock   time.Duration // the last look at the clock
 	heard   time.Duration // when the network said what is being worked off
+	heardAt int64         // the same instant in Unix nanoseconds
+	came    time.Duration // when what was last read had come in
 	events  []ready
 	pending []ready // to be worked off before sleeping
 
@@ -136,8 +138,9 @@ func (s *shard) listen(next time.Duration) {
 		until = now
 	}
 	s.events = s.network.wait(now, until, s.events[:0])
-	s.heard = s.e.now()
-	s.clock = s.heard
+	heard := time.Now()
+	s.heard, s.heardAt = heard.Sub(s.e.start), heard.UnixNano()
+	s.clock, s.came = s.heard, s.heard
 	s.events, s.pending = append(s.events, s.pending...), s.pending[:0]
 	for _, r := range s.events {
 		s.onReady(r)
@@ -168,6 +171,7 @@ func (s *shard) stop() {
 // cut ends what is still under way.
 func (s *shard) cut() {
 	s.clock = s.e.now()
+	s.came = s.clock
 	for _, c := range s.pool.places {
 		v := c.visit
 		switch {

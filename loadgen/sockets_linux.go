@@ -24,13 +24,21 @@ type sockets struct {
 	inbox
 	epoll, event int
 	events       [256]unix.EpollEvent
-	busy         bool // the last wait found something: look before sleeping
+	// stamped: bytes come with the instant at which the kernel received them, so that they need not be read at once.
+	stamped bool
+	look    bool // what came during a quiet sleep has not been looked at
+	message message
 }
+
+// quiet is the longest sleep in which nothing that comes in wakes a shard: when the next shot is due so soon, waking up
+// for every answer would double the work.
+const quiet = 200 * time.Microsecond
 
 // eventPlace is the place of the eventfd's token, that of no connection.
 const eventPlace = ^uint32(0)
 
-func newSockets() (network, error) {
+// newSockets opens the network; stamped asks for the kernel's time stamps, which cost a little for each read.
+func newSockets(stamped bool) (network, error) {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("epoll: %w", err)
@@ -40,7 +48,8 @@ func newSockets() (network, error) {
 		_ = unix.Close(epoll)
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
-	s := &sockets{epoll: epoll, event: event}
+	s := &sockets{epoll: epoll, event: event, stamped: stamped}
+	s.message.prepare()
 	if err := s.add(event, token{place: eventPlace}, unix.EPOLLIN|unix.EPOLLET); err != nil {
 		s.close()
 		return nil, fmt.Errorf("epoll: %w", err)
@@ -78,7 +87,11 @@ func (s *sockets) dial(h *host, t token, _ time.Duration) (link, error) {
 		_ = unix.Close(fd)
 		return nil, err
 	}
-	return &socket{fd: fd}, nil
+	c := &socket{fd: fd}
+	if s.stamped && unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1) == nil {
+		c.message = &s.message
+	}
+	return c, nil
 }
 
 // sockaddr is a literal address as the system calls have it.
@@ -90,14 +103,16 @@ func sockaddr(a netip.AddrPort) (family int, address unix.Sockaddr) {
 }
 
 func (s *sockets) wait(now, at time.Duration, to []ready) []ready {
-	n := 0
-	if s.busy || at <= now {
-		n = s.look()
+	d := at - now
+	if s.stamped && !s.look && d > 0 && d <= quiet {
+		s.nap(d)
+		s.look = true
+		return to // what is due comes first
 	}
-	if n == 0 && at > now {
-		n = s.sleep(at - now)
+	if s.look {
+		s.look, d = false, 0
 	}
-	s.busy = n > 0
+	n := s.poll(max(d, 0))
 	for i := range n {
 		e := &s.events[i]
 		t := token{uint32(e.Fd), uint32(e.Pad)}
@@ -112,38 +127,36 @@ func (s *sockets) wait(now, at time.Duration, to []ready) []ready {
 	return to
 }
 
-// look asks without sleeping.
-func (s *sockets) look() int {
-	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(s.epoll), uintptr(unsafe.Pointer(&s.events)), uintptr(len(s.events)), 0, 0, 0)
-	if errno != 0 {
-		return 0
-	}
-	return int(n)
-}
-
 // coarse says that the kernel has no epoll_pwait2 (before Linux 5.11).
 var coarse = sync.OnceValue(func() bool {
 	_, _, errno := syscall.Syscall6(unix.SYS_EPOLL_PWAIT2, ^uintptr(0), 0, 0, 0, 0, 0)
 	return errno == unix.ENOSYS
 })
 
-// sleep sleeps until something is ready, for d at most. An interrupted sleep has found nothing.
-func (s *sockets) sleep(d time.Duration) int {
+// poll asks what is ready, and sleeps for d at most where nothing is. An interrupted sleep has found nothing. Go's
+// scheduler is not told: a shard's thread keeps its place in it, and every 10 ms a signal ends the sleep so that the garbage
+// collector gets its turn.
+func (s *sockets) poll(d time.Duration) int {
 	timeout := unix.NsecToTimespec(int64(d))
-	events := uintptr(unsafe.Pointer(&s.events))
-	if coarse() {
+	events, call, wait := uintptr(unsafe.Pointer(&s.events)), uintptr(unix.SYS_EPOLL_PWAIT2), uintptr(unsafe.Pointer(&timeout))
+	if d == 0 {
+		call, wait = unix.SYS_EPOLL_PWAIT, 0
+	} else if coarse() {
 		fds := [1]unix.PollFd{{Fd: int32(s.epoll), Events: unix.POLLIN}}
-		if n, _ := unix.Ppoll(fds[:], &timeout, nil); n <= 0 {
-			return 0
-		}
-		return s.look()
+		_, _ = unix.Ppoll(fds[:], &timeout, nil)
+		call, wait = unix.SYS_EPOLL_PWAIT, 0
 	}
-	n, _, errno := syscall.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(s.epoll), events, uintptr(len(s.events)),
-		uintptr(unsafe.Pointer(&timeout)), 0, 0)
+	n, _, errno := syscall.RawSyscall6(call, uintptr(s.epoll), events, uintptr(len(s.events)), wait, 0, 0)
 	if errno != 0 {
 		return 0
 	}
 	return int(n)
+}
+
+// nap sleeps without listening.
+func (s *sockets) nap(d time.Duration) {
+	timeout := unix.NsecToTimespec(int64(d))
+	_, _, _ = syscall.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&timeout)), 0, 0) // interrupted: the shard looks at the clock
 }
 
 func (s *sockets) wake() {
@@ -161,7 +174,10 @@ func (s *sockets) close() {
 }
 
 // socket is one TCP connection.
-type socket struct{ fd int }
+type socket struct {
+	fd      int
+	message *message // nil: without time stamps
+}
 
 func (c *socket) opened() error {
 	var errno, size int32 = 0, 4
@@ -178,17 +194,57 @@ func (c *socket) opened() error {
 	return nil
 }
 
-func (c *socket) read(b []byte) (int, error) {
-	n, errno := raw(unix.SYS_RECVFROM, c.fd, b, 0)
+func (c *socket) read(b []byte) (n int, stamp int64, err error) {
+	var errno syscall.Errno
+	if c.message != nil {
+		n, stamp, errno = c.message.receive(c.fd, b)
+	} else {
+		n, errno = raw(unix.SYS_RECVFROM, c.fd, b, 0)
+	}
 	switch {
 	case errno == unix.EAGAIN:
-		return 0, errAgain
+		return 0, 0, errAgain
 	case errno != 0:
-		return 0, errno
+		return 0, 0, errno
 	case n == 0:
-		return 0, io.EOF
+		return 0, 0, io.EOF
 	}
-	return n, nil
+	return n, stamp, nil
+}
+
+// message is what recvmsg fills.
+type message struct {
+	header  unix.Msghdr
+	vector  unix.Iovec
+	control [64]byte
+}
+
+func (m *message) prepare() {
+	m.header.Iov, m.header.Iovlen, m.header.Control = &m.vector, 1, &m.control[0]
+}
+
+// receive reads into b, and gives the kernel's receive time stamp of its last bytes.
+func (m *message) receive(fd int, b []byte) (n int, stamp int64, errno syscall.Errno) {
+	m.vector.Base = unsafe.SliceData(b)
+	m.vector.SetLen(len(b))
+	m.header.SetControllen(len(m.control))
+	for {
+		n, _, errno := syscall.RawSyscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&m.header)), 0)
+		if errno != unix.EINTR {
+			return int(n), m.stamp(), errno
+		}
+	}
+}
+
+// stamp is the time stamp in the first control message, which is the only one that was asked for; 0 without one.
+func (m *message) stamp() int64 {
+	const size = unix.SizeofCmsghdr + int(unsafe.Sizeof(unix.Timespec{}))
+	first := (*unix.Cmsghdr)(unsafe.Pointer(&m.control))
+	if uint64(m.header.Controllen) < uint64(size) || first.Level != unix.SOL_SOCKET || first.Type != unix.SO_TIMESTAMPNS {
+		return 0
+	}
+	at := (*unix.Timespec)(unsafe.Pointer(&m.control[unix.SizeofCmsghdr]))
+	return at.Nano()
 }
 
 func (c *socket) write(b []byte) (int, error) {
