@@ -28,7 +28,7 @@ const (
 // shot is what the flags of ansturm fire say, as given.
 type shot struct {
 	url, rate, curve, process, method, body, out string
-	over, timeout                                time.Duration
+	over, timeout, late                          time.Duration
 	total                                        int64
 	seed                                         uint64
 	headers                                      []string
@@ -45,9 +45,12 @@ func (s *shot) firing(stdin io.Reader) (firing, error) {
 	if err != nil {
 		return f, err
 	}
-	f.target, f.maxConnections = where.address, s.connections
+	f.target, f.maxConnections, f.latenessLimit = where.address, s.connections, s.late
 	if s.connections < 0 {
 		return f, inputError(fmt.Errorf("--connections %d: must be at least 1", s.connections), "")
+	}
+	if s.given("lateness-limit") && s.late <= 0 {
+		return f, inputError(fmt.Errorf("--lateness-limit %s: must be above 0", s.late), "")
 	}
 	scenario := &scenarios.Scenario{
 		Name:    "fire",

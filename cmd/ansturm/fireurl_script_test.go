@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -55,6 +56,8 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			close(s.asked)
 		}
 		s.mu.Unlock()
+	case "/slow":
+		time.Sleep(100 * time.Millisecond)
 	case "/third": // every third arrival meets an error
 		if seq, _ := strconv.Atoi(r.URL.Query().Get("seq")); seq%3 == 0 {
 			w.WriteHeader(http.StatusServiceUnavailable)
