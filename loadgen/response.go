@@ -174,7 +174,7 @@ func (p *parser) takeLine(b []byte) (int, error) {
 	}
 	if !whole {
 		p.line = append(p.line, b...)
-		return n, nil
+		return n, p.beginsWell()
 	}
 	line := b[:n]
 	if len(p.line) > 0 {
@@ -182,6 +182,16 @@ func (p *parser) takeLine(b []byte) (int, error) {
 		line, p.line = p.line, p.line[:0]
 	}
 	return n, p.onLine(line)
+}
+
+// beginsWell looks at the torn beginning of an answer: who speaks another protocol may never end a line, and is not to
+// be waited for.
+func (p *parser) beginsWell() error {
+	const begin = "HTTP/1."
+	if n := min(len(p.line), len(begin)); p.state == inStatus && string(p.line[:n]) != begin[:n] {
+		return fmt.Errorf("%w: its first line is no status line: %.32q", errGarbage, p.line)
+	}
+	return nil
 }
 
 // onLine handles a line with its end: \r\n, or in the header \n alone (RFC 9112, 2.2).
