@@ -120,8 +120,12 @@ func TestKolmogorov(t *testing.T) {
 		n    int
 		d, p float64 // Miller 1956: two-sided critical values, five digits
 	}{
-		{10, 0.36866, 0.10}, {10, 0.40925, 0.05}, {10, 0.48893, 0.01},
-		{20, 0.26473, 0.10}, {20, 0.29408, 0.05}, {20, 0.35241, 0.01},
+		{10, 0.36866, 0.10},
+		{10, 0.40925, 0.05},
+		{10, 0.48893, 0.01},
+		{20, 0.26473, 0.10},
+		{20, 0.29408, 0.05},
+		{20, 0.35241, 0.01},
 	} {
 		if got := 1 - kolmogorovExact(c.n, c.d); math.Abs(got-c.p) > 2e-5 {
 			t.Errorf("P(D of %d > %v) = %.6f, published %v", c.n, c.d, got, c.p)
