@@ -53,6 +53,7 @@ type client struct {
 	closed          bool // it can keep a number of connections busy
 	poisson         bool // it can send with exponential gaps
 	checks          bool // it can play the journey
+	warmsUp         bool // it sends one request over each connection before its schedule begins
 	grows           bool // it opens connections as it needs them; the others have all from the start
 	tls             bool
 	// command gives arguments and standard input; read understands what was printed.
@@ -81,7 +82,7 @@ var allClients = []client{
 		command: h2loadCommand, read: readH2load,
 	},
 	{
-		name: "fortio", find: fromModule("fortio", fortioModule, "", &fortioDriver), open: true, closed: true,
+		name: "fortio", find: fromModule("fortio", fortioModule, "", &fortioDriver), open: true, closed: true, warmsUp: true,
 		command: fortioCommand, read: readFortio,
 	},
 	{

@@ -34,9 +34,9 @@ func arrivalsOf(requests []request) []float64 {
 const earlyShare = 0.001
 
 // startSeen estimates when the schedule began, from arrivals in order that should have come at start + k/rate. No client
-// may send before a request is due, so start can be at most the least of aₖ − k/rate; we take the 0.1 % quantile of
-// these differences instead, so that a few requests sent too early at the beginning (a burst over all connections) do
-// not count against all that follow. Any later start would have more of them early: this is the kindest one.
+// may send before a request is due, so the start is the least of aₖ − k/rate: what comes in bursts counts as late from the
+// due on, not as early. We take the 0.1 % quantile of the differences instead of the least, so that a few requests sent too
+// early do not count against all that follow. Any later start would have more of them early: this is the kindest one.
 func startSeen(arrivals []float64, rate float64) float64 {
 	ahead := make([]float64, len(arrivals))
 	for k, a := range arrivals {
@@ -104,7 +104,7 @@ func (b *bench) lateness(ctx context.Context) error {
 				start := float64(t.Start-firstArrival(t.requests)) / 1e9
 				byTold = quantilesOf(scaled(latenessOf(arrivals, start, rate), 1e6))
 			}
-			sent := 100 * float64(t.Answered) / (rate * l.length.Seconds())
+			sent := 100 * float64(len(t.requests)) / (rate * l.length.Seconds())
 			return row{
 				q.P50, q.P90, q.P99, q.P999, known(byTold.P50), known(byTold.P90), sent, gapVariation(arrivals),
 				t.cpuPerRequest(t.Answered), t.peakMiB(), t.disturbed,
@@ -130,7 +130,7 @@ func (b *bench) poisson(ctx context.Context) error {
 			if err != nil {
 				return nil, err
 			}
-			sent := 100 * float64(t.Answered) / (rate * l.length.Seconds())
+			sent := 100 * float64(len(t.requests)) / (rate * l.length.Seconds())
 			return row{gapVariation(arrivalsOf(t.requests)), sent, t.cpuPerRequest(t.Answered), t.disturbed}, nil
 		})
 		if err != nil {

@@ -52,6 +52,7 @@ type settings struct {
 	proofsFile  string
 	ansturm     string // the binary under test
 	install     bool
+	nice        int // priority of clients and servers; below 0 keeps other programs away, and needs root
 }
 
 // measurement is one table: a name for -only, and what fills it.
@@ -82,6 +83,7 @@ func parseSettings(args []string, stderr io.Writer) (settings, error) {
 	flags.StringVar(&s.proofsFile, "proofs", "testdata/proofs/peers.jsonl", "JSON lines are appended here; empty: nowhere")
 	flags.StringVar(&s.ansturm, "ansturm", "bin/ansturm", "the binary under test")
 	flags.BoolVar(&s.install, "install", true, "install peers that are missing")
+	flags.IntVar(&s.nice, "nice", 0, "priority of clients and servers, -20 to 19; below 0 needs root and keeps other programs away")
 	if err := flags.Parse(args); err != nil {
 		return s, err
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 )
 
@@ -12,7 +11,8 @@ const (
 	heldFor  = 3 * time.Second
 )
 
-// memory: what 15,000 requests in flight at a time cost. Closed loops keep 15,000 connections busy.
+// memory: what 15,000 requests in flight at a time cost. Clients that open connections as they need them send at the rate
+// that keeps so many waiting; the others keep 15,000 connections busy.
 func (b *bench) memory(ctx context.Context) error {
 	t := table{
 		measurement: "memory", load: "15,000 requests in flight, each answered after 3 s",
@@ -22,14 +22,11 @@ func (b *bench) memory(ctx context.Context) error {
 	return b.inTurns(ctx, t, clients, func(ctx context.Context, c client) (row, error) {
 		l := load{connections: inFlight, length: max(b.length, 9*time.Second)}
 		if c.grows {
-			l.connections, l.most, l.rate = closedConnections, inFlight+1000, inFlight/heldFor.Seconds()
+			l.connections, l.most, l.rate = closedConnections, inFlight, inFlight/heldFor.Seconds()
 		}
 		t, err := b.turn(ctx, c, l, false, "--hold", seconds(heldFor))
 		if err != nil {
 			return nil, err
-		}
-		if t.MostHeld < inFlight*9/10 {
-			return nil, fmt.Errorf("only %d requests were in flight at a time", t.MostHeld)
 		}
 		return row{t.peakMiB(), float64(t.MostHeld), t.PerSecond, t.cpuPerRequest(t.Answered), t.disturbed}, nil
 	})

@@ -24,24 +24,40 @@ type usage struct {
 	exit           int
 }
 
-// onCPU gives the command that runs argv on one processor only.
-func onCPU(ctx context.Context, cpu int, argv []string) *exec.Cmd {
-	return exec.CommandContext(ctx, "taskset", append([]string{"-c", strconv.Itoa(cpu)}, argv...)...)
+// onCPU gives the command that runs argv on one processor only, at the priority asked for.
+func (b *bench) onCPU(ctx context.Context, cpu int, argv []string) *exec.Cmd {
+	before := []string{"-c", strconv.Itoa(cpu)}
+	if b.nice != 0 {
+		before = append(before, "nice", "-n", strconv.Itoa(b.nice))
+	}
+	cmd := exec.CommandContext(ctx, "taskset", append(before, argv...)...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: b.nice != 0}
+	return cmd
+}
+
+// start starts a command. Where Linux shares processors out by session first (autogroup), nice only counts within a
+// session; so the command has a session of its own then, and that is given the priority.
+func (b *bench) start(cmd *exec.Cmd) error {
+	if err := cmd.Start(); err != nil || b.nice == 0 {
+		return err
+	}
+	_ = os.WriteFile(fmt.Sprintf("/proc/%d/autogroup", cmd.Process.Pid), []byte(strconv.Itoa(b.nice)), 0) // not there: not needed
+	return nil
 }
 
 // runPinned runs one client to its end, at most for the time given. A client that exits with another code than 0 is no
 // error here: some do for a run whose checks failed, Ansturm for one that it holds invalid.
-func runPinned(ctx context.Context, cpu int, argv, env []string, stdin string, most time.Duration) (usage, error) {
+func (b *bench) runPinned(ctx context.Context, argv, env []string, stdin string, most time.Duration) (usage, error) {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	var stdout, stderr bytes.Buffer
-	cmd := onCPU(ctx, cpu, argv)
+	cmd := b.onCPU(ctx, b.clientCPU, argv)
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &stdout, &stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 5 * time.Second
-	before, start := readTicks(cpu), time.Now()
-	if err := cmd.Start(); err != nil {
+	before, start := readTicks(b.clientCPU), time.Now()
+	if err := b.start(cmd); err != nil {
 		return usage{}, err
 	}
 	peak, stop := watchPeak(cmd.Process.Pid)
@@ -49,7 +65,7 @@ func runPinned(ctx context.Context, cpu int, argv, env []string, stdin string, m
 	stop()
 	u := usage{stdout: stdout.Bytes(), stderr: stderr.Bytes(), wall: time.Since(start), peakKB: <-peak, exit: cmd.ProcessState.ExitCode()}
 	u.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	u.disturbed = readTicks(cpu).disturbed(before, u.busy())
+	u.disturbed = readTicks(b.clientCPU).disturbed(before, u.busy())
 	if ctx.Err() != nil {
 		return u, fmt.Errorf("%s: %w after %v", filepath.Base(argv[0]), ctx.Err(), most)
 	}

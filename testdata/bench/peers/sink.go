@@ -49,7 +49,7 @@ func (b *bench) startSink(ctx context.Context, record bool, args ...string) (*si
 		s.record = filepath.Join(b.dir, "sink.record")
 		argv = append(argv, "--record", s.record)
 	}
-	s.cmd = onCPU(ctx, b.sinkCPU, argv)
+	s.cmd = b.onCPU(ctx, b.sinkCPU, argv)
 	s.cmd.Stderr = b.stderr
 	s.cmd.Cancel = func() error { return s.cmd.Process.Signal(syscall.SIGTERM) }
 	s.cmd.WaitDelay = 5 * time.Second
@@ -61,7 +61,7 @@ func (b *bench) startSink(ctx context.Context, record bool, args ...string) (*si
 	if err != nil {
 		return nil, err
 	}
-	if err := s.cmd.Start(); err != nil {
+	if err := b.start(s.cmd); err != nil {
 		return nil, fmt.Errorf("start the sink: %w", err)
 	}
 	s.stdin, s.stdout = stdin, bufio.NewReader(stdout)

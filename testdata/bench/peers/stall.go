@@ -76,7 +76,7 @@ func (b *bench) stallOnce(ctx context.Context, c client, most int) (row, error) 
 	}
 	return row{
 		ms(t.Response.P95), ms(t.Response.P99), ms(t.Response.P999), seen.P95, seen.P99, seen.P999,
-		stallRate*stallLength.Seconds() - float64(t.Answered), float64(during), float64(t.MostOpen), t.disturbed,
+		stallRate*stallLength.Seconds() - float64(len(t.requests)), float64(during), float64(t.MostOpen), t.disturbed,
 	}, nil
 }
 
@@ -86,7 +86,7 @@ func answersAfterDue(requests []request, rate float64) []float64 {
 		return nil
 	}
 	ordered := slices.Clone(requests)
-	slices.SortStableFunc(ordered, func(a, b request) int { return int(min(max(a.arrival-b.arrival, -1), 1)) })
+	slices.SortStableFunc(ordered, byArrival)
 	start := startSeen(arrivalsOf(requests), rate)
 	after := make([]float64, len(ordered))
 	for k, r := range ordered {

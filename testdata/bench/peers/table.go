@@ -144,6 +144,9 @@ func (b *bench) prove(t table) error {
 			"at": time.Now().UTC().Format(time.RFC3339), "measurement": t.measurement, "load": t.load, "client": l.client,
 			"rounds": len(l.rounds), "median": named(t.columns, l.median(len(t.columns))), "machine": b.machine,
 		}
+		if b.nice != 0 {
+			entry["nice"] = b.nice
+		}
 		if l.version != "" {
 			entry["version"] = l.version
 		}

@@ -88,10 +88,10 @@ func (b *bench) startNginx(ctx context.Context, nginx string) (url, certificate 
 	if err := os.WriteFile(file, fmt.Appendf(nil, nginxConfiguration, dir, port), 0o644); err != nil {
 		return "", "", nil, err
 	}
-	cmd := onCPU(ctx, b.sinkCPU, []string{nginx, "-c", file, "-p", dir})
+	cmd := b.onCPU(ctx, b.sinkCPU, []string{nginx, "-c", file, "-p", dir})
 	cmd.Stderr = b.stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	if err := cmd.Start(); err != nil {
+	if err := b.start(cmd); err != nil {
 		return "", "", nil, err
 	}
 	stop = func() {

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -29,6 +31,9 @@ func (b *bench) turn(ctx context.Context, c client, l load, stamps bool, sinkArg
 	t, err := b.fire(ctx, c, l)
 	account, sinkErr := s.stop()
 	t.account = account
+	if c.warmsUp {
+		t.requests = withoutFirst(t.requests, l.connections)
+	}
 	switch {
 	case err != nil:
 		return t, err
@@ -42,11 +47,19 @@ func (b *bench) turn(ctx context.Context, c client, l load, stamps bool, sinkArg
 	return t, nil
 }
 
+// withoutFirst drops the n requests that arrived first: some clients try each connection before their schedule begins.
+func withoutFirst(requests []request, n int) []request {
+	slices.SortStableFunc(requests, byArrival)
+	return requests[min(n, len(requests)):]
+}
+
+func byArrival(a, b request) int { return cmp.Compare(a.arrival, b.arrival) }
+
 // fire runs a client against whatever listens at the load's URL.
 func (b *bench) fire(ctx context.Context, c client, l load) (turn, error) {
 	l.log, l.most = filepath.Join(b.dir, "client.log"), max(l.most, l.connections)
 	argv, stdin := c.command(c.binary, l)
-	u, err := runPinned(ctx, b.clientCPU, argv, l.env, stdin, l.length+patience)
+	u, err := b.runPinned(ctx, argv, l.env, stdin, l.length+patience)
 	if err != nil {
 		return turn{usage: u}, err
 	}
