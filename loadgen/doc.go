@@ -24,9 +24,32 @@
 // accept is not taken for a slow generator. FirstByte is when the first byte of the answer came, Done when its last did, by
 // the kernel's receive time stamps where it gives them, or when the shot was given up.
 //
+// # Journeys
+//
+// A shot that needs nothing but its templates is one prebuilt request. A journey with cookies, redirects, extracted URLs,
+// HTML forms or files has a session a person, which puts the requests together:
+//
+//		step.request …                      prebuilt: no session
+//		session.begin ─► appendRequest ─► [ stream ] ─► answer ─► judgeIn ─► tellCreated
+//		                      ▲                           │ again: a redirect
+//		                      └───────────────────────────┘
+//
+//	  - Redirects belong to their shot: it lasts until the last answer, and checks and extractions look at that. After 301,
+//	    302 and 303 the method is GET, HEAD stays; after 307 and 308 method and body stay. No Referer is sent. Credentials that
+//	    a step writes into its headers are not taken to another origin.
+//	  - A redirect or an extracted URL may lead to a tenant, to one of the scenario's hosts, or to an address that a step
+//	    names. Anything else ends the shot as failed, with a warning, and nothing is sent there.
+//	  - A cookie jar keeps what browsers keep (RFC 6265). Lifetimes are wall time, as the server's clock gives them.
+//	  - A file is streamed: a real one is held once for all shots, one made up holds noise behind an arrival's UUID.
+//	  - No Accept-Encoding is sent, so that answers come as they are: checks and extractions read them without unpacking, and
+//	    the generator's processor time is not spent on it. A step may send one where nothing reads its body; then the target
+//	    does the work of packing as it does for browsers.
+//	  - A body without a Content-Type header is sent as application/json where it looks like it, else as text/plain; a form says
+//	    its own.
+//
 // # Templates
 //
-// A step's URL, header values and body may hold placeholders:
+// A step's URL, header values, body, form fields and file names may hold placeholders:
 //
 //	{{seq}}              the arrival's Seq
 //	{{tenant}}           the tenant's name; {{tenant.title}} its title
@@ -34,10 +57,12 @@
 //	{{retry}}            0 on the first try of the step
 //	{{now}}              the shot's due instant on the wall, RFC 3339 in UTC
 //	{{uuid}}             a random-looking UUID, the same for all shots of an arrival
-//	{{feeder.column}}    a feeder's value for the arrival
+//	{{feeder.column}}    a feeder's value for the arrival: a column of its CSV file; of synthetic persons name, firstName,
+//	                     lastName, street, postcode, city, birthDate, email, phone
 //	{{name}}             a value that an earlier step of the journey extracted; empty where that step was not taken
 //
-// Values are escaped for where they land: percent-encoded in URLs and form bodies, as JSON string contents in JSON
+// Values are escaped for where they land: percent-encoded in URLs and form fields, as JSON string contents in JSON
 // bodies (by the Content-Type header; without one, a body that begins with { or [ is JSON), without control
-// characters in headers.
+// characters in headers; parts of a form with files hold them as they are. A URL that begins with {{name}} takes that value
+// as a URL, as it is.
 package loadgen

@@ -2,6 +2,7 @@ package loadgen
 
 import (
 	"bytes"
+	"slices"
 
 	"golang.org/x/net/html"
 )
@@ -24,6 +25,7 @@ type pageReader struct {
 	want  []inPage
 	found []bool
 	left  int
+	links bool // some link is wanted
 	// give takes what was found, by index of want. Its value is valid during the call.
 	give func(i int, value []byte)
 
@@ -65,6 +67,7 @@ func (r *pageReader) read(doc []byte, at *page, want []inPage, give func(i int, 
 	r.base.copy(at)
 	r.found = append(r.found[:0], make([]bool, len(want))...)
 	r.inForm, r.inLink, r.state = false, false, noField
+	r.links = slices.ContainsFunc(want, func(w inPage) bool { return w.link != "" })
 	z := html.NewTokenizer(bytes.NewReader(doc))
 	hasBase := false
 	for r.left > 0 {
@@ -129,6 +132,9 @@ func (r *pageReader) open(tag string, z *html.Tokenizer, more bool) {
 			r.onForm(func(w *inPage) bool { return string(r.form.id) == w.action || string(r.form.name) == w.action })
 		}
 	case "a", "area":
+		if !r.links {
+			return
+		}
 		r.endLink()
 		r.link.read(z, more, "href")
 		r.inLink, r.words = r.link.hasURL, r.words[:0]

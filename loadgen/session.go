@@ -58,7 +58,8 @@ func (s *session) begin(e *Engine, v *visit, now int64) error {
 	s.hops, s.bare, s.foreign, s.now = 0, false, false, now
 	if s.tenant == nil {
 		s.tenant = e.tenants[v.Tenant].host
-		if err := s.home.rename(s.tenant.address); err != nil {
+		s.text = append(s.text[:0], s.tenant.address...)
+		if err := s.home.rename(s.text); err != nil {
 			return err
 		}
 		s.host = s.tenant
@@ -88,7 +89,7 @@ func (s *session) goHome(st *step, e *Engine, v *visit) error {
 	if st.hostHeader != nil {
 		s.text = st.hostHeader.append(s.text[:0], e, v)
 	}
-	if err := s.at.rename(string(s.text)); err != nil {
+	if err := s.at.rename(s.text); err != nil {
 		return err
 	}
 	if st.host == nil {
@@ -205,9 +206,9 @@ func appendLength(dst []byte, n int64) []byte {
 }
 
 // rename makes p the root page of an authority, spoken to over plain HTTP.
-func (p *page) rename(authority string) error {
+func (p *page) rename(authority []byte) error {
 	p.set("http", nil, nil)
-	text, err := appendAuthority(p.text, []byte(authority), false)
+	text, err := appendAuthority(p.text, authority, false)
 	if err != nil {
 		return err
 	}
