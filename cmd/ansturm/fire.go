@@ -30,6 +30,8 @@ type firing struct {
 	announcement string
 	// maxConnections bounds the open connections; 0 means the engine's own bound.
 	maxConnections int
+	// shards are the threads that fire; 0 means the engine's own choice.
+	shards int
 	// latenessLimit makes a run invalid; 0 means the engine's own, see loadgen.Config.
 	latenessLimit time.Duration
 	// closed is the number of connections of a closed loop; 0 means an open one.
@@ -62,8 +64,8 @@ func (a *app) fire(ctx context.Context, p *progress, f firing) (*record.Record, 
 	engine, err := loadgen.New(loadgen.Config{
 		Scenario: f.scenario, Schedule: schedule, RunID: run.ID, Speed: f.speed, Start: run.StartedAt,
 		Address: f.address(platform), MaxConnections: f.maxConnections, Closed: f.closed, Recorder: rec,
-		LatenessLimit: f.latenessLimit,
-		Samples:       func(int) loadgen.Samples { return rec.Shard() },
+		LatenessLimit: f.latenessLimit, Shards: f.shards,
+		Samples: func(int) loadgen.Samples { return rec.Shard() },
 	})
 	if err != nil {
 		return nil, inputError(err, "")

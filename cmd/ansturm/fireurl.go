@@ -75,13 +75,14 @@ func (s *shot) flags(c *cobra.Command) {
 	flags.StringVarP(&s.body, "data", "d", "", "body: the text, @FILE, or @- for standard input")
 	flags.DurationVar(&s.timeout, "timeout", 0, "longest time from due to the whole answer (default 1m)")
 	flags.IntVarP(&s.connections, "connections", "c", 0, "most open connections (default 15000; 64 with --rate max)")
+	flags.IntVar(&s.shards, "shards", 0, "threads that fire, with a part of the connections each (default one for two processors)")
 	flags.DurationVar(&s.late, "lateness-limit", 0, "p99 of the generator's lateness from which the run is invalid (default 5ms)")
 	flags.IntSliceVar(&s.expect, "expect", nil, "statuses of a good answer, like 200,201 (default 200 to 399)")
 	flags.StringVarP(&s.out, "output", "o", "", "keep the record in this directory")
 	for flag, words := range map[string][]string{
 		"rate": {"50", "1000", "10k", "600/m", "max"}, "for": {"10s", "30s", "1m", "10m"}, "process": {"poisson", "uniform"},
 		"curve": curveNames, "method": {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}, "expect": {"200", "201", "204", "302"},
-		"total": nil, "seed": nil, "timeout": {"2s", "10s", "1m"}, "lateness-limit": {"1ms", "5ms", "20ms"}, "connections": {"16", "64", "256"}, "header": nil,
+		"total": nil, "seed": nil, "timeout": {"2s", "10s", "1m"}, "lateness-limit": {"1ms", "5ms", "20ms"}, "connections": {"16", "64", "256"}, "shards": {"1", "2", "4"}, "header": nil,
 	} {
 		must(c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)))
 	}

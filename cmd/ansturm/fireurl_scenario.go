@@ -14,13 +14,12 @@ import (
 
 	"github.com/ansturm/ansturm/loadgen"
 	"github.com/ansturm/ansturm/scenarios"
+	"github.com/ansturm/ansturm/scenarios/arrivals"
 )
 
 const (
 	// closedConnections of a closed loop that names none.
 	closedConnections = 64
-	// closedLoops says that the engine fires them.
-	closedLoops = false
 	// mostBody bounds a body, in bytes: it is held in memory once, and sent with every shot.
 	mostBody = 16 << 20
 )
@@ -32,7 +31,7 @@ type shot struct {
 	total                                        int64
 	seed                                         uint64
 	headers                                      []string
-	connections                                  int
+	connections, shards                          int
 	expect                                       []int
 	// given says whether a flag was written.
 	given func(flag string) bool
@@ -45,9 +44,12 @@ func (s *shot) firing(stdin io.Reader) (firing, error) {
 	if err != nil {
 		return f, err
 	}
-	f.target, f.maxConnections, f.latenessLimit = where.address, s.connections, s.late
+	f.target, f.maxConnections, f.latenessLimit, f.shards = where.address, s.connections, s.late, s.shards
 	if s.connections < 0 {
 		return f, inputError(fmt.Errorf("--connections %d: must be at least 1", s.connections), "")
+	}
+	if s.given("shards") && (s.shards < 1 || s.shards > arrivals.Strands) {
+		return f, inputError(fmt.Errorf("--shards %d: must be 1 to %d", s.shards, arrivals.Strands), "")
 	}
 	if s.given("lateness-limit") && s.late <= 0 {
 		return f, inputError(fmt.Errorf("--lateness-limit %s: must be above 0", s.late), "")
@@ -224,9 +226,6 @@ func (s *shot) closedLoop(a scenarios.Arrivals) (scenarios.Arrivals, int, error)
 		if s.given(flag) {
 			return a, 0, inputError(fmt.Errorf("--%s with --rate max: a closed loop has no schedule", flag), "name a rate, or leave --"+flag+" out")
 		}
-	}
-	if !closedLoops {
-		return a, 0, inputError(errors.New("--rate max: closed loops are not fired yet"), "name a rate")
 	}
 	a.Total, a.Process = math.MaxUint32, "uniform"
 	if s.connections == 0 {
