@@ -10,7 +10,7 @@ import (
 // The limits of an answer. Past them it is no answer in the sense of a check: the shot has failed.
 const (
 	maxHeader    = 64 << 10 // bytes of all header lines together, interim answers, trailers and chunk extensions included
-	maxBody      = 16 << 20 // bytes of body
+	maxBody      = 16 << 20 // bytes of body, with the lines between its chunks
 	maxLine      = 16 << 10 // bytes of one line
 	maxChunkLine = 4 << 10  // bytes of one line that says a chunk's size
 )
@@ -58,7 +58,7 @@ type parser struct {
 
 	line      []byte // the torn beginning of a line
 	seen      int    // bytes of header lines so far
-	taken     int64  // bytes of body so far
+	taken     int64  // bytes of body and of chunks' frames so far
 	left      int64  // bytes to come of the body or chunk
 	http10    bool
 	keepAlive bool
@@ -357,7 +357,8 @@ func (p *parser) onChunkSize(line []byte) error {
 	if !ok || bytes.IndexByte(line, '\r') >= 0 {
 		return fmt.Errorf("%w: chunk size %.32q", errGarbage, line)
 	}
-	if n > uint64(maxBody-p.taken) {
+	p.taken += int64(len(line) + len("\r\n\r\n")) // or tiny chunks would bring many times the limit
+	if p.taken > maxBody || n > uint64(maxBody-p.taken) {
 		return p.tooLong()
 	}
 	if p.seen += len(line) - len(size); p.seen > maxHeader {

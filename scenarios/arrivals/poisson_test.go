@@ -258,7 +258,7 @@ func TestArrivalLaw(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var looks [17][16]look // by number of shares and share
 			for seed := range uint64(lawSeeds) {
-				s := c.schedule(t, lawTotal, "poisson", uint64(i)<<32|seed, 64)
+				s := c.schedule(t, lawTotal, "poisson", uint64(i)<<32|seed, 160)
 				for _, of := range []int{1, 2, 7, 16} {
 					counts := c.lookAtShares(s, looks[of][:of])
 					if of > 1 {

@@ -30,7 +30,7 @@ func TestEvenGridBreaksTheLaw(t *testing.T) {
 	for i, c := range lawShapes() {
 		var whole, share look
 		for seed := range uint64(100) {
-			s := c.schedule(t, lawTotal, "uniform", uint64(i)<<32|seed, 64)
+			s := c.schedule(t, lawTotal, "uniform", uint64(i)<<32|seed, 160)
 			whole.u = c.rescale(s, Share{}, whole.u[:0])
 			whole.add(whole.u)
 			share.u = c.rescale(s, Share{1, 2}, share.u[:0])
