@@ -5,9 +5,11 @@ package loadgen
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"fmt"
 	"net"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -315,6 +317,53 @@ func TestHostileBacklog(t *testing.T) {
 	}.fire(t, fmt.Sprintf("127.0.0.1:%d", name.(*unix.SockaddrInet4).Port))
 	if err := unix.Close(fd); err != nil {
 		t.Fatal(err)
+	}
+	noLeaks(t, goroutines, descriptors)
+}
+
+// TestHostileNeighbours: one good server among bad ones, in one run: what those do is not felt next door.
+func TestHostileNeighbours(t *testing.T) {
+	goroutines, descriptors := inUse(t)
+	neighbours := []struct {
+		name  string
+		serve func(net.Conn)
+		want  []record.Outcome
+	}{
+		{"good", answering(okAnswer), only(record.OK)},
+		{"flood", repeating(head200+"\r\n", "x"), only(record.Failed, record.TimedOut)},
+		{"tiny chunks", repeating(headChunked, "1\r\nx\r\n"), only(record.Failed, record.TimedOut)},
+		{"drip", dripping(head200+strings.Repeat("X: y\r\n", 1000), time.Millisecond), only(record.TimedOut)},
+		{"silent", waitForEnd, only(record.TimedOut)},
+		{"mute", func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0) }, only(record.Lost, record.Refused)},
+		{"babble", saying(strings.Repeat("\x00", 1<<16)), only(record.Failed)},
+	}
+	s := uniform(140, 300*time.Millisecond, posting(time.Second))
+	s.Tenants.List = nil
+	var servers []*rogue
+	for _, n := range neighbours {
+		s.Tenants.List = append(s.Tenants.List, scenarios.Tenant{Name: n.name, Weight: 1})
+		servers = append(servers, startRogue(listenOn(t, "127.0.0.1:0"), n.serve))
+	}
+	cfg, m := config(t, s, "")
+	cfg.Address = func(tenant int) string { return servers[tenant].listener.Addr().String() }
+	ctx, cancel := context.WithTimeout(t.Context(), 4*slack)
+	defer cancel()
+	if result, err := run(t, ctx, cfg); err != nil || result.Interrupted {
+		t.Errorf("the run hung: %v, interrupted %v", err, result.Interrupted)
+	}
+	checkFates(t, m, 140)
+	met := map[int32]int{}
+	for _, x := range m.samples {
+		met[x.Tenant]++
+		if n := neighbours[x.Tenant]; !slices.Contains(n.want, x.Outcome) {
+			t.Errorf("%s: %s, want one of %v: due %s, sent %s, done %s", n.name, x.Outcome, n.want, x.Due, x.Sent, x.Done)
+		}
+	}
+	if len(met) != len(neighbours) {
+		t.Errorf("only %d of %d servers were met", len(met), len(neighbours))
+	}
+	for _, r := range servers {
+		r.end()
 	}
 	noLeaks(t, goroutines, descriptors)
 }
