@@ -191,6 +191,18 @@ func newLedgerReader(total int64) *ledgerReader {
 	return &ledgerReader{ledger: NewLedger(total), seen: map[frameID]uint32{}}
 }
 
+// endClosedLoop gives the ledger of a closed loop that was killed its total: the arrivals up to the last one of which
+// anything is told. Before the close the scenario holds more than any run gets through.
+func (r *ledgerReader) endClosedLoop(run *Run) {
+	if run.Closed == 0 || run.Complete() {
+		return
+	}
+	r.ledger.Total = 0
+	if told := r.ledger.All(); !told.IsEmpty() {
+		r.ledger.Total = int64(told.Maximum()) + 1
+	}
+}
+
 // file merges the frames of one file and gives the length of its whole part: all but a torn end.
 func (r *ledgerReader) file(name string, b []byte) (whole int64) {
 	at := 0

@@ -128,6 +128,7 @@ func (r *Record) ledger() (*ledgerReader, error) {
 		}
 		l.file(name, b)
 	}
+	l.endClosedLoop(&r.Run)
 	return l, nil
 }
 

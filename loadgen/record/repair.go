@@ -128,6 +128,8 @@ func (p *repairer) ledger() error {
 			}
 		}
 	}
+	l.endClosedLoop(&p.record.Run)
+	p.record.Run.Scenario.Arrivals.Total = l.ledger.Total
 	missing := l.ledger.Missing()
 	if missing.IsEmpty() {
 		return nil

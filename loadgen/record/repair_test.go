@@ -183,6 +183,51 @@ func TestRepairedRunEndsAtItsLastSignAndSaysSo(t *testing.T) {
 	}
 }
 
+// A closed loop is given more arrivals than it gets through; killed, it has no more than the ledger tells of.
+func TestAKilledClosedLoopHasNoRest(t *testing.T) {
+	dir := t.TempDir()
+	run := testRun(1<<32 - 1)
+	run.Closed = 2
+	w, err := Create(dir, run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shard := w.Shard()
+	for _, seq := range []uint32{0, 1, 2, 4} { // 3 was under way
+		shard.Fate(seq, Completed)
+	}
+	if err := w.Flush(time.Second); err != nil {
+		t.Fatal(err)
+	}
+	killed := snapshot(t, dir)
+	if err := w.Close(started, nil); err != nil {
+		t.Fatal(err)
+	}
+	restore(t, dir, killed)
+	if l := account(t, dir).Ledger; l.Total != 5 || l.Completed != 4 || l.Missing != 1 {
+		t.Errorf("killed: %+v", l)
+	}
+	if err := Repair(dir, started.Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	a := account(t, dir)
+	if l := a.Ledger; l.Total != 5 || l.Completed != 4 || l.Indeterminate != 1 || l.Missing != 0 {
+		t.Errorf("repaired: %+v, %q", l, a.Problems)
+	}
+	if a := mustOpen(t, dir).Run.Scenario.Arrivals.Total; a != 5 {
+		t.Errorf("the scenario says %d arrivals", a)
+	}
+}
+
+func mustOpen(t *testing.T, dir string) *Record {
+	t.Helper()
+	r, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 func TestRepairOfNothing(t *testing.T) {
 	if err := Repair(t.TempDir(), started); err == nil || !strings.Contains(err.Error(), "is not a run record") {
 		t.Errorf("repair of an empty directory: %v", err)
