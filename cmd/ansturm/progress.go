@@ -56,8 +56,9 @@ func (p *progress) stage(name string, total int64) *stage {
 	empty := ""
 	s.note.Store(&empty)
 	if p.bars != nil {
+		// The bar is redrawn from where the cursor stands, and a terminal echoes ^C: so each line returns to its beginning.
 		s.bar = p.bars.AddBar(s.total,
-			mpb.PrependDecorators(decor.Name(fmt.Sprintf("%-14s", name)), decor.Percentage(decor.WC{W: 5})),
+			mpb.PrependDecorators(decor.Name(fmt.Sprintf("\r%-14s", name)), decor.Percentage(decor.WC{W: 5})),
 			mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return *s.note.Load() })),
 		)
 	} else if !p.mute {

@@ -40,7 +40,7 @@ func (s *show) now(p loadgen.Progress) {
 func (s *show) end(p loadgen.Progress, interrupted bool) {
 	note := progressNote(p)
 	if s.over > 0 {
-		note = fmt.Sprintf("%d shots, %d of them not ok", p.Shots, p.Shots-p.ShotsOK)
+		note = fmt.Sprintf("%d shots, %d not ok", p.Shots, p.Shots-p.ShotsOK)
 	}
 	if interrupted {
 		s.abort(note)
