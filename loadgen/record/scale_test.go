@@ -195,6 +195,9 @@ func BenchmarkMemory(b *testing.B) {
 
 // A day of windows takes no more memory than two hours of them, and as much disk an hour.
 func TestADayOfWindowsIsFlat(t *testing.T) {
+	if raced {
+		t.Skip("the race detector's memory is not the run's, and it takes a minute")
+	}
 	run := crowd(3, 1, 10)
 	before := heap()
 	w, err := Create(t.TempDir(), run)

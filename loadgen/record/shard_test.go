@@ -30,13 +30,13 @@ func crowd(tenants, steps int, speed float64) Run {
 	return run
 }
 
-// drawShot draws a shot anywhere in a day; every time may be early, late or missing.
+// drawShot draws a shot anywhere in an hour; every time may be early, late or missing.
 func drawShot(t *rapid.T, n *numbering) Sample {
-	due := time.Duration(rapid.Int64Range(0, int64(24*time.Hour)).Draw(t, "due"))
+	due := time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "due"))
 	if rapid.Bool().Draw(t, "now") {
 		due %= 3 * time.Minute
 	}
-	longer := func() time.Duration { return time.Duration(micro(t)) * time.Microsecond }
+	longer := func() time.Duration { return time.Duration(micro(t)) * time.Microsecond % (5 * time.Minute) }
 	s := Sample{
 		Tenant: int32(rapid.IntRange(0, len(n.tenants)-1).Draw(t, "tenant")), Step: int32(rapid.IntRange(0, len(n.steps)-1).Draw(t, "step")),
 		Outcome: Outcome(rapid.IntRange(0, int(outcomes)-1).Draw(t, "outcome")), Due: due,
