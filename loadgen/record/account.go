@@ -129,31 +129,44 @@ func (l *Ledger) account() LedgerAccount {
 }
 
 func (a *Account) readWindows(r *Record) error {
-	windows, damage, err := r.windows(nil)
-	if err := a.part(damage, err); err != nil {
-		return err
-	}
-	a.Windows = len(windows)
 	// The same shots are counted by the second for all tenants and by the minute for each.
 	seconds, minutes := map[Key]int64{}, map[Key]int64{}
-	for _, w := range windows {
-		key := w.Key
+	there := map[int]bool{}
+	windows := map[int]*roaring.Bitmap{} // by series: starts in seconds
+	var decode decoder
+	damage, err := r.intervals(func(x interval) error {
+		n, err := decode.count(x.payload)
+		if err != nil {
+			return fmt.Errorf("histogram: %w", err)
+		}
+		if windows[x.series] == nil {
+			windows[x.series] = roaring.New()
+		}
+		if windows[x.series].CheckedAdd(uint32(x.start / time.Second)) {
+			a.Windows++
+		}
+		key := x.Key
 		key.Tenant = ""
 		switch {
-		case w.Measure != Response && w.Measure != Service: // not counted by tenant
-		case w.Tenant != "":
-			minutes[key] += w.Histogram.Count()
+		case x.Measure != Response && x.Measure != Service: // not counted by tenant
+		case x.Tenant != "":
+			minutes[key] += n
 		default:
-			seconds[key] += w.Histogram.Count()
-			if w.Measure == Response {
-				a.Shots += w.Histogram.Count()
+			seconds[key] += n
+			if x.Measure == Response {
+				a.Shots += n
+				there[int(x.start/time.Minute)] = true
 			}
 		}
+		return nil
+	})
+	if err := a.part(damage, err); err != nil {
+		return err
 	}
 	if a.Complete {
 		a.compareSums(r, seconds, minutes)
 	}
-	a.findMissingMinutes(r, windows)
+	a.findMissingMinutes(r, there)
 	return nil
 }
 
@@ -184,19 +197,17 @@ func (a *Account) compareSums(r *Record, seconds, minutes map[Key]int64) {
 // that mean is zero once in 500 million minutes.
 const judgeable = 20
 
-// findMissingMinutes looks for minutes of the surge without a single response although arrivals were due.
-func (a *Account) findMissingMinutes(r *Record, windows []Window) {
+// findMissingMinutes looks for minutes of the surge without a single response although arrivals were due; there holds
+// those with one.
+func (a *Account) findMissingMinutes(r *Record, there map[int]bool) {
 	curve, err := r.Run.Scenario.Curve()
 	if err != nil {
 		a.problem("minutes are not checked: %v", err)
 		return
 	}
-	there, last := map[int]bool{}, 0
-	for _, w := range windows {
-		if w.Measure == Response && w.Tenant == "" {
-			minute := int(w.Start / time.Minute)
-			there[minute], last = true, max(last, minute)
-		}
+	last := 0
+	for minute := range there {
+		last = max(last, minute)
 	}
 	over := r.Run.Scenario.Arrivals.Over
 	if r.Run.Interrupted { // who was due later was not sent
@@ -235,17 +246,13 @@ func ranges(numbers []int) string {
 }
 
 func (a *Account) readTimeline(r *Record) error {
-	events, damage, err := r.timeline()
-	if err := a.part(damage, err); err != nil {
-		return err
-	}
-	a.Events = len(events)
-	for _, e := range events {
+	damage, err := r.eachEvent(func(e Event) {
+		a.Events++
 		if e.Kind == KindGap {
 			a.Gaps++
 		}
-	}
-	return nil
+	})
+	return a.part(damage, err)
 }
 
 func (a *Account) readCreated(r *Record) error {

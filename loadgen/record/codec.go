@@ -157,21 +157,44 @@ var maxInner = innerHeader + 9*layouts[mostDigits].counts
 
 // decode reads one payload into a histogram of its own.
 func (d *decoder) decode(payload []byte) (*Histogram, error) {
-	var err error
-	if d.outer, err = base64.StdEncoding.AppendDecode(d.outer[:0], payload); err != nil {
+	l, counts, err := d.open(payload)
+	if err != nil {
 		return nil, err
+	}
+	return newHistogram(l, counts)
+}
+
+// count is the number of values in a payload.
+func (d *decoder) count(payload []byte) (sum int64, err error) {
+	l, counts, err := d.open(payload)
+	if err != nil {
+		return 0, err
+	}
+	err = eachCount(l, counts, func(_ int, n int64) error {
+		if sum += n; sum < 0 {
+			return errors.New("more values than can be counted")
+		}
+		return nil
+	})
+	return sum, err
+}
+
+// open unpacks a payload: its layout and encoded counters, which hold until the next call.
+func (d *decoder) open(payload []byte) (l *layout, counts []byte, err error) {
+	if d.outer, err = base64.StdEncoding.AppendDecode(d.outer[:0], payload); err != nil {
+		return nil, nil, err
 	}
 	if len(d.outer) < outerHeader {
-		return nil, fmt.Errorf("payload of %d bytes is too short", len(d.outer))
+		return nil, nil, fmt.Errorf("payload of %d bytes is too short", len(d.outer))
 	}
 	if cookie := binary.BigEndian.Uint32(d.outer); cookie&^cookieMask != cookieCompressed&^cookieMask {
-		return nil, fmt.Errorf("cookie %#x is not that of a compressed V2 histogram", cookie)
+		return nil, nil, fmt.Errorf("cookie %#x is not that of a compressed V2 histogram", cookie)
 	}
 	if n := binary.BigEndian.Uint32(d.outer[4:]); int64(n) != int64(len(d.outer)-outerHeader) {
-		return nil, fmt.Errorf("payload has %d bytes, says %d", len(d.outer)-outerHeader, n)
+		return nil, nil, fmt.Errorf("payload has %d bytes, says %d", len(d.outer)-outerHeader, n)
 	}
 	if err := d.unzip(d.outer[outerHeader:]); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	return fromInner(d.inner)
 }
@@ -197,27 +220,33 @@ func (d *decoder) unzip(packed []byte) error {
 }
 
 // fromInner reads the unpacked form: header and counts.
-func fromInner(b []byte) (*Histogram, error) {
+func fromInner(b []byte) (l *layout, counts []byte, err error) {
 	if len(b) < innerHeader {
-		return nil, fmt.Errorf("histogram of %d bytes is too short", len(b))
+		return nil, nil, fmt.Errorf("histogram of %d bytes is too short", len(b))
 	}
 	cookie, length := binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:])
 	digits := int64(int32(binary.BigEndian.Uint32(b[12:])))
 	lowest, highest := int64(binary.BigEndian.Uint64(b[16:])), int64(binary.BigEndian.Uint64(b[24:]))
 	switch {
 	case cookie&^cookieMask != cookieInner&^cookieMask:
-		return nil, fmt.Errorf("cookie %#x is not that of a V2 histogram", cookie)
+		return nil, nil, fmt.Errorf("cookie %#x is not that of a V2 histogram", cookie)
 	case int64(length) != int64(len(b)-innerHeader):
-		return nil, fmt.Errorf("counts have %d bytes, the header says %d", len(b)-innerHeader, length)
+		return nil, nil, fmt.Errorf("counts have %d bytes, the header says %d", len(b)-innerHeader, length)
 	case lowest != lowestMicros || highest != highestMicros || digits < 1 || digits > mostDigits:
-		return nil, fmt.Errorf("layout %d to %d µs with %d digits is not one of a record", lowest, highest, digits)
+		return nil, nil, fmt.Errorf("layout %d to %d µs with %d digits is not one of a record", lowest, highest, digits)
 	}
-	h := &Histogram{hdrhistogram.NewPacked(lowest, highest, int(digits))}
-	return h, h.fill(&layouts[digits], b[innerHeader:])
+	return &layouts[digits], b[innerHeader:], nil
 }
 
-// fill counts what the encoded counters say.
-func (h *Histogram) fill(l *layout, b []byte) error {
+// newHistogram counts what the encoded counters say.
+func newHistogram(l *layout, counts []byte) (*Histogram, error) {
+	h := &Histogram{hdrhistogram.NewPacked(lowestMicros, highestMicros, l.digits)}
+	err := eachCount(l, counts, func(i int, n int64) error { return h.h.RecordValues(l.value(i), n) })
+	return h, err
+}
+
+// eachCount calls do with the encoded counters that are not zero, in ascending order.
+func eachCount(l *layout, b []byte, do func(i int, n int64) error) error {
 	i := int64(0)
 	for len(b) > 0 {
 		v, n, err := zigZag(b)
@@ -235,7 +264,7 @@ func (h *Histogram) fill(l *layout, b []byte) error {
 		if i >= int64(l.counts) {
 			return fmt.Errorf("counter %d is past the end, %d", i, l.counts)
 		}
-		if err := h.h.RecordValues(l.value(int(i)), v); err != nil {
+		if err := do(int(i), v); err != nil {
 			return err
 		}
 		i++

@@ -2,10 +2,7 @@ package record
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
-	"io"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -108,102 +105,4 @@ func appendThousandths(b []byte, v int64) []byte {
 	b = append(b, '.')
 	v %= 1000
 	return append(b, byte('0'+v/100), byte('0'+v/10%10), byte('0'+v%10))
-}
-
-// hlogReader reads windows and merges the lines of one window.
-type hlogReader struct {
-	name    string
-	keep    func(Key, time.Duration) bool
-	keys    map[string]Key
-	at      map[windowID]int
-	windows []Window
-	decode  decoder
-	damage  damage
-}
-
-type windowID struct {
-	Key
-	start, length time.Duration
-}
-
-// readHlog reads a whole log. Broken lines are left out and named in the damage; only a failing reader is an error.
-func readHlog(r io.Reader, name string, keep func(Key, time.Duration) bool) ([]Window, damage, error) {
-	h := hlogReader{name: name, keep: keep, keys: map[string]Key{}, at: map[windowID]int{}}
-	err := eachLine(r, func(number int, line []byte, whole bool) {
-		if err := h.line(line); err != nil {
-			h.damage.add(whole, "%s:%d: %v", name, number, err)
-		}
-	})
-	if err != nil {
-		return nil, h.damage, fmt.Errorf("record: read %s: %w", name, err)
-	}
-	slices.SortFunc(h.windows, func(a, b Window) int {
-		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.Length, b.Length), cmp.Compare(a.Measure, b.Measure),
-			cmp.Compare(a.Step, b.Step), cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Outcome, b.Outcome))
-	})
-	return h.windows, h.damage, nil
-}
-
-func (h *hlogReader) line(line []byte) error {
-	if len(line) == 0 || line[0] == '#' || line[0] == '"' {
-		return nil
-	}
-	rest, tagged := bytes.CutPrefix(line, []byte("Tag="))
-	fields := bytes.SplitN(rest, []byte(","), 5)
-	if !tagged || len(fields) != 5 {
-		return fmt.Errorf("not a tagged interval")
-	}
-	id, err := h.window(fields[0], fields[1], fields[2])
-	if err != nil {
-		return err
-	}
-	if h.keep != nil && !h.keep(id.Key, id.start) {
-		return nil
-	}
-	hist, err := h.decode.decode(fields[4])
-	if err != nil {
-		return fmt.Errorf("histogram: %w", err)
-	}
-	i, known := h.at[id]
-	if !known {
-		h.at[id] = len(h.windows)
-		h.windows = append(h.windows, Window{Key: id.Key, Start: id.start, Length: id.length, Histogram: hist})
-		return nil
-	}
-	return h.windows[i].Histogram.Merge(hist)
-}
-
-func (h *hlogReader) window(tag, start, length []byte) (windowID, error) {
-	key, known := h.keys[string(tag)]
-	if !known {
-		var err error
-		if key, err = parseTag(string(tag)); err != nil {
-			return windowID{}, err
-		}
-		h.keys[string(tag)] = key
-	}
-	from, err := parseSeconds(start)
-	if err != nil {
-		return windowID{}, fmt.Errorf("start: %w", err)
-	}
-	long, err := parseSeconds(length)
-	if err != nil {
-		return windowID{}, fmt.Errorf("length: %w", err)
-	}
-	return windowID{key, from, long}, nil
-}
-
-// latestSecond bounds the times of a record: some 30 years after its start, so that sums of times cannot overflow.
-const latestSecond = 1_000_000_000
-
-// parseSeconds reads seconds to the millisecond.
-func parseSeconds(b []byte) (time.Duration, error) {
-	s, err := strconv.ParseFloat(string(b), 64)
-	if err != nil {
-		return 0, err
-	}
-	if !(s >= 0 && s < latestSecond) {
-		return 0, fmt.Errorf("%q is not a time in seconds", b)
-	}
-	return time.Duration(math.Round(s*1000)) * time.Millisecond, nil
 }

@@ -1,7 +1,10 @@
 package record
 
 import (
+	"bufio"
+	"bytes"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -9,6 +12,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"pgregory.net/rapid"
 )
 
 // The grammar of OpenMetrics 1.0 text, as far as this package writes it.
@@ -163,6 +170,47 @@ func TestQuantilesInMetricsAreThoseOfTheWindows(t *testing.T) {
 	}
 }
 
+// What the library makes of the same values is the same text.
+func TestOurTextIsTheLibrarys(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		kind, suffix := dto.MetricType_GAUGE, ""
+		if rapid.Bool().Draw(t, "counter") {
+			kind, suffix = dto.MetricType_COUNTER, "_total"
+		}
+		name, help := "ansturm_x"+suffix, "What it is."
+		f := &dto.MetricFamily{Name: &name, Help: &help, Type: &kind}
+		var ours bytes.Buffer
+		o := openMetrics{Writer: bufio.NewWriter(&ours), start: started.UnixMilli()}
+		o.family("ansturm_x", help, strings.ToLower(kind.String()))
+		for range rapid.IntRange(1, 5).Draw(t, "values") {
+			at, v := rapid.Int64Range(0, 1e12).Draw(t, "ms"), rapid.Float64().Draw(t, "value")
+			if rapid.Bool().Draw(t, "whole") {
+				v = math.Round(v)
+			}
+			stamp := o.start + at
+			m := &dto.Metric{TimestampMs: &stamp, Gauge: &dto.Gauge{Value: &v}, Counter: &dto.Counter{Value: &v}}
+			var labels []label
+			for _, name := range []string{"tenant", "step"}[:rapid.IntRange(0, 2).Draw(t, "labels")] {
+				l := label{name, rapid.String().Draw(t, "label")}
+				labels = append(labels, l)
+				m.Label = append(m.Label, &dto.LabelPair{Name: &l.name, Value: &l.value})
+			}
+			f.Metric = append(f.Metric, m)
+			o.put(time.Duration(at)*time.Millisecond, v, labels...)
+		}
+		if err := o.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		var theirs bytes.Buffer
+		if _, err := expfmt.MetricFamilyToOpenMetrics(&theirs, f); err != nil {
+			t.Fatal(err)
+		}
+		if ours.String() != theirs.String() {
+			t.Fatalf("ours:\n%stheirs:\n%s", ours.String(), theirs.String())
+		}
+	})
+}
+
 // A day of eleven thousand tenants must not make a file that no disk holds.
 func TestMetricsStayBounded(t *testing.T) {
 	for _, c := range []struct {
@@ -178,7 +226,7 @@ func TestMetricsStayBounded(t *testing.T) {
 		{24 * time.Hour, time.Minute, 3, 8 * time.Hour},
 		{0, time.Second, mostTicks, time.Second},
 	} {
-		if got := interval(c.span, c.unit, c.most); got != c.want {
+		if got := lengthOf(c.span, c.unit, c.most); got != c.want {
 			t.Errorf("%v in at most %d of %v: every %v, want %v", c.span, c.most, c.unit, got, c.want)
 		}
 	}

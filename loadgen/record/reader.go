@@ -96,6 +96,15 @@ func (r *Record) timeline() (events []Event, d damage, err error) {
 	return events, d, err
 }
 
+// eachEvent reads the timeline as it stands in the file.
+func (r *Record) eachEvent(do func(Event)) (d damage, err error) {
+	err = r.read(timelineFile, func(f io.Reader) error {
+		d, err = eachEvent(f, timelineFile, do)
+		return err
+	})
+	return d, err
+}
+
 // read opens one of the record's files.
 func (r *Record) read(name string, do func(io.Reader) error) error {
 	f, err := os.Open(filepath.Join(r.Dir, name))

@@ -50,8 +50,12 @@ type repairer struct {
 }
 
 func (p *repairer) latency() error {
-	h := hlogReader{name: latencyFile, keys: map[string]Key{}, at: map[windowID]int{}}
-	return p.lines(latencyFile, hlogHeader(&p.record.Run), func(line []byte) bool { return h.line(line) == nil })
+	var decode decoder
+	in := newIntervals(func(x interval) error {
+		_, err := decode.count(x.payload)
+		return err
+	})
+	return p.lines(latencyFile, hlogHeader(&p.record.Run), func(line []byte) bool { return in.line(line) == nil })
 }
 
 func (p *repairer) timeline() error {
@@ -184,18 +188,13 @@ func (p *repairer) end() error {
 		return nil
 	}
 	p.changed = true
-	windows, _, err := p.record.windows(func(k Key, _ time.Duration) bool { return k.Measure == Response && k.Tenant == "" })
-	if err != nil {
-		return err
-	}
-	events, _, err := p.record.timeline()
-	if err != nil {
-		return err
-	}
 	if !run.Complete() {
 		run.Interrupted = true
-		run.EndedAt = lastSign(run, windows, events, p.now)
-		run.Totals.count(windows)
+		last, err := p.lastSign()
+		if err != nil {
+			return err
+		}
+		run.EndedAt = last
 	}
 	run.Warnings = append(run.Warnings, warnRepaired(p.lost))
 	return nil
@@ -208,33 +207,39 @@ func (p *repairer) save() error {
 	return writeRun(createFile, p.record.Dir, &p.record.Run)
 }
 
-// lastSign is the latest moment on the wall clock that the record tells of, at the latest now.
-func lastSign(run *Run, windows []Window, events []Event, now time.Time) time.Time {
+// lastSign is the latest moment on the wall clock that the record tells of, at the latest now. On the way it takes the
+// number of shots from the response windows.
+func (p *repairer) lastSign() (time.Time, error) {
+	run := &p.record.Run
 	last := run.StartedAt
-	for _, w := range windows {
-		wall := run.StartedAt.Add(time.Duration(float64(w.Start+w.Length) / run.Speed))
+	hear := func(wall time.Time) {
 		if wall.After(last) {
 			last = wall
 		}
 	}
-	for _, e := range events {
-		if e.Wall.After(last) {
-			last = e.Wall
+	run.Totals.Shots, run.Totals.ByOutcome = 0, map[string]int64{}
+	var decode decoder
+	_, err := p.record.intervals(func(x interval) error {
+		if x.Measure != Response || x.Tenant != "" {
+			return nil
 		}
+		n, err := decode.count(x.payload)
+		if err != nil {
+			return err
+		}
+		run.Totals.Shots += n
+		run.Totals.ByOutcome[x.Outcome.String()] += n
+		hear(run.StartedAt.Add(time.Duration(float64(x.start+x.length) / run.Speed)))
+		return nil
+	})
+	if err != nil {
+		return last, err
 	}
-	if last.IsZero() || last.After(now) {
-		return now
+	_, err = p.record.eachEvent(func(e Event) { hear(e.Wall) })
+	if last.IsZero() || last.After(p.now) {
+		last = p.now
 	}
-	return last
-}
-
-// count takes the number of shots from the response windows.
-func (t *Totals) count(windows []Window) {
-	t.Shots, t.ByOutcome = 0, map[string]int64{}
-	for _, w := range windows {
-		t.Shots += w.Histogram.Count()
-		t.ByOutcome[w.Outcome.String()] += w.Histogram.Count()
-	}
+	return last, err
 }
 
 func warnRepaired(lost int64) Warning {

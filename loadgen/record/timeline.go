@@ -32,8 +32,14 @@ func appendEvent(buf []byte, e Event) (out []byte, dropped int, err error) {
 // readTimeline reads events, in order of At. Broken lines are left out and named in the damage.
 func readTimeline(r io.Reader, name string) ([]Event, damage, error) {
 	var events []Event
-	var d damage
-	err := eachLine(r, func(number int, line []byte, whole bool) {
+	d, err := eachEvent(r, name, func(e Event) { events = append(events, e) })
+	slices.SortStableFunc(events, func(a, b Event) int { return cmp.Compare(a.At, b.At) })
+	return events, d, err
+}
+
+// eachEvent calls do with the events as they stand in the file. Broken lines are left out and named in the damage.
+func eachEvent(r io.Reader, name string, do func(Event)) (d damage, err error) {
+	err = eachLine(r, func(number int, line []byte, whole bool) {
 		if len(bytes.TrimSpace(line)) == 0 {
 			return
 		}
@@ -42,11 +48,10 @@ func readTimeline(r io.Reader, name string) ([]Event, damage, error) {
 			d.add(whole, "%s:%d: not an event: %v", name, number, err)
 			return
 		}
-		events = append(events, e)
+		do(e)
 	})
 	if err != nil {
-		return nil, d, fmt.Errorf("record: read %s: %w", name, err)
+		return d, fmt.Errorf("record: read %s: %w", name, err)
 	}
-	slices.SortStableFunc(events, func(a, b Event) int { return cmp.Compare(a.At, b.At) })
-	return events, d, nil
+	return d, nil
 }
