@@ -2,6 +2,7 @@ package loadgen
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -35,9 +36,12 @@ type Config struct {
 	Speed float64
 	// Start is the wall instant of offset 0. Zero means when Run is called.
 	Start time.Time
-	// Address gives the host:port of a tenant, an index into the scenario's tenants. It is asked once per tenant, by
-	// New. Only loopback addresses are accepted, see TargetAddress.
+	// Address gives the host:port of a tenant, an index into the scenario's tenants; with https:// before it, it is spoken
+	// to over TLS. It is asked once per tenant, by New. Only loopback addresses are accepted, see TargetAddress.
 	Address func(tenant int) string
+	// TLS is how servers are verified. Nil means by the system's certificate authorities. The name of the server is taken from
+	// its address, and sessions are not resumed: new citizens need new handshakes.
+	TLS *tls.Config
 	// MaxConnections open at one time. Zero means 15,000. It never drops a shot: who finds no connection free waits in
 	// due order, and the wait is charged.
 	MaxConnections int

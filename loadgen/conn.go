@@ -2,7 +2,9 @@ package loadgen
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"slices"
 	"syscall"
 	"time"
 
@@ -23,12 +25,18 @@ type conn struct {
 
 	visit   *visit // whose answer is awaited; nil: idle
 	opening bool
+	secured bool // the TCP connection is open, TLS is on top of it
 	broken  bool // a write failed
 	used    bool // an answer has come over it: it may be stale
 	began   time.Duration
 	parser  parser
-	out     []byte // of the request, what could not be written yet
+	out     []byte  // of the request, what could not be written yet
+	stream  *upload // what is to be written after that; nil for nothing
+	owner   *visit  // whose own the connection is; nil: anybody's
 }
+
+// sending says that a part of the request has not been written.
+func (c *conn) sending() bool { return len(c.out) > 0 || c.stream != nil }
 
 // deadLink is a connection that could not even begin to be opened.
 type deadLink struct{ err error }
@@ -46,7 +54,30 @@ func isOurs(err error) bool {
 
 // fire sends v's shot now, or queues it where no connection is to be had.
 func (s *shard) fire(v *visit) {
+	if v.session != nil {
+		if err := v.session.begin(s.e, v, s.unix()); err != nil {
+			s.e.mishaps.note(err)
+			v.fired = true
+			s.over(v, record.Failed, s.clock)
+			return
+		}
+		v.host = v.session.host
+	}
 	s.agenda.remind(v, v.deadline)
+	s.connect(v)
+}
+
+// unix is the time on the wall that cookies are judged by.
+func (s *shard) unix() int64 { return s.e.start.Unix() + int64(s.clock/time.Second) }
+
+// connect finds v a connection to its host, or lets it wait for one.
+func (s *shard) connect(v *visit) {
+	for _, c := range v.own {
+		if c.host == v.host {
+			s.send(c, v)
+			return
+		}
+	}
 	c, victim, what := s.pool.take(v)
 	if victim != nil {
 		s.shut(victim) // idle: nothing is lost
@@ -77,6 +108,10 @@ func (s *shard) dial(v *visit) {
 		s.pending = append(s.pending, ready{token: c.token})
 	}
 	c.link, c.visit = l, v
+	if s.e.steps[v.at].ownConnections {
+		c.owner = v
+		v.own = append(v.own, c)
+	}
 	v.state, v.conn, v.fired = flying, c, true
 	s.stamp(v, c.began)
 	s.e.connections.add()
@@ -107,6 +142,9 @@ func (s *shard) feed() {
 // shut closes c; its slot remains taken.
 func (s *shard) shut(c *conn) {
 	c.link.close()
+	if c.owner != nil {
+		c.owner.own = slices.DeleteFunc(c.owner.own, func(o *conn) bool { return o == c })
+	}
 	s.pool.evict(c)
 	s.e.connections.remove()
 }
@@ -144,30 +182,68 @@ func (s *shard) send(c *conn, v *visit) {
 
 func (s *shard) write(c *conn, v *visit) {
 	st := s.e.steps[v.at]
-	s.out, s.body = s.e.appendRequest(s.out[:0], s.body, v)
-	c.parser.reset(st.head, st.keepHeader, st.keepBody)
-	if left := s.push(c, v, s.out); len(left) > 0 {
-		c.out = append(c.out[:0], left...)
+	if v.session != nil {
+		s.out = v.session.appendRequest(s.out[:0], s.e, v)
+		c.stream = v.session.stream(st)
+	} else {
+		s.out, s.body = s.e.appendRequest(s.out[:0], s.body, v)
+	}
+	c.parser.reset(st.head && !v.bare(), st.keepHeader, st.keepBody)
+	n := s.push(c, v, s.out)
+	if n < len(s.out) {
+		c.out = append(c.out[:0], s.out[n:]...)
+	} else if c.stream != nil {
+		s.pour(c, v)
 	}
 }
 
-// push writes b as far as the connection takes it, and gives the rest. An error is left to the reading, which may find
-// an early answer all the same.
-func (s *shard) push(c *conn, v *visit, b []byte) []byte {
-	for len(b) > 0 {
-		n, err := c.link.write(b)
-		v.wrote = v.wrote || n > 0
-		b = b[n:]
+// push writes b as far as the connection takes it, and says how far. An error is left to the reading, which may find an
+// early answer all the same.
+func (s *shard) push(c *conn, v *visit, b []byte) (n int) {
+	for n < len(b) {
+		k, err := c.link.write(b[n:])
+		v.wrote = v.wrote || k > 0
+		n += k
 		if err == errAgain {
-			return b
+			return n
 		}
 		if err != nil {
-			c.broken = true
+			c.broken, c.out, c.stream = true, c.out[:0], nil
 			s.pending = append(s.pending, ready{token: c.token})
-			return nil
+			return len(b)
 		}
 	}
-	return nil
+	return n
+}
+
+// pour writes the stream as far as the connection takes it.
+func (s *shard) pour(c *conn, v *visit) {
+	for c.stream != nil {
+		b := c.stream.next()
+		if len(b) == 0 {
+			c.stream = nil
+			return
+		}
+		n := s.push(c, v, b)
+		if n < len(b) {
+			c.stream.advance(n)
+			return
+		}
+		if c.stream != nil {
+			c.stream.advance(n)
+		}
+	}
+}
+
+// resume goes on writing the request.
+func (s *shard) resume(c *conn) {
+	if len(c.out) > 0 {
+		n := s.push(c, c.visit, c.out)
+		c.out = c.out[:copy(c.out, c.out[min(n, len(c.out)):])]
+	}
+	if len(c.out) == 0 {
+		s.pour(c, c.visit)
+	}
 }
 
 // onReady goes on with a connection on which something happened.
@@ -176,9 +252,8 @@ func (s *shard) onReady(r ready) {
 	if c == nil || c.opening && !s.open(c) {
 		return
 	}
-	if len(c.out) > 0 {
-		left := s.push(c, c.visit, c.out)
-		c.out = c.out[:copy(c.out, left)]
+	if c.sending() {
+		s.resume(c)
 	}
 	s.receive(c, r.hangup)
 }
@@ -191,9 +266,17 @@ func (s *shard) open(c *conn) bool {
 	}
 	v, now := c.visit, s.e.now()
 	switch {
+	case err == nil && c.host.secure != nil && !c.secured:
+		v.connect, c.began, c.secured = now-c.began, now, true
+		t := c.token
+		c.link = newSecure(c.link, c.host.secure, func() { s.network.post(t) }, &s.e.goroutines)
+		return false
 	case err == nil:
-		c.opening = false
-		v.connect = now - c.began
+		if c.opening = false; c.secured {
+			v.handshake = now - c.began
+		} else {
+			v.connect = now - c.began
+		}
 		s.e.connections.opened.Add(1)
 		s.write(c, v)
 		return true
@@ -202,6 +285,7 @@ func (s *shard) open(c *conn) bool {
 		v.sent, v.conn = notSent, nil
 		s.starve(v)
 	default:
+		s.e.mishaps.note(fmt.Errorf("%s: %w", c.host.address, err))
 		s.discard(c)
 		s.over(v, record.Refused, now)
 	}
@@ -220,11 +304,13 @@ func (s *shard) receive(c *conn, hangup bool) {
 		s.clock = s.e.now()
 		s.came = s.whenCame(stamp)
 		if c.visit == nil { // closed by the server while idle, or it spoke out of turn
-			s.pool.forget(c)
+			if c.owner == nil {
+				s.pool.forget(c)
+			}
 			s.discard(c)
 			return
 		}
-		if !s.onRead(c, c.visit, n, err, hangup) || n < len(s.in) && !hangup {
+		if !s.onRead(c, c.visit, n, err, hangup) || n < len(s.in) && !hangup && !c.secured {
 			return
 		}
 	}
@@ -269,17 +355,44 @@ func (s *shard) onRead(c *conn, v *visit, n int, err error, hangup bool) bool {
 	return false
 }
 
-// onAnswer judges a whole answer; clean says that nothing came after it.
+// onAnswer goes on after a whole answer: with the redirect that it is, or judges it. clean says that nothing came after
+// it.
 func (s *shard) onAnswer(c *conn, v *visit, clean bool) {
+	st, p := s.e.steps[v.at], &c.parser
+	var err error
+	if v.session != nil {
+		var again bool
+		if again, err = v.session.answer(st, p, s.unix()); again {
+			s.release(c, v, clean)
+			v.host = v.session.host
+			s.connect(v)
+			return
+		}
+	}
 	o := record.OK
-	if !s.e.steps[v.at].judge(&c.parser, v) {
+	if !st.judgeIn(p, v, v.session) || err != nil {
 		o = record.Failed
 	}
-	if !clean || !c.parser.reusable || c.broken || len(c.out) > 0 {
-		s.end(c, v, o)
+	if err != nil {
+		s.e.mishaps.note(err)
+	}
+	st.tellCreated(v, s.samples)
+	came := max(s.came, v.sent)
+	s.release(c, v, clean)
+	s.over(v, o, came)
+}
+
+// release takes c from v, whose request is answered, and gives it to whom it is of use.
+func (s *shard) release(c *conn, v *visit, clean bool) {
+	v.conn = nil
+	if !clean || !c.parser.reusable || c.broken || c.sending() {
+		s.discard(c)
 		return
 	}
-	c.used, c.visit, v.conn = true, nil, nil
+	c.used, c.visit = true, nil
+	if c.owner != nil {
+		return
+	}
 	switch next := s.pool.next(); {
 	case next == nil:
 		s.pool.rest(c)
@@ -289,7 +402,6 @@ func (s *shard) onAnswer(c *conn, v *visit, clean bool) {
 		s.shut(c)
 		s.dial(next)
 	}
-	s.over(v, o, max(s.came, v.sent))
 }
 
 // onBroken ends a shot whose connection broke before the answer was whole. A connection that had been used before
@@ -298,7 +410,7 @@ func (s *shard) onAnswer(c *conn, v *visit, clean bool) {
 // 9.3.1 and 9.6). All else, a POST with an idempotency key too, is Lost: what the person does then is up to them.
 func (s *shard) onBroken(c *conn, v *visit) {
 	stale := c.used && !c.parser.begun() && !v.resent
-	if stale && (s.e.steps[v.at].idempotent || !v.wrote || s.heard < v.sent) {
+	if stale && (v.idempotent(s.e.steps[v.at]) || !v.wrote || s.heard < v.sent) {
 		s.shut(c)
 		v.resent = true
 		s.dial(v)

@@ -24,8 +24,9 @@ func (n *instant) wait(_, _ time.Duration, to []ready) []ready {
 	return to
 }
 
-func (n *instant) wake()  {}
-func (n *instant) close() {}
+func (n *instant) wake()      {}
+func (n *instant) post(token) {}
+func (n *instant) close()     {}
 
 type instantLink struct {
 	network *instant

@@ -3,18 +3,18 @@
 //
 // The way of a shot, all of it on one thread, the shard's:
 //
-//	schedule ─► due? ─► connection ─► write ─► epoll ─► read ─► judge ─► Sample
-//	             ▲                                                │
-//	             └──── agenda: later steps, come-backs, ◄─ person ┘
-//	                   time-outs
+//		schedule ─► due? ─► connection ─► write ─► epoll ─► read ─► judge ─► Sample
+//		             ▲                                                │
+//		             └──── agenda: later steps, come-backs, ◄─ person ┘
+//		                   time-outs
 //
-//   - A shard is a locked thread with a part of the arrivals and everything they need. Nothing on a shot's way is shared, locked
-//     or handed to another goroutine, and nothing is allocated. See docs/decisions/0005-epoll-shards.md.
-//   - It sleeps by the kernel's high resolution timer until the next shot is due. Go's timers are up to 2 ms late when a
-//     process is idle.
-//   - At the limit of connections shots wait in due order; the wait is charged to their response time and shown as
-//     lateness. None is dropped.
-//   - Every arrival gets exactly one fate; what was never begun when a run is ended is unsent.
+//	  - A shard is a locked thread with a part of the arrivals and everything they need. Nothing on a shot's way is shared, locked
+//	    or handed to another goroutine, and nothing is allocated. See docs/decisions/0005-epoll-shards.md.
+//	  - It sleeps by the kernel's high resolution timer until the next shot is due. Go's timers are up to 2 ms late when a
+//	    process is idle.
+//	  - At the limit of connections shots wait in due order; the wait is charged to their response time and shown as
+//	    lateness. None is dropped.
+//	  - Every arrival gets exactly one fate; what was never begun when a run is ended is unsent.
 //
 // # Clocks
 //

@@ -2,12 +2,14 @@ package loadgen
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"hash/fnv"
 	"math"
 	"net/netip"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,6 +42,7 @@ type Engine struct {
 	goroutines sync.WaitGroup // of shards, and what they have started
 
 	connections connections
+	mishaps     mishaps
 	lastP99     atomic.Int64
 	watching    watchState
 	total       int64         // arrivals of the share; about that many where there are several shares
@@ -60,6 +63,32 @@ func (c *connections) add() {
 }
 
 func (c *connections) remove() { c.open.Add(-1) }
+
+// mishaps keeps the first reasons for which shots could not be sent or followed, for people to read.
+type mishaps struct {
+	mu    sync.Mutex
+	texts []string
+	seen  map[string]int64
+}
+
+// mostMishaps is how many different reasons are kept.
+const mostMishaps = 5
+
+func (m *mishaps) note(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	text := err.Error()
+	if _, known := m.seen[text]; !known {
+		if len(m.texts) == mostMishaps {
+			return
+		}
+		if m.seen == nil {
+			m.seen = map[string]int64{}
+		}
+		m.texts = append(m.texts, text)
+	}
+	m.seen[text]++
+}
 
 type tenant struct {
 	name, title string
@@ -152,14 +181,25 @@ func (e *Engine) addTenants() error {
 	return nil
 }
 
-// hostOf gives the one host of an address, which is literal.
+// hostOf gives the one host of an address, which is literal, perhaps with https:// before it.
 func (e *Engine) hostOf(address string) *host {
+	address, isSecure := strings.CutPrefix(address, overTLS)
 	for _, h := range e.hosts {
-		if h.address == address {
+		if h.address == address && (h.secure != nil) == isSecure {
 			return h
 		}
 	}
 	h := &host{index: len(e.hosts), address: address, at: netip.MustParseAddrPort(address)}
+	if isSecure {
+		h.secure = &tls.Config{}
+		if e.cfg.TLS != nil {
+			h.secure = e.cfg.TLS.Clone()
+		}
+		if h.secure.ServerName == "" {
+			h.secure.ServerName = h.at.Addr().String()
+		}
+		h.secure.NextProtos, h.secure.ClientSessionCache = []string{"http/1.1"}, nil
+	}
 	e.hosts = append(e.hosts, h)
 	return h
 }

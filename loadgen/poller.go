@@ -24,6 +24,8 @@ type network interface {
 	wait(now, at time.Duration, to []ready) []ready
 	// wake ends the sleep, or the next one where nobody sleeps. It never blocks.
 	wake()
+	// post makes a token ready.
+	post(t token)
 	close()
 }
 

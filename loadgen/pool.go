@@ -2,6 +2,7 @@ package loadgen
 
 import (
 	"container/heap"
+	"crypto/tls"
 	"net/netip"
 )
 
@@ -10,6 +11,7 @@ type host struct {
 	index   int
 	address string // host:port, literal
 	at      netip.AddrPort
+	secure  *tls.Config // nil: without TLS
 }
 
 // pool holds the connections of a shard. A slot is the right to hold one connection open; there are max of them.

@@ -59,7 +59,7 @@ func (s *session) begin(e *Engine, v *visit, now int64) error {
 	if s.tenant == nil {
 		s.tenant = e.tenants[v.Tenant].host
 		s.text = append(s.text[:0], s.tenant.address...)
-		if err := s.home.rename(s.text); err != nil {
+		if err := s.home.rename(s.text, s.tenant.secure != nil); err != nil {
 			return err
 		}
 		s.host = s.tenant
@@ -89,7 +89,7 @@ func (s *session) goHome(st *step, e *Engine, v *visit) error {
 	if st.hostHeader != nil {
 		s.text = st.hostHeader.append(s.text[:0], e, v)
 	}
-	if err := s.at.rename(s.text); err != nil {
+	if err := s.at.rename(s.text, s.host.secure != nil); err != nil {
 		return err
 	}
 	if st.host == nil {
@@ -205,10 +205,14 @@ func appendLength(dst []byte, n int64) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// rename makes p the root page of an authority, spoken to over plain HTTP.
-func (p *page) rename(authority []byte) error {
-	p.set("http", nil, nil)
-	text, err := appendAuthority(p.text, authority, false)
+// rename makes p the root page of an authority.
+func (p *page) rename(authority []byte, secure bool) error {
+	scheme := "http"
+	if secure {
+		scheme = "https"
+	}
+	p.set(scheme, nil, nil)
+	text, err := appendAuthority(p.text, authority, secure)
 	if err != nil {
 		return err
 	}

@@ -270,9 +270,6 @@ func TestLoginThroughAnIdentityProvider(t *testing.T) {
 
 // TestLoginInARun is the same through the engine.
 func TestLoginInARun(t *testing.T) {
-	if !sessionsAreWired {
-		t.Skip("the engine does not ask sessions yet")
-	}
 	p := newPortal(t)
 	cfg, m := config(t, login(p), strings.TrimPrefix(p.app.URL, "http://"))
 	if _, err := run(t, t.Context(), cfg); err != nil {
@@ -282,8 +279,5 @@ func TestLoginInARun(t *testing.T) {
 		t.Errorf("fates %v, %d samples, created %+v, applications %v", n, len(m.samples), m.created, p.made)
 	}
 }
-
-// sessionsAreWired is for the engine to say.
-const sessionsAreWired = false
 
 func quantity(text string) resource.Quantity { return resource.MustParse(text) }

@@ -27,7 +27,9 @@ type shard struct {
 	pool   pool
 	retry  time.Duration // when to dial again after want of descriptors or ports
 	visits []*visit      // free ones
-	live   int           // visits that are not free
+	// sessions are free ones, too.
+	sessions []*session
+	live     int // visits that are not free
 
 	clock   time.Duration // the last look at the clock
 	heard   time.Duration // when the network said what is being worked off

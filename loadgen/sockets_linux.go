@@ -26,8 +26,8 @@ type sockets struct {
 	events       [256]unix.EpollEvent
 	// stamped: bytes come with the instant at which the kernel received them, so that they need not be read at once.
 	stamped bool
-	look    bool // what came during a quiet sleep has not been looked at
-	message message
+	look    bool    // what came during a quiet sleep has not been looked at
+	message message // of all reads in the shard
 }
 
 // quiet is the longest sleep in which nothing that comes in wakes a shard: when the next shot is due so soon, waking up
@@ -88,8 +88,11 @@ func (s *sockets) dial(h *host, t token, _ time.Duration) (link, error) {
 		return nil, err
 	}
 	c := &socket{fd: fd}
-	if s.stamped && unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1) == nil {
-		c.message = &s.message
+	if !s.stamped || unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1) != nil {
+		return c, nil
+	}
+	if c.message = &s.message; h.secure != nil { // whose handshake reads beside the shard
+		c.message = newMessage()
 	}
 	return c, nil
 }
@@ -217,6 +220,12 @@ type message struct {
 	header  unix.Msghdr
 	vector  unix.Iovec
 	control [64]byte
+}
+
+func newMessage() *message {
+	m := new(message)
+	m.prepare()
+	return m
 }
 
 func (m *message) prepare() {

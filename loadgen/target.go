@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -15,20 +16,16 @@ import (
 // but loopback may be fired at.
 var ErrNoConsent = errors.New("only loopback addresses may be fired at: there is no way yet for a target to consent")
 
-// ErrHTTPS says that a target asks for TLS.
-var ErrHTTPS = errors.New("https is not supported yet")
-
-// TargetAddress is the host:port, literal, of a URL that may be fired at: http, and a loopback address or "localhost",
-// for which no name server is asked. It sends nothing. Errors wrap ErrNoConsent or ErrHTTPS where these are the reason.
+// TargetAddress is the address, as Config.Address gives it, of a URL that may be fired at: http or https, and a loopback
+// address or "localhost", for which no name server is asked. It sends nothing. Errors wrap ErrNoConsent where that is the
+// reason.
 func TargetAddress(rawURL string) (string, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		return "", fmt.Errorf("target: %w", err)
 	}
 	switch {
-	case u.Scheme == "https":
-		return "", fmt.Errorf("target %s: %w", u.Redacted(), ErrHTTPS)
-	case u.Scheme != "http":
+	case u.Scheme != "http" && u.Scheme != "https":
 		return "", fmt.Errorf("target %q: a URL like http://127.0.0.1:8080 is needed", rawURL)
 	case u.User != nil:
 		return "", fmt.Errorf("target %s: a user name in the URL is not supported, set a header", u.Redacted())
@@ -38,17 +35,27 @@ func TargetAddress(rawURL string) (string, error) {
 	}
 	port := u.Port()
 	if port == "" {
-		port = "80"
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
 	address, err := loopback(net.JoinHostPort(u.Hostname(), port))
 	if err != nil {
 		return "", fmt.Errorf("target %s: %w", u.Redacted(), err)
 	}
+	if u.Scheme == "https" {
+		address = overTLS + address
+	}
 	return address, nil
 }
 
-// loopback gives address, a host:port, with a literal loopback address for its host, or an error.
+// overTLS begins an address that is spoken to over TLS.
+const overTLS = "https://"
+
+// loopback gives address, a host:port perhaps over TLS, with a literal loopback address for its host, or an error.
 func loopback(address string) (string, error) {
+	if rest, secure := strings.CutPrefix(address, overTLS); secure {
+		literal, err := loopback(rest)
+		return overTLS + literal, err
+	}
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return "", fmt.Errorf("address %q: %w", address, err)

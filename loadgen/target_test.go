@@ -9,6 +9,7 @@ import (
 func TestTargetAddress(t *testing.T) {
 	for _, good := range []string{
 		"http://127.0.0.1:8080", "http://127.9.8.7", "http://localhost:1", "http://[::1]:80/", "http://[::ffff:127.0.0.1]:80",
+		"https://127.0.0.1:8443",
 	} {
 		if _, err := TargetAddress(good); err != nil {
 			t.Errorf("%s: %v", good, err)
@@ -24,7 +25,7 @@ func TestTargetAddress(t *testing.T) {
 		"http://[::]:80":                 ErrNoConsent,
 		"http://2130706433/":             ErrNoConsent, // 127.0.0.1 as one number, which some resolvers take
 		"http://[::ffff:192.0.2.1]:80":   ErrNoConsent,
-		"https://127.0.0.1":              ErrHTTPS,
+		"https://192.0.2.1":              ErrNoConsent,
 		"http://127.0.0.1:0":             nil,
 		"http://127.0.0.1/base":          nil,
 		"http://127.0.0.1:70000":         nil,

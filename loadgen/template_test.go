@@ -140,7 +140,6 @@ func TestCompileErrorsNameStepAndField(t *testing.T) {
 		"placeholder in header": {func(s *scenarios.Step) { s.Headers = map[string]string{"X-A": "{{x}}"} }, []string{"header x-a", "{{x}}"}},
 		"unclosed":              {func(s *scenarios.Step) { s.Body = "{{seq" }, []string{"body", "without }}"}},
 		"own value":             {func(s *scenarios.Step) { s.URL = "/{{v}}"; s.Extract = []scenarios.Extract{{Name: "v", JSON: "a"}} }, []string{"url", "{{v}}"}},
-		"https":                 {func(s *scenarios.Step) { s.URL = "https://127.0.0.1/" }, []string{"url", "https is not supported yet"}},
 		"foreign":               {func(s *scenarios.Step) { s.URL = "http://192.0.2.1/" }, []string{"url", "consent"}},
 		"no path":               {func(s *scenarios.Step) { s.URL = "antrag" }, []string{"url", "begins with /"}},
 		"line break":            {func(s *scenarios.Step) { s.URL = "/a\r\nX: y" }, []string{"url"}},

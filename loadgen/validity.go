@@ -118,6 +118,12 @@ func (e *Engine) warnings() []record.Warning {
 			"en": fmt.Sprintf("A CPU quota held the generator back for %s in all.", e.watching.throttledTime.Round(time.Millisecond)),
 		}})
 	}
+	for _, text := range e.mishaps.texts {
+		warnings = append(warnings, record.Warning{Code: "mishap", Text: scenarios.Text{
+			"de": fmt.Sprintf("Anfragen kamen nicht zustande (%d-mal): %s", e.mishaps.seen[text], text),
+			"en": fmt.Sprintf("Shots came to nothing (%d times): %s", e.mishaps.seen[text], text),
+		}})
+	}
 	if e.fewer > 0 {
 		warnings = append(warnings, record.Warning{Code: "few-descriptors", Text: scenarios.Text{
 			"de": fmt.Sprintf("Die Grenze offener Dateien ließ nur %d gleichzeitige Verbindungen zu.", e.fewer),

@@ -27,6 +27,9 @@ type visit struct {
 	arrivals.Arrival
 	state visitState
 	conn  *conn // of a flying shot
+	// own are the person's own connections, session their cookies and where they are; both only where the journey asks.
+	own     []*conn
+	session *session
 
 	alarm, listed  time.Duration // see agenda
 	place, waiting int           // in the agenda, and in the queue for a connection
@@ -43,6 +46,7 @@ type visit struct {
 	impatient bool          // … because the person leaves, not because of the time-out
 	sent      time.Duration // or notSent
 	connect   time.Duration // how long the connection took to open; 0: it was open
+	handshake time.Duration // … and its TLS handshake
 	firstByte time.Duration
 	wrote     bool // a byte of this shot was written
 	resent    bool // on a second connection, because the first was stale
@@ -63,9 +67,12 @@ func (s *shard) begin(a arrivals.Arrival) *visit {
 	}
 	*v = visit{
 		Arrival: a, person: s.e.cfg.Schedule.Person(a.Seq), values: values, scratch: v.scratch,
-		alarm: v.alarm, listed: v.listed, place: v.place, waiting: noPlace, state: flying,
+		alarm: v.alarm, listed: v.listed, place: v.place, waiting: noPlace, state: flying, own: v.own[:0],
 	}
 	v.at, v.end = v.person.Steps()
+	if s.e.steps[v.at].session {
+		v.session = s.takeSession()
+	}
 	s.live++
 	s.count.offered.Add(1)
 	return v
@@ -79,6 +86,29 @@ func (s *shard) visit() *visit {
 		return v
 	}
 	return &visit{place: noPlace, values: make([][]byte, s.e.slots)}
+}
+
+// takeSession gives a person a session without a past.
+func (s *shard) takeSession() *session {
+	n := len(s.sessions)
+	if n == 0 {
+		return new(session)
+	}
+	x := s.sessions[n-1]
+	s.sessions = s.sessions[:n-1]
+	x.reset()
+	return x
+}
+
+// bare says that the request under way is the GET that a redirect has made of another.
+func (v *visit) bare() bool { return v.session != nil && v.session.bare }
+
+// idempotent says that the request under way may be sent twice.
+func (v *visit) idempotent(st *step) bool {
+	if v.session != nil {
+		return v.session.idempotent(st)
+	}
+	return st.idempotent
 }
 
 // toTaken moves v to the next step from step on that the person takes; false where there is none.
@@ -107,7 +137,7 @@ func (s *shard) aim(v *visit, due time.Duration) {
 	if v.host == nil {
 		v.host = e.tenants[v.Tenant].host
 	}
-	v.sent, v.connect, v.firstByte = notSent, 0, 0
+	v.sent, v.connect, v.handshake, v.firstByte = notSent, 0, 0, 0
 	v.wrote, v.resent = false, false
 }
 
@@ -119,7 +149,8 @@ func (s *shard) over(v *visit, o record.Outcome, done time.Duration) {
 	e := s.e
 	sample := record.Sample{
 		Seq: v.Seq, Tenant: v.Tenant, Step: e.steps[v.at].index, Retry: uint8(min(v.retry, 255)), Outcome: o,
-		Due: v.due, Sent: e.platform(v.sent), FirstByte: e.platform(v.firstByte), Done: e.platform(done), Connect: e.platform(v.connect),
+		Due: v.due, Sent: e.platform(v.sent), FirstByte: e.platform(v.firstByte), Done: e.platform(done),
+		Connect: e.platform(v.connect), Handshake: e.platform(v.handshake),
 	}
 	s.samples.Sample(sample)
 	s.count.outcomes[o].Add(1)
@@ -191,6 +222,13 @@ func (s *shard) settle(v *visit, f record.Fate) {
 	s.samples.Fate(v.Seq, f)
 	s.count.fates[f].Add(1)
 	v.state, v.conn = free, nil
+	for len(v.own) > 0 {
+		s.discard(v.own[0])
+	}
+	if v.session != nil {
+		s.sessions = append(s.sessions, v.session)
+		v.session = nil
+	}
 	s.visits = append(s.visits, v)
 	s.live--
 }

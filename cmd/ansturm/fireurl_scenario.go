@@ -101,8 +101,6 @@ func splitTarget(raw string) (target, error) {
 	}
 	address, err := loadgen.TargetAddress(t.origin)
 	switch {
-	case errors.Is(err, loadgen.ErrHTTPS):
-		return t, inputError(err, "fire at the server's http port")
 	case errors.Is(err, loadgen.ErrNoConsent):
 		return t, inputError(err, "fire at a server on this machine, 127.0.0.1 or localhost")
 	case err != nil:
