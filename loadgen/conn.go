@@ -190,8 +190,8 @@ func (s *shard) write(c *conn, v *visit) {
 	}
 	c.parser.reset(st.head && !v.bare(), st.keepHeader, st.keepBody)
 	n := s.push(c, v, s.out)
-	if n < len(s.out) {
-		c.out = append(c.out[:0], s.out[n:]...)
+	if n < len(s.out) { // the buffer goes along: what does not fit into a socket may be long
+		c.out, s.out = s.out[n:], nil
 	} else if c.stream != nil {
 		s.pour(c, v)
 	}
@@ -208,7 +208,7 @@ func (s *shard) push(c *conn, v *visit, b []byte) (n int) {
 			return n
 		}
 		if err != nil {
-			c.broken, c.out, c.stream = true, c.out[:0], nil
+			c.broken, c.out, c.stream = true, nil, nil
 			s.pending = append(s.pending, ready{token: c.token})
 			return len(b)
 		}
@@ -239,7 +239,7 @@ func (s *shard) pour(c *conn, v *visit) {
 func (s *shard) resume(c *conn) {
 	if len(c.out) > 0 {
 		n := s.push(c, c.visit, c.out)
-		c.out = c.out[:copy(c.out, c.out[min(n, len(c.out)):])]
+		c.out = c.out[min(n, len(c.out)):]
 	}
 	if len(c.out) == 0 {
 		s.pour(c, c.visit)
@@ -447,5 +447,5 @@ func (s *shard) giveUp(v *visit, now time.Duration) {
 		v.conn = nil
 		s.discard(c)
 	}
-	s.over(v, o, now)
+	s.over(v, o, max(now, v.sent))
 }

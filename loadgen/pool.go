@@ -111,7 +111,7 @@ func (p *pool) house(h *host) *conn {
 	}
 	c := p.places[p.vacant[n-1]]
 	p.vacant = p.vacant[:n-1]
-	*c = conn{host: h, token: c.token, parser: c.parser, out: c.out[:0]}
+	*c = conn{host: h, token: c.token, parser: c.parser}
 	return c
 }
 

@@ -100,7 +100,8 @@ type wire struct {
 	state atomic.Int32
 	poked chan struct{} // something has come during the handshake
 	gone  chan struct{} // closed with the link
-	out   []byte        // encrypted, not yet sent
+	out   []byte        // encrypted
+	sent  int           // so much of it
 	stamp int64         // of the last read
 }
 
@@ -142,13 +143,14 @@ func (w *wire) Write(b []byte) (int, error) {
 
 // flush sends what is kept; errAgain where the socket does not take all of it.
 func (w *wire) flush() error {
-	for len(w.out) > 0 {
-		n, err := w.below.write(w.out)
-		w.out = w.out[:copy(w.out, w.out[n:])]
+	for w.sent < len(w.out) {
+		n, err := w.below.write(w.out[w.sent:])
+		w.sent += n
 		if err != nil {
 			return err
 		}
 	}
+	w.out, w.sent = w.out[:0], 0
 	return nil
 }
 
