@@ -15,27 +15,40 @@ import (
 // every one has gone through TargetAddress, so that no answer can lead a run where it has no business.
 type directory map[string]*host
 
+// scheme is how the host is spoken to.
+func (h *host) scheme() string {
+	if h.secure != nil {
+		return "https"
+	}
+	return "http"
+}
+
 // known is the host of a page; nil where a run may not go.
 func (d directory) known(at *page) *host { return d[string(at.originText())] }
 
 // add notes a host by its own address; one on this machine is also known as localhost.
 func (d directory) add(h *host) {
-	d.addAs(h.address, h)
+	d.addAs(h.scheme(), h.address, h)
 	if at, err := netip.ParseAddrPort(h.address); err == nil && at.Addr() == netip.AddrFrom4([4]byte{127, 0, 0, 1}) {
-		d.addAs(fmt.Sprintf("localhost:%d", at.Port()), h)
+		d.addAs(h.scheme(), fmt.Sprintf("localhost:%d", at.Port()), h)
 	}
 }
 
-// addAs notes a host by the authority that URLs have. The scheme of a URL does not say how the host is spoken to,
-// that is the address's matter: a test often goes in behind what ends TLS, to an application whose URLs are https.
-func (d directory) addAs(authority string, h *host) {
-	var p page
-	for _, scheme := range []string{"http", "https"} {
-		p.set("http", []byte("x"), []byte("/"))
-		if p.resolve([]byte(scheme+"://"+authority)) == nil {
-			d[string(p.originText())] = h
-		}
+// addAs notes a host by the origin that URLs have.
+func (d directory) addAs(scheme, authority string, h *host) {
+	if p := originPage(scheme, authority); p != nil {
+		d[string(p.originText())] = h
 	}
+}
+
+// originPage is the root page of an origin as a scenario writes it; nil where it is none.
+func originPage(scheme, authority string) *page {
+	p := &page{}
+	p.set("http", []byte("x"), []byte("/"))
+	if p.resolve([]byte(scheme+"://"+authority)) != nil {
+		return nil
+	}
+	return p
 }
 
 // newDirectory knows the tenants and the scenario's hosts.
@@ -51,7 +64,14 @@ func (e *Engine) newDirectory(s *scenarios.Scenario) (directory, error) {
 		}
 		h := e.hostOf(address)
 		d.add(h)
-		d.addAs(name, h)
+		// The scheme of a URL does not say how a named host is spoken to, that is its address's matter: a test often goes
+		// in behind what ends TLS, to an application whose URLs are https.
+		d.addAs("http", name, h)
+		d.addAs("https", name, h)
+		if h.secure != nil && (e.cfg.TLS == nil || e.cfg.TLS.ServerName == "") { // its certificate is for the name
+			host, _ := splitAuthority([]byte(name))
+			h.secure.ServerName = string(host)
+		}
 	}
 	return d, nil
 }

@@ -61,7 +61,7 @@
 //	                     lastName, street, postcode, city, birthDate, email, phone
 //	{{name}}             a value that an earlier step of the journey extracted; empty where that step was not taken
 //
-// Values are escaped for where they land: percent-encoded in URLs and form fields, as JSON string contents in JSON
+// Values are escaped for where they land: percent-encoded in URLs, form fields and bodies of that type, as JSON string contents in JSON
 // bodies (by the Content-Type header; without one, a body that begins with { or [ is JSON), without control
 // characters in headers; parts of a form with files hold them as they are. A URL that begins with {{name}} takes that value
 // as a URL, as it is.

@@ -41,7 +41,8 @@ type step struct {
 	goal       template // of a dynamic URL: the placeholder that it begins with
 	dynamic    bool
 	target     template // the path and query
-	authority  string   // of an absolute URL, as it is written
+	scheme     string   // of an absolute URL
+	authority  string   // … as it is written
 	hostHeader *template
 	common     template // the engine's own headers but Host
 	kinds      []headerKind

@@ -221,6 +221,26 @@ func TestExtractedURLs(t *testing.T) {
 	}
 }
 
+// TestSecureNames: an application that is https to its users, fired at behind what ends TLS, keeps its secure cookies
+// and may send people to its own name.
+func TestSecureNames(t *testing.T) {
+	e, v, s := sessionOf(t, func(s *scenarios.Scenario) {
+		s.Hosts = map[string]string{"app.example.org": "http://127.0.0.1:9000"}
+		s.Journeys[0].Cookies = true
+		s.Journeys[0].Steps[0].URL, s.Journeys[0].Steps[0].Follow = "https://App.example.org/a/", 1
+	})
+	if err := s.begin(e, v, noon); err != nil {
+		t.Fatal(err)
+	}
+	away := goingTo("302", "https://app.example.org/b", "Set-Cookie: __Host-sid=1; Secure; Path=/")
+	if again, err := s.answer(e.steps[0], parsed(t, away), noon); !again || err != nil {
+		t.Fatal(again, err)
+	}
+	if r, _ := s.request(t, e, v); r.Host != "app.example.org" || r.RequestURI != "/b" || r.Header.Get("Cookie") != "__Host-sid=1" || s.host.address != "127.0.0.1:9000" {
+		t.Errorf("to %s as %s%s with %v", s.host.address, r.Host, r.RequestURI, r.Header)
+	}
+}
+
 // TestSessionsForgetTheirPersons: what the next person has is theirs.
 func TestSessionsForgetTheirPersons(t *testing.T) {
 	e, v, s := sessionOf(t, func(s *scenarios.Scenario) {

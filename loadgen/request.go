@@ -68,7 +68,7 @@ func (st *step) compileLine(headers map[string]string) {
 	t.literal(" HTTP/1.1\r\n")
 	switch {
 	case headers["host"] != "":
-	case st.authority != "":
+	case st.host != nil:
 		t.literal("Host: " + st.authority + "\r\n")
 	default:
 		t.literal("Host: ")
@@ -189,7 +189,7 @@ func (e *Engine) compileURL(st *step, url string, known *names) error {
 		if strings.Contains(authority, "{{") {
 			return errors.New("the address of an absolute URL cannot hold a placeholder")
 		}
-		if err := e.compileAuthority(st, scheme, authority); err != nil {
+		if err := e.compileAuthority(st, strings.ToLower(scheme), authority); err != nil {
 			return err
 		}
 		url = "/" + path
@@ -202,11 +202,9 @@ func (e *Engine) compileURL(st *step, url string, known *names) error {
 
 // compileAuthority finds the host of an absolute URL: one of the scenario's hosts by its name, else an address.
 func (e *Engine) compileAuthority(st *step, scheme, authority string) error {
-	var p page
-	p.set("http", []byte("x"), []byte("/"))
-	if p.resolve([]byte(scheme+"://"+authority)) == nil {
-		if st.host = st.reach.known(&p); st.host != nil {
-			st.authority = string(p.authority())
+	if p := originPage(scheme, authority); p != nil {
+		if st.host = st.reach.known(p); st.host != nil {
+			st.scheme, st.authority = scheme, string(p.authority())
 			return nil
 		}
 	}
@@ -215,6 +213,7 @@ func (e *Engine) compileAuthority(st *step, scheme, authority string) error {
 		return err
 	}
 	st.host = e.hostOf(address)
+	st.scheme, st.authority = scheme, st.host.address
 	st.reach.add(st.host)
 	return nil
 }

@@ -59,7 +59,7 @@ func (s *session) begin(e *Engine, v *visit, now int64) error {
 	if s.tenant == nil {
 		s.tenant = e.tenants[v.Tenant].host
 		s.text = append(s.text[:0], s.tenant.address...)
-		if err := s.home.rename(s.text, s.tenant.secure != nil); err != nil {
+		if err := s.home.rename(s.tenant.scheme(), s.text); err != nil {
 			return err
 		}
 		s.host = s.tenant
@@ -82,14 +82,15 @@ func (s *session) begin(e *Engine, v *visit, now int64) error {
 
 // goHome makes the request of a step that names its address, or means the tenant's.
 func (s *session) goHome(st *step, e *Engine, v *visit) error {
-	s.host, s.text = s.tenant, append(s.text[:0], s.tenant.address...)
+	var scheme string
+	s.host, scheme, s.text = s.tenant, s.tenant.scheme(), append(s.text[:0], s.tenant.address...)
 	if st.host != nil {
-		s.host, s.text = st.host, append(s.text[:0], st.authority...)
+		s.host, scheme, s.text = st.host, st.scheme, append(s.text[:0], st.authority...)
 	}
 	if st.hostHeader != nil {
 		s.text = st.hostHeader.append(s.text[:0], e, v)
 	}
-	if err := s.at.rename(s.text, s.host.secure != nil); err != nil {
+	if err := s.at.rename(scheme, s.text); err != nil {
 		return err
 	}
 	if st.host == nil {
@@ -206,13 +207,9 @@ func appendLength(dst []byte, n int64) []byte {
 }
 
 // rename makes p the root page of an authority.
-func (p *page) rename(authority []byte, secure bool) error {
-	scheme := "http"
-	if secure {
-		scheme = "https"
-	}
+func (p *page) rename(scheme string, authority []byte) error {
 	p.set(scheme, nil, nil)
-	text, err := appendAuthority(p.text, authority, secure)
+	text, err := appendAuthority(p.text, authority, p.secure())
 	if err != nil {
 		return err
 	}
