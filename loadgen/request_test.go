@@ -1,7 +1,6 @@
 package loadgen
 
 import (
-	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -162,32 +161,6 @@ func TestPlainJourneysHaveNoSession(t *testing.T) {
 		}
 		if e.steps[1].ownConnections != (name == "connections") {
 			t.Errorf("%s: own connections are %v", name, e.steps[1].ownConnections)
-		}
-	}
-}
-
-func TestDetoursAreCountedAndBounded(t *testing.T) {
-	st := &step{name: "login"}
-	var a, b detours
-	for i := range 40 {
-		a.add(st, &elsewhereError{fmt.Sprintf("http://h%02d.example", i)})
-	}
-	for range 3 {
-		b.add(st, &elsewhereError{"http://h00.example"})
-		b.add(st, fmt.Errorf("%w: 10", errCircle))
-		b.add(st, fmt.Errorf("%w: x", errURL))
-	}
-	a.merge(&b)
-	list := a.warnings()
-	if len(list) != mostDetours+1 || list[mostDetours].Code != "redirect-others" || !strings.Contains(list[0].Text["en"], "4 shots of the step login were led to http://h00.example") {
-		t.Errorf("%d warnings, first %v, last %v", len(list), list[0], list[len(list)-1])
-	}
-	if got := b.warnings(); len(got) != 3 || got[0].Code != "redirect-circle" || got[1].Code != "redirect-elsewhere" || got[2].Code != "redirect-nowhere" {
-		t.Errorf("warnings %v", got)
-	}
-	for _, w := range append(list, b.warnings()...) {
-		if w.Text["de"] == "" || w.Text["en"] == "" {
-			t.Errorf("%s lacks a language", w.Code)
 		}
 	}
 }

@@ -114,7 +114,7 @@ func (s *session) goTo(reach directory, url []byte) error {
 		host = s.host
 	}
 	if host == nil {
-		return &elsewhereError{string(s.next.originText()[:min(100, s.next.origin)])}
+		return fmt.Errorf("%w: %.100s; if it belongs to the target, name it under hosts", errElsewhere, s.next.originText())
 	}
 	s.host = host
 	s.at, s.next = s.next, s.at
