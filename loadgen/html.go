@@ -3,8 +3,6 @@ package loadgen
 import (
 	"bytes"
 	"slices"
-
-	"golang.org/x/net/html"
 )
 
 // inPage is one thing that is looked for in an HTML page; exactly one of the names is set.
@@ -15,10 +13,8 @@ type inPage struct {
 }
 
 // pageReader looks for things in HTML pages, in one pass. The first of like ones counts.
-//
-// It reads with golang.org/x/net/html, which takes pages as browsers do: attributes in any order and quoting, entities,
-// scripts and comments that look like forms. That costs a few allocations a page; only steps that look into pages pay.
 type pageReader struct {
+	markup
 	at    *page // the page's own URL
 	base  page  // what its URLs start from
 	goal  page
@@ -68,126 +64,132 @@ func (r *pageReader) read(doc []byte, at *page, want []inPage, give func(i int, 
 	r.found = append(r.found[:0], make([]bool, len(want))...)
 	r.inForm, r.inLink, r.state = false, false, noField
 	r.links = slices.ContainsFunc(want, func(w inPage) bool { return w.link != "" })
-	z := html.NewTokenizer(bytes.NewReader(doc))
+	r.markup.reset(doc)
 	hasBase := false
 	for r.left > 0 {
-		switch kind := z.Next(); kind {
-		case html.ErrorToken: // the end: a page read from memory has no other
+		switch r.next() {
+		case endOfPage:
 			r.endField()
 			r.endLink()
 			return r.left
-		case html.StartTagToken, html.SelfClosingTagToken:
-			name, more := z.TagName()
-			if string(name) == "base" && !hasBase {
-				hasBase = r.rebase(z, more)
+		case startTag:
+			if equalFold(r.name, "base") && !hasBase {
+				hasBase = r.rebase()
 				continue
 			}
-			r.open(string(name), z, more)
-		case html.EndTagToken:
-			name, _ := z.TagName()
-			r.shut(string(name))
-		case html.TextToken:
-			r.text(z.Text())
+			r.open()
+		case endTag:
+			r.shut()
+		case textRun:
+			r.run()
 		}
 	}
 	return 0
 }
 
 // rebase takes the page's own word for what its URLs start from.
-func (r *pageReader) rebase(z *html.Tokenizer, more bool) bool {
-	var e element
-	e.read(z, more, "href")
-	return e.hasURL && r.base.resolve(e.url) == nil
+func (r *pageReader) rebase() bool {
+	r.option.read(&r.markup, "href")
+	return r.option.hasURL && r.base.resolve(r.option.url) == nil
 }
 
-// read takes the attributes of the tag at hand; url names the one that is a URL.
-func (e *element) read(z *html.Tokenizer, more bool, url string) {
+// read takes the attributes of the tag at hand; url names the one that is a URL. Of like ones the first counts.
+func (e *element) read(m *markup, url string) {
 	e.reset()
-	for more {
-		var key, value []byte
-		key, value, more = z.TagAttr()
-		switch string(key) {
-		case "id":
-			e.id = append(e.id[:0], value...)
-		case "name":
-			e.name = append(e.name[:0], value...)
-		case "type":
-			e.kind = append(e.kind[:0], value...)
-		case "checked", "selected":
+	hasID, hasName, hasKind := false, false, false
+	for key, value, more := m.attribute(); more; key, value, more = m.attribute() {
+		switch {
+		case equalFold(key, "id") && !hasID:
+			e.id, hasID = appendAttribute(e.id, value), true
+		case equalFold(key, "name") && !hasName:
+			e.name, hasName = appendAttribute(e.name, value), true
+		case equalFold(key, "type") && !hasKind:
+			e.kind, hasKind = appendAttribute(e.kind, value), true
+		case equalFold(key, "checked"), equalFold(key, "selected"):
 			e.checked = true
-		case url:
-			e.url, e.hasURL = append(e.url[:0], value...), true
-		case "value", "content":
-			e.value, e.hasValue = append(e.value[:0], value...), true
+		case url != "" && equalFold(key, url) && !e.hasURL:
+			e.url, e.hasURL = appendAttribute(e.url, value), true
+		case (equalFold(key, "value") || equalFold(key, "content")) && !e.hasValue:
+			e.value, e.hasValue = appendAttribute(e.value, value), true
 		}
 	}
 }
 
-func (r *pageReader) open(tag string, z *html.Tokenizer, more bool) {
-	switch tag {
-	case "form":
+// open takes a start tag.
+func (r *pageReader) open() {
+	switch {
+	case equalFold(r.name, "form"):
 		if !r.inForm { // forms do not nest: browsers ignore an inner one
-			r.form.read(z, more, "action")
+			r.form.read(&r.markup, "action")
 			r.inForm = true
 			r.onForm(func(w *inPage) bool { return string(r.form.id) == w.action || string(r.form.name) == w.action })
 		}
-	case "a", "area":
-		if !r.links {
-			return
-		}
+	case r.links && (equalFold(r.name, "a") || equalFold(r.name, "area")):
 		r.endLink()
-		r.link.read(z, more, "href")
+		r.link.read(&r.markup, "href")
 		r.inLink, r.words = r.link.hasURL, r.words[:0]
 		r.onLink(func(w *inPage) bool { return string(r.link.id) == w.link })
-	case "input", "button", "meta":
-		r.field.read(z, more, "")
-		if tag != "meta" {
-			r.inThisForm()
-		}
-		if equalFold(r.field.kind, "checkbox") || equalFold(r.field.kind, "radio") {
-			if !r.field.checked {
-				return // it would not be sent
-			}
-			if !r.field.hasValue {
-				r.field.value = append(r.field.value[:0], "on"...)
-			}
-		}
-		r.onField()
-	case "textarea", "select":
-		r.endField()
-		r.field.read(z, more, "")
+	case equalFold(r.name, "input"), equalFold(r.name, "button"):
+		r.field.read(&r.markup, "")
 		r.inThisForm()
-		r.field.value, r.area = r.field.value[:0], r.area[:0]
-		if r.state = inTextarea; tag == "select" {
-			r.state = inSelect
-		}
-	case "option":
+		r.onInput()
+	case equalFold(r.name, "meta"):
+		r.field.read(&r.markup, "")
+		r.onField()
+	case equalFold(r.name, "textarea"):
+		r.openField(inTextarea)
+	case equalFold(r.name, "select"):
+		r.openField(inSelect)
+	case equalFold(r.name, "option"):
 		if r.endOption(); r.state == inSelect {
-			r.option.read(z, more, "")
+			r.option.read(&r.markup, "")
 			r.area, r.state = r.area[:0], inOption
 		}
 	}
 }
 
-func (r *pageReader) shut(tag string) {
-	switch tag {
-	case "form":
+// onInput takes an input unless it is one that would not be sent: a box or button not chosen.
+func (r *pageReader) onInput() {
+	if equalFold(r.field.kind, "checkbox") || equalFold(r.field.kind, "radio") {
+		if !r.field.checked {
+			return
+		}
+		if !r.field.hasValue {
+			r.field.value = append(r.field.value[:0], "on"...)
+		}
+	}
+	r.onField()
+}
+
+// openField begins a field whose value follows its tag.
+func (r *pageReader) openField(state fieldState) {
+	r.endField()
+	r.field.read(&r.markup, "")
+	r.inThisForm()
+	r.field.value, r.field.hasValue, r.area, r.state = r.field.value[:0], false, r.area[:0], state
+}
+
+// shut takes an end tag.
+func (r *pageReader) shut() {
+	switch {
+	case equalFold(r.name, "form"):
 		r.inForm = false
-	case "a":
+	case equalFold(r.name, "a"):
 		r.endLink()
-	case "option":
+	case equalFold(r.name, "option"):
 		r.endOption()
-	case "textarea", "select":
+	case equalFold(r.name, "textarea"), equalFold(r.name, "select"):
 		r.endField()
 	}
 }
 
-func (r *pageReader) text(text []byte) {
+// run takes a run of text.
+func (r *pageReader) run() {
 	if r.inLink {
-		r.words = append(r.words, text...)
+		r.words = appendMarkup(r.words, r.text)
 	}
 	if r.state == inTextarea || r.state == inOption {
-		r.area = append(r.area, text...)
+		r.area = appendMarkup(r.area, r.text)
 	}
 }
 
