@@ -72,6 +72,7 @@ func BenchmarkEngine(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		for before := count.ok.Load(); count.ok.Load() == before; {
+			shard.clock = e.now()
 			shard.listen(shard.fireDue())
 		}
 	}

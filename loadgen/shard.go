@@ -23,10 +23,11 @@ type shard struct {
 	done    bool // the schedule is at its end
 	stopped bool
 
-	agenda agenda
-	pool   pool
-	retry  time.Duration // when to dial again after want of descriptors or ports
-	visits []*visit      // free ones
+	agenda  agenda
+	pool    pool
+	spinner spinner
+	retry   time.Duration // when to dial again after want of descriptors or ports
+	visits  []*visit      // free ones
 	// sessions are free ones, too.
 	sessions []*session
 	live     int // visits that are not free
@@ -62,6 +63,7 @@ func (s *shard) run() {
 		if s.e.cutting.Load() {
 			s.cut()
 		}
+		s.clock = s.e.now()
 		next := s.fireDue()
 		if s.done && s.live == 0 {
 			break
@@ -78,7 +80,6 @@ func (s *shard) run() {
 
 // fireDue fires what is due, does what else is on the agenda by now, and gives the next time for either.
 func (s *shard) fireDue() (next time.Duration) {
-	s.clock = s.e.now()
 	if s.retry <= s.clock {
 		s.feed()
 	}
@@ -134,20 +135,35 @@ func (s *shard) onAlarm(v *visit, now time.Duration) {
 
 // listen sleeps until next, or until something has come, and works that off; what is due meanwhile is not kept waiting.
 func (s *shard) listen(next time.Duration) {
-	now := s.e.now()
-	until := min(next, now+longestSleep)
-	if len(s.pending) > 0 {
-		until = now
-	}
-	s.events = s.network.wait(now, until, s.events[:0])
-	heard := time.Now()
-	s.heard, s.heardAt = heard.Sub(s.e.start), heard.UnixNano()
-	s.clock, s.came = s.heard, s.heard
+	s.sleep(next)
 	s.events, s.pending = append(s.events, s.pending...), s.pending[:0]
 	for _, r := range s.events {
 		s.onReady(r)
 		if s.clock >= next || s.supply.hungry(s) {
 			next = s.fireDue()
+		}
+	}
+}
+
+// sleep sleeps until next, or until something has come.
+func (s *shard) sleep(next time.Duration) {
+	now := s.e.now()
+	until := min(next, now+longestSleep)
+	if len(s.pending) > 0 {
+		until = now
+	}
+	lead := time.Duration(0)
+	if next == until {
+		lead = s.spinner.lead(now, next)
+	}
+	s.events = s.network.wait(now, until-lead, s.events[:0])
+	heard := time.Now()
+	s.heard, s.heardAt = heard.Sub(s.e.start), heard.UnixNano()
+	s.clock, s.came = s.heard, s.heard
+	if len(s.events) == 0 && until > now {
+		s.spinner.learn(s.heard, until-lead)
+		for lead > 0 && s.clock < next {
+			s.clock = s.e.now()
 		}
 	}
 }
