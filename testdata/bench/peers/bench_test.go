@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/binary"
+	"maps"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -144,5 +146,45 @@ func TestPeersAnswersAreRead(t *testing.T) {
 		if _, err := c.read(client{}, load{}, usage{stdout: []byte("unable to connect")}); err == nil {
 			t.Errorf("%s: an answer without figures is read without complaint", c.name)
 		}
+	}
+}
+
+func TestPagesAreFilled(t *testing.T) {
+	page := "a\n<!-- x -->\nold\n<!-- /x -->\nb\n<!-- y -->\nkept\n<!-- /y -->\n"
+	got, err := fillSection(page, "x", "\nnew\n\n")
+	if want := strings.Replace(page, "old", "new", 1); err != nil || got != want {
+		t.Errorf("%q, %v", got, err)
+	}
+	if got, err := fillSection(page, "z", "new"); err != nil || got != page {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := fillSection("<!-- x -->\nold\n", "x", "new"); err == nil {
+		t.Error("a section without an end is filled without complaint")
+	}
+}
+
+func TestGoals(t *testing.T) {
+	figures := map[string]float64{
+		"throughput  ansturm per_second": 12, "throughput  wrk per_second": 10, "throughput  k6 per_second": 2,
+		"lateness 10,000 a second ansturm p50_us": 24, "lateness 10,000 a second limit p50_us": 20,
+		"stall 1,000 a second for 20 s, 2 s stall, 50  ansturm p95_ms": 1030, "stall 1,000 a second for 20 s, 2 s stall, 50  ansturm sink_p95_ms": 1021,
+		"stall 1,000 a second for 20 s, 2 s stall, 50  limit p95_ms": 1020,
+	}
+	verdicts := map[string]bool{}
+	for _, g := range goals(func(measurement, load, client, key string) float64 {
+		if v, ok := figures[strings.Join([]string{measurement, load, client, key}, " ")]; ok {
+			return v
+		}
+		return math.NaN()
+	}) {
+		verdicts[g.what] = g.met()
+	}
+	want := map[string]bool{
+		"throughput: requests/s, times wrk's": true, "throughput: requests/s, times k6's": false,
+		"lateness, 10,000 a second: p50_us, times limit's":  true,
+		"stall, 50 connections: p95_ms, ms from the sink's": true, "stall, 50 connections: p95_ms, ms from the closed form": false,
+	}
+	if !maps.Equal(verdicts, want) {
+		t.Errorf("%v", verdicts)
 	}
 }

@@ -8,7 +8,7 @@
 //  2. process.go, sink.go: runs one client on its own core against a sink on the other, and reads what both say.
 //  3. clients.go, peers.go: how each client is told what to do, and how its answer is read.
 //  4. throughput.go, lateness.go, stall.go, tls.go, journeys.go, memory.go: the measurements, each in rounds.
-//  5. table.go: medians as Markdown on stdout and as JSON lines in testdata/proofs/peers.jsonl.
+//  5. table.go, doc.go, goals.go: medians as Markdown on stdout and in a page, and as JSON lines in testdata/proofs/peers.jsonl.
 package main
 
 import (
@@ -41,6 +41,8 @@ type bench struct {
 	clientCPU      int // the core that clients run on
 	sinkCPU        int
 	proofs         io.Writer
+	tables         []table                     // what was measured
+	shown          map[string]*strings.Builder // what was printed, by measurement
 }
 
 // settings is what the command line says.
@@ -50,6 +52,7 @@ type settings struct {
 	length      time.Duration // of a measurement that has no length of its own
 	cache       string        // where peers are installed
 	proofsFile  string
+	page        string // a document whose tables are renewed
 	ansturm     string // the binary under test
 	install     bool
 	nice        int // priority of clients and servers; below 0 keeps other programs away, and needs root
@@ -81,6 +84,7 @@ func parseSettings(args []string, stderr io.Writer) (settings, error) {
 	flags.DurationVar(&s.length, "for", 10*time.Second, "length of one run, except the stall's 20 s")
 	flags.StringVar(&s.cache, "cache", "bin/peers", "folder for what is compiled and installed")
 	flags.StringVar(&s.proofsFile, "proofs", "testdata/proofs/peers.jsonl", "JSON lines are appended here; empty: nowhere")
+	flags.StringVar(&s.page, "page", "", "a page whose tables are replaced by those measured (docs/how-we-measure.md)")
 	flags.StringVar(&s.ansturm, "ansturm", "bin/ansturm", "the binary under test")
 	flags.BoolVar(&s.install, "install", true, "install peers that are missing")
 	flags.IntVar(&s.nice, "nice", 0, "priority of clients and servers, -20 to 19; below 0 needs root and keeps other programs away")
@@ -117,7 +121,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "peers:", err)
 		return 2
 	}
-	b := &bench{settings: s, stdout: stdout, stderr: stderr}
+	b := &bench{settings: s, stdout: stdout, stderr: stderr, shown: map[string]*strings.Builder{}}
 	if err := b.measure(ctx); err != nil {
 		fmt.Fprintln(stderr, "peers:", err)
 		return 1
@@ -134,7 +138,7 @@ func (b *bench) measure(ctx context.Context) (err error) {
 	if err := b.prepare(ctx); err != nil {
 		return err
 	}
-	b.printHead()
+	fmt.Fprint(b.stdout, b.head())
 	for _, m := range measurements {
 		if len(b.only) > 0 && !slices.Contains(b.only, m.name) {
 			continue
@@ -143,7 +147,11 @@ func (b *bench) measure(ctx context.Context) (err error) {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
 	}
-	return nil
+	b.showGoals()
+	if b.page == "" {
+		return nil
+	}
+	return fillPage(b.page, b.shown)
 }
 
 func (b *bench) prepare(ctx context.Context) error {
@@ -168,6 +176,15 @@ func (b *bench) prepare(ctx context.Context) error {
 		b.proofs = f // closed with the process; every line is written at once
 	}
 	return b.gather(ctx)
+}
+
+// print prints a piece of a measurement's result, and keeps it for the page, where each measurement has the head of its run.
+func (b *bench) print(measurement, format string, args ...any) {
+	if b.shown[measurement] == nil {
+		b.shown[measurement] = &strings.Builder{}
+		b.shown[measurement].WriteString(b.head())
+	}
+	fmt.Fprintf(io.MultiWriter(b.stdout, b.shown[measurement]), format, args...)
 }
 
 // say prints one line of progress.

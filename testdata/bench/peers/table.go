@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 	"slices"
 	"strings"
@@ -89,34 +90,35 @@ func (b *bench) inTurns(ctx context.Context, t table, clients []client, one func
 
 // show prints the table and appends it to the proofs.
 func (b *bench) show(t table) error {
-	fmt.Fprintf(b.stdout, "\n### %s: %s\n\n", t.measurement, t.load)
+	var text strings.Builder
+	fmt.Fprintf(&text, "\n**%s: %s**\n\n", t.measurement, t.load)
 	if t.note != "" {
-		fmt.Fprintf(b.stdout, "%s\n\n", t.note)
+		fmt.Fprintf(&text, "%s\n\n", t.note)
 	}
 	heads, rule := []string{"client"}, []string{"---"}
 	for _, c := range t.columns {
 		heads, rule = append(heads, c.head), append(rule, "--:")
 	}
-	b.printRow(heads)
-	b.printRow(rule)
+	printRow(&text, heads)
+	printRow(&text, rule)
 	for _, l := range t.lines {
 		cells := []string{l.client}
 		for c, v := range l.median(len(t.columns)) {
 			cells = append(cells, cell(v, t.columns[c].digits))
 		}
-		b.printRow(cells)
+		printRow(&text, cells)
 	}
 	for _, l := range t.lines {
 		if len(l.failures) > 0 {
-			fmt.Fprintf(b.stdout, "\n%s failed in %d of %d rounds: %s\n", l.client, len(l.failures), b.rounds, l.failures[0])
+			fmt.Fprintf(&text, "\n%s failed in %d of %d rounds: %s\n", l.client, len(l.failures), b.rounds, l.failures[0])
 		}
 	}
+	b.print(t.measurement, "%s", text.String())
+	b.tables = append(b.tables, t)
 	return b.prove(t)
 }
 
-func (b *bench) printRow(cells []string) {
-	fmt.Fprintf(b.stdout, "| %s |\n", strings.Join(cells, " | "))
-}
+func printRow(to io.Writer, cells []string) { fmt.Fprintf(to, "| %s |\n", strings.Join(cells, " | ")) }
 
 // cell prints a figure; thousands are set off by commas.
 func cell(v float64, digits int) string {
@@ -180,17 +182,19 @@ func named(columns []column, r row) map[string]float64 {
 	return m
 }
 
-// printHead says where this was measured and who took part.
-func (b *bench) printHead() {
-	fmt.Fprintf(b.stdout, "## Clients on one processor, the server on another: medians of %d\n\n", b.rounds)
-	fmt.Fprintf(b.stdout, "Linux %s, %d processors (%s), %s, %s.\n", b.machine.Kernel, b.machine.CPUs, b.machine.Model, b.machine.Go,
-		time.Now().UTC().Format(time.DateOnly))
+// head says where this was measured, who takes part and who does not.
+func (b *bench) head() string {
 	var names []string
 	for _, c := range b.clients {
 		names = append(names, strings.TrimSpace(c.name+" "+c.version))
 	}
-	fmt.Fprintf(b.stdout, "Clients: %s.\n", strings.Join(names, ", "))
-	if len(b.machine.Missing) > 0 {
-		fmt.Fprintf(b.stdout, "Could not be had here: %s.\n", strings.Join(b.machine.Missing, ", "))
+	text := fmt.Sprintf("Medians of %d rounds, %s. Linux %s, %d processors (%s), %s. Clients: %s.", b.rounds, time.Now().UTC().Format(time.DateOnly),
+		b.machine.Kernel, b.machine.CPUs, b.machine.Model, b.machine.Go, strings.Join(names, ", "))
+	if b.nice != 0 {
+		text += fmt.Sprintf(" Clients and servers had priority %d over other programs.", b.nice)
 	}
+	if len(b.machine.Missing) > 0 {
+		text += fmt.Sprintf(" Could not be had: %s.", strings.Join(b.machine.Missing, ", "))
+	}
+	return text + "\n"
 }

@@ -23,7 +23,7 @@ import (
 func (b *bench) tls(ctx context.Context) error {
 	nginx, version, err := fromDebian("nginx", "nginx-light")(ctx, b)
 	if err != nil {
-		fmt.Fprintf(b.stdout, "\n### tls\n\nNot measured: %v\n", err)
+		b.print("tls", "\nTLS was not measured: %v\n", err)
 		return nil
 	}
 	t := table{

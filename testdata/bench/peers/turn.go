@@ -41,6 +41,8 @@ func (b *bench) turn(ctx context.Context, c client, l load, stamps bool, sinkArg
 		return t, sinkErr
 	case account.Answered == 0:
 		return t, fmt.Errorf("nothing reached the sink: %s", lastLine(t.stderr))
+	case account.Unrecorded > 0 || stamps && account.Unstamped > 0:
+		return t, fmt.Errorf("the sink could not keep %d requests, and the kernel did not stamp %d", account.Unrecorded, account.Unstamped)
 	case account.Bad > 0:
 		return t, fmt.Errorf("%d requests were none", account.Bad)
 	}
@@ -78,7 +80,7 @@ var (
 	columnPerCPU    = column{"per_cpu_second", "requests a CPU second", 0}
 	columnBusy      = column{"busy_percent", "client's core busy %", 0}
 	columnPeak      = column{"peak_mib", "peak memory MiB", 0}
-	columnDisturbed = column{"disturbed_percent", "core lost to others %", 0}
+	columnDisturbed = column{"disturbed_percent", "others on its core %", 0}
 )
 
 // cpuPerRequest is µs of the client's processor time for each of n requests.
