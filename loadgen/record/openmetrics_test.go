@@ -158,6 +158,18 @@ func TestQuantilesInMetricsAreThoseOfTheWindows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	opened, err := r.Windows(func(k Key, _ time.Duration) bool { return k.Measure == Connect })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := metrics[`ansturm_connect_seconds{quantile="0.99"}`]; len(c.at) != len(opened) || c.values[0] != opened[0].Histogram.Quantile(0.99).Seconds() {
+		t.Errorf("time to connect: %d values of %d windows, the first %g", len(c.at), len(opened), c.values[0])
+	}
+	for _, name := range []string{`ansturm_tls_seconds{quantile="0.5"}`, `ansturm_first_byte_seconds{step="form",quantile="0.5"}`} {
+		if v := metrics[name]; len(v.at) == 0 || v.last() <= 0 {
+			t.Errorf("%s: %v", name, v)
+		}
+	}
 	s := metrics[`ansturm_response_seconds{step="submit",quantile="0.95"}`]
 	if len(s.at) != len(windows) {
 		t.Fatalf("%d values of %d windows", len(s.at), len(windows))

@@ -36,11 +36,18 @@ func testSample(k, n int) Sample {
 		Sent: due + time.Duration(k%50)*time.Microsecond,
 	}
 	s.Done = s.Sent + time.Millisecond*time.Duration(1+k*k%4000)
+	s.FirstByte = s.Done - 20*time.Microsecond
+	if k%10 < 3 {
+		s.Connect = time.Duration(100+k%70) * time.Microsecond
+	}
+	if k%10 == 0 {
+		s.Handshake = 2 * time.Millisecond
+	}
 	switch k % 20 {
 	case 7:
 		s.Outcome = Failed
 	case 11:
-		s.Outcome, s.Done = Refused, s.Sent
+		s.Outcome, s.Done, s.FirstByte, s.Connect = Refused, s.Sent, 0, 0
 	}
 	return s
 }
@@ -109,17 +116,8 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 		start, length time.Duration
 	}
 	want := map[at]int64{}
-	for _, s := range samples {
-		step, tenant := []string{"form", "submit"}[s.Step], []string{"a", "b", "c"}[s.Tenant]
-		count := func(measure string, when time.Duration) {
-			want[at{Key{measure, step, "", s.Outcome}, when.Truncate(time.Second), time.Second}]++
-			want[at{Key{measure, step, tenant, s.Outcome}, when.Truncate(time.Minute), time.Minute}]++
-		}
-		count(Response, s.Due)
-		if s.Outcome != Refused {
-			count(Service, s.Done)
-		}
-		want[at{Key{Measure: Lateness}, s.Sent.Truncate(time.Second), time.Second}]++
+	for id, h := range tally(samples, func(tenant int32) string { return []string{"a", "b", "c"}[tenant] }) {
+		want[at{id.Key, id.start, id.length}] = h.Count()
 	}
 	for _, w := range windows {
 		k := at{w.Key, w.Start, w.Length}

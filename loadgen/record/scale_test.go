@@ -205,7 +205,7 @@ func TestADayOfWindowsIsFlat(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer kill(w)
-	l := load{w: w, sh: w.Shard(), samples: shots(1<<10, 3, 1), rate: 4, step: 10}
+	l := load{w: w, sh: w.Shard(), samples: shots(1<<10, 3, 1), rate: 2, step: 30}
 	after := func(hours int) (memory, disk float64) {
 		l.run(t, hours*3600-l.at)
 		info, err := os.Stat(filepath.Join(w.dir, latencyFile))
