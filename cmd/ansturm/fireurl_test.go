@@ -188,10 +188,14 @@ func TestResultIsTheRecords(t *testing.T) {
 func TestTheSentenceNamesTheCause(t *testing.T) {
 	even := func(us int64) spread { return spread{100, us, us, us, us, us, us} }
 	for want, r := range map[string]fireResult{
-		"nobody waited for the generator":   {Response: even(20_010), Service: even(20_000), Lateness: even(10)},
-		"small enough":                      {Response: even(110), Service: even(60), Lateness: even(50)},
-		"waiting for one of the 50 conn":    {Response: even(900_000), Service: even(20_000), Lateness: even(880_000), full: true, ConnectionsPeak: 50},
-		"the generator's own, which sent":   {Response: even(900_000), Service: even(20_000), Lateness: even(880_000)},
+		"nobody waited for the generator": {Response: even(20_010), Service: even(20_000), Lateness: even(10)},
+		"small enough":                    {Response: even(110), Service: even(60), Lateness: even(50)},
+		"waiting for one of the 50 conn":  {Response: even(900_000), Service: even(20_000), Lateness: even(880_000), full: true, ConnectionsPeak: 50},
+		"the generator's own, which sent": {Response: even(900_000), Service: even(20_000), Lateness: even(880_000)},
+		"At p95 the response time is 1.02 s and the service time 1.01 s": {
+			Response: spread{100, 103, 122_000, 1_020_000, 1_810_000, 1_980_000, 2_000_000}, Lateness: even(37_000),
+			Service: spread{100, 23, 121_000, 1_010_000, 1_810_000, 1_980_000, 2_000_000},
+		},
 		"what the target can serve":         {Response: even(60), Service: even(60), Closed: 64},
 		"no service time":                   {Response: even(60), Lateness: even(10)},
 		"nothing to compare":                {},

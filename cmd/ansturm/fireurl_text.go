@@ -100,11 +100,14 @@ func (r *fireResult) connectionsText() string {
 	return fmt.Sprintf("%s; to open one took %s at p50, %s at p99", text, micros(r.Connect.P50), micros(r.Connect.P99))
 }
 
+// rowNames are the rows of the table, in the order of spread.rows.
+var rowNames = []string{"p50", "p90", "p95", "p99", "p99.9", "max"}
+
 // table shows the three times side by side.
 func (r *fireResult) table(b *strings.Builder) {
 	fmt.Fprintf(b, "%-6s %12s %12s %12s\n", "", "response", "service", "lateness")
 	response, service, lateness := r.Response.rows(), r.Service.rows(), r.Lateness.rows()
-	for i, name := range []string{"p50", "p90", "p95", "p99", "p99.9", "max"} {
+	for i, name := range rowNames {
 		cell := func(s spread, us int64) string {
 			if s.Count == 0 {
 				return "–"
