@@ -114,7 +114,7 @@ func (a *app) fireAndShow(ctx context.Context, f firing, out string) error {
 	if rec == nil {
 		return templateHint(err)
 	}
-	result, readErr := resultOf(rec, f.maxConnections)
+	result, readErr := resultOf(rec, f)
 	if readErr != nil {
 		return readErr
 	}

@@ -5,18 +5,24 @@ import (
 	"time"
 )
 
+// mostBusy is the share of its time from which on a generator may be what limits a closed loop.
+const mostBusy = 0.85
+
 // explain says in one sentence why response and service time differ in this run, or do not.
 func (r *fireResult) explain() string {
 	late := time.Duration(r.Lateness.P99)*time.Microsecond > r.limit
 	row, response, service := r.widest()
 	switch {
-	case r.Closed > 0:
-		return fmt.Sprintf("A closed loop of %d connections: each asked again when it was answered, so that this is what the "+
-			"target can serve, not what people feel, who come whether it is slow or not.", r.Closed)
 	case r.Response.Count == 0:
 		return "Nothing was sent, so that there is nothing to compare."
 	case r.Service.Count == 0:
 		return "Not one shot found a connection, so that there is a response time, how long people waited in vain, but no service time."
+	case r.Closed > 0 && r.Busy > mostBusy:
+		return fmt.Sprintf("A closed loop of %d connections in which the generator worked, or waited for a processor, for %.0f %% of the "+
+			"time: the target may serve more than this, and what people feel it is not.", r.Closed, 100*r.Busy)
+	case r.Closed > 0:
+		return fmt.Sprintf("A closed loop of %d connections, each asking again when it was answered: this is what the target can "+
+			"serve, not what people feel, who come whether it is slow or not.", r.Closed)
 	case late && r.full:
 		return fmt.Sprintf("At %s people waited %s, though the target took %s for what it was sent: the rest is waiting for one "+
 			"of the %d connections, which were all in use, and the service time alone hides it.",

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"runtime"
 	"time"
 
 	"github.com/ansturm/ansturm/loadgen"
@@ -34,6 +35,10 @@ type fireResult struct {
 
 	Connections     int64 `json:"connections"`
 	ConnectionsPeak int64 `json:"connections_peak"`
+	// Cores is how many processors the generator used in the mean. Busy is the share of the time for which its threads
+	// worked or waited for a processor.
+	Cores float64 `json:"generator_cores"`
+	Busy  float64 `json:"generator_busy"`
 
 	// Response and Lateness are of all shots, Service of all but the refused, which nothing was sent of. ResponseOK is of
 	// those that ended well.
@@ -76,8 +81,8 @@ func spreadOf(h *record.Histogram) spread {
 // rows are the quantiles in the order of the table.
 func (s spread) rows() []int64 { return []int64{s.P50, s.P90, s.P95, s.P99, s.P999, s.Max} }
 
-// resultOf reads a record of ansturm fire, which might open so many connections (0: the engine's own bound).
-func resultOf(rec *record.Record, connections int) (*fireResult, error) {
+// resultOf reads the record of what was fired.
+func resultOf(rec *record.Record, f firing) (*fireResult, error) {
 	account, err := rec.Account()
 	if err != nil {
 		return nil, err
@@ -97,7 +102,10 @@ func resultOf(rec *record.Record, connections int) (*fireResult, error) {
 		return nil, err
 	}
 	r.rates(run)
-	r.full = run.Validity.LatenessP99 > r.limit && r.ConnectionsPeak >= allowed(run, connections)
+	r.full = run.Validity.LatenessP99 > r.limit && r.ConnectionsPeak >= allowed(run, f.maxConnections)
+	if err := r.effort(rec, f.shards); err != nil {
+		return nil, err
+	}
 	r.Explanation = r.explain()
 	return r, nil
 }
@@ -157,6 +165,27 @@ func (r *fireResult) rates(run *record.Run) {
 	if r.Closed > 0 {
 		r.OfferedRate = r.SentRate // whoever was answered offers the next
 	}
+}
+
+// effort is what the generator itself needed, as it wrote every second in the timeline. A closed loop is never late: that
+// the generator was its limit shows here only.
+func (r *fireResult) effort(rec *record.Record, shards int) error {
+	events, err := rec.Timeline()
+	if err != nil || r.Duration <= 0 {
+		return err
+	}
+	var worked, waited float64
+	for _, e := range events {
+		if e.Kind == record.KindGenerator {
+			worked += e.Values["cpu_seconds"]
+			waited += e.Values["run_queue_seconds"]
+		}
+	}
+	if shards == 0 {
+		shards = max(1, runtime.NumCPU()/2) // see loadgen.Config
+	}
+	r.Cores, r.Busy = worked/r.Duration, min(1, (worked+waited)/r.Duration/float64(shards))
+	return nil
 }
 
 // allowed is the number of connections that could be open at one time.

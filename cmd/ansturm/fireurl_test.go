@@ -162,7 +162,7 @@ func TestResultIsTheRecords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := resultOf(rec, 0)
+	r, err := resultOf(rec, f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,6 +196,7 @@ func TestTheSentenceNamesTheCause(t *testing.T) {
 			Response: spread{100, 103, 122_000, 1_020_000, 1_810_000, 1_980_000, 2_000_000}, Lateness: even(37_000),
 			Service: spread{100, 23, 121_000, 1_010_000, 1_810_000, 1_980_000, 2_000_000},
 		},
+		"the target may serve more":         {Response: even(60), Service: even(60), Closed: 64, Busy: 0.97},
 		"what the target can serve":         {Response: even(60), Service: even(60), Closed: 64},
 		"no service time":                   {Response: even(60), Lateness: even(10)},
 		"nothing to compare":                {},
