@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -32,6 +33,8 @@ type firing struct {
 	maxConnections int
 	// shards are the threads that fire; 0 means the engine's own choice.
 	shards int
+	// tls is how servers are verified; nil means by the system's authorities.
+	tls *tls.Config
 	// latenessLimit makes a run invalid; 0 means the engine's own, see loadgen.Config.
 	latenessLimit time.Duration
 	// closed is the number of connections of a closed loop; 0 means an open one.
@@ -64,7 +67,7 @@ func (a *app) fire(ctx context.Context, p *progress, f firing) (*record.Record, 
 	engine, err := loadgen.New(loadgen.Config{
 		Scenario: f.scenario, Schedule: schedule, RunID: run.ID, Speed: f.speed, Start: run.StartedAt,
 		Address: f.address(platform), MaxConnections: f.maxConnections, Closed: f.closed, Recorder: rec,
-		LatenessLimit: f.latenessLimit, Shards: f.shards,
+		LatenessLimit: f.latenessLimit, Shards: f.shards, TLS: f.tls,
 		Samples: func(int) loadgen.Samples { return rec.Shard() },
 	})
 	if err != nil {

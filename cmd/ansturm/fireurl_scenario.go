@@ -33,6 +33,8 @@ type shot struct {
 	headers                                      []string
 	connections, shards                          int
 	expect                                       []int
+	insecure                                     bool
+	authorities                                  string
 	// given says whether a flag was written.
 	given func(flag string) bool
 }
@@ -53,6 +55,9 @@ func (s *shot) firing(stdin io.Reader) (firing, error) {
 	}
 	if s.given("lateness-limit") && s.late <= 0 {
 		return f, inputError(fmt.Errorf("--lateness-limit %s: must be above 0", s.late), "")
+	}
+	if f.tls, err = s.secure(where); err != nil {
+		return f, err
 	}
 	scenario := &scenarios.Scenario{
 		Name:    "fire",
@@ -79,7 +84,7 @@ func (s *shot) firing(stdin io.Reader) (firing, error) {
 type target struct {
 	origin  string // http://host:port as written
 	host    string // host:port as written
-	address string // host:port to be connected to
+	address string // as loadgen.Config.Address gives it
 	path    string // path and query, with placeholders
 }
 
@@ -130,7 +135,7 @@ func (s *shot) step(where target, stdin io.Reader) (scenarios.Step, error) {
 	if !hasHeader(step.Headers, "Content-Type") && looksLikeJSON(body) {
 		step.Headers["Content-Type"] = "application/json"
 	}
-	if !hasHeader(step.Headers, "Host") && where.host != where.address {
+	if !hasHeader(step.Headers, "Host") && where.host != strings.TrimPrefix(where.address, "https://") {
 		step.Headers["Host"] = where.host // localhost is connected to by its address, but asked for by its name
 	}
 	if len(s.expect) > 0 {

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"encoding/pem"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,13 +22,21 @@ type site struct {
 	asked chan struct{}
 }
 
-// serve starts a site on loopback and sets URL to it: serve.
+// serve starts a site on loopback and sets URL to it, and PORT; over TLS its certificate is in cert.pem: serve [tls].
 func serve(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 0 {
-		ts.Fatalf("usage: serve")
+	if neg || len(args) > 1 {
+		ts.Fatalf("usage: serve [tls]")
 	}
 	s := &site{asked: make(chan struct{})}
-	server := httptest.NewServer(s)
+	server := httptest.NewUnstartedServer(s)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // refused handshakes
+	if len(args) == 0 {
+		server.Start()
+	} else {
+		server.StartTLS()
+		cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+		ts.Check(os.WriteFile(ts.MkAbs("cert.pem"), cert, 0o644))
+	}
 	ts.Defer(server.Close)
 	ts.Setenv("URL", server.URL)
 	ts.Setenv("PORT", server.URL[strings.LastIndex(server.URL, ":")+1:])

@@ -94,7 +94,11 @@ func (r *fireResult) connectionsText() string {
 	if r.Connect.Count == 0 {
 		return text
 	}
-	return fmt.Sprintf("%s; to open one took %s at p50, %s at p99", text, micros(r.Connect.P50), micros(r.Connect.P99))
+	text = fmt.Sprintf("%s; to open one took %s at p50, %s at p99", text, micros(r.Connect.P50), micros(r.Connect.P99))
+	if r.TLS.Count > 0 {
+		text += fmt.Sprintf(", its TLS %s and %s", micros(r.TLS.P50), micros(r.TLS.P99))
+	}
+	return text
 }
 
 func (r *fireResult) verdictText() string {
