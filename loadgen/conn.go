@@ -96,8 +96,9 @@ func (s *shard) connect(v *visit) {
 // unless it is for want of descriptors or ports: then it is tried again, and the wait is lateness.
 func (s *shard) dial(v *visit) {
 	c := s.pool.house(v.host)
-	c.opening, c.began = true, s.e.now()
+	c.opening, c.began = true, s.now()
 	l, err := s.network.dial(v.host, c.token, v.deadline)
+	s.fresh = false
 	if err != nil && isOurs(err) {
 		s.pool.evict(c)
 		s.starve(v)
@@ -176,7 +177,7 @@ func (s *shard) stamp(v *visit, at time.Duration) {
 func (s *shard) send(c *conn, v *visit) {
 	v.state, v.conn, v.fired = flying, c, true
 	c.visit = v
-	s.stamp(v, s.e.now())
+	s.stamp(v, s.now())
 	s.write(c, v)
 }
 
@@ -202,6 +203,7 @@ func (s *shard) write(c *conn, v *visit) {
 func (s *shard) push(c *conn, v *visit, b []byte) (n int) {
 	for n < len(b) {
 		k, err := c.link.write(b[n:])
+		s.fresh = false
 		v.wrote = v.wrote || k > 0
 		n += k
 		if err == errAgain {
@@ -261,10 +263,11 @@ func (s *shard) onReady(r ready) {
 // open finds out what became of the opening of c, and sends the shot it was opened for.
 func (s *shard) open(c *conn) bool {
 	err := c.link.opened()
+	s.fresh = false
 	if err == errAgain {
 		return false
 	}
-	v, now := c.visit, s.e.now()
+	v, now := c.visit, s.now()
 	switch {
 	case err == nil && c.host.secure != nil && !c.secured:
 		v.connect, c.began, c.secured = now-c.began, now, true
@@ -301,7 +304,7 @@ func (s *shard) receive(c *conn, hangup bool) {
 		if err == errAgain {
 			return
 		}
-		s.clock = s.e.now()
+		s.look()
 		s.came = s.whenCame(stamp)
 		if c.visit == nil { // closed by the server while idle, or it spoke out of turn
 			if c.owner == nil {

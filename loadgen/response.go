@@ -44,36 +44,39 @@ const (
 //
 // It reads what net/http reads, but for the differences that its fuzz target lists.
 type parser struct {
+	framing
+	header []byte // kept header lines, each ended by \n
+	body   []byte
+	line   []byte // the torn beginning of a line
+}
+
+// framing is what a parser knows about the answer under way, but for its bytes.
+type framing struct {
 	state parseState
 	// head: the request's method was HEAD, so that no body follows whatever the header says.
 	head bool
 	// keepHeader and keepBody: somebody will look at them, so that they are copied.
 	keepHeader, keepBody bool
-
-	status int
 	// reusable: the connection may carry another request after this answer.
 	reusable bool
-	header   []byte // kept header lines, each ended by \n
-	body     []byte
 
-	line      []byte // the torn beginning of a line
-	seen      int    // bytes of header lines so far
-	taken     int64  // bytes of body and of chunks' frames so far
-	left      int64  // bytes to come of the body or chunk
 	http10    bool
 	keepAlive bool
 	closing   bool
 	chunked   bool
 	hasLength bool
 	noFold    bool // the next line may not be folded: before it is none, or one that frames the body
+
+	status int
+	seen   int   // bytes of header lines so far
+	taken  int64 // bytes of body and of chunks' frames so far
+	left   int64 // bytes to come of the body or chunk
 }
 
 // reset makes the parser ready for the answer to a request.
 func (p *parser) reset(head, keepHeader, keepBody bool) {
-	*p = parser{
-		head: head, keepHeader: keepHeader, keepBody: keepBody,
-		header: p.header[:0], body: p.body[:0], line: p.line[:0],
-	}
+	p.framing = framing{head: head, keepHeader: keepHeader, keepBody: keepBody}
+	p.header, p.body, p.line = p.header[:0], p.body[:0], p.line[:0]
 }
 
 // feed takes the next bytes; it gives how many belonged to this answer, which is whole when p.state is answered.

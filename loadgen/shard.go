@@ -33,6 +33,7 @@ type shard struct {
 	live     int // visits that are not free
 
 	clock   time.Duration // the last look at the clock
+	fresh   bool          // nothing that takes time has been done since
 	heard   time.Duration // when the network said what is being worked off
 	heardAt int64         // the same instant in Unix nanoseconds
 	came    time.Duration // when what was last read had come in
@@ -63,7 +64,7 @@ func (s *shard) run() {
 		if s.e.cutting.Load() {
 			s.cut()
 		}
-		s.clock = s.e.now()
+		s.look()
 		next := s.fireDue()
 		if s.done && s.live == 0 {
 			break
@@ -76,6 +77,17 @@ func (s *shard) run() {
 		}
 	}
 	s.network.close()
+}
+
+// look looks at the clock.
+func (s *shard) look() { s.clock, s.fresh = s.e.now(), true }
+
+// now is the time, without a look where the last one was just before.
+func (s *shard) now() time.Duration {
+	if !s.fresh {
+		s.look()
+	}
+	return s.clock
 }
 
 // fireDue fires what is due, does what else is on the agenda by now, and gives the next time for either.
@@ -147,7 +159,7 @@ func (s *shard) listen(next time.Duration) {
 
 // sleep sleeps until next, or until something has come.
 func (s *shard) sleep(next time.Duration) {
-	now := s.e.now()
+	now := s.now()
 	until := min(next, now+longestSleep)
 	if len(s.pending) > 0 {
 		until = now
@@ -159,11 +171,11 @@ func (s *shard) sleep(next time.Duration) {
 	s.events = s.network.wait(now, until-lead, s.events[:0])
 	heard := time.Now()
 	s.heard, s.heardAt = heard.Sub(s.e.start), heard.UnixNano()
-	s.clock, s.came = s.heard, s.heard
+	s.clock, s.came, s.fresh = s.heard, s.heard, true
 	if len(s.events) == 0 && until > now {
 		s.spinner.learn(s.heard, until-lead)
 		for lead > 0 && s.clock < next {
-			s.clock = s.e.now()
+			s.look()
 		}
 	}
 }
@@ -188,7 +200,7 @@ func (s *shard) stop() {
 
 // cut ends what is still under way.
 func (s *shard) cut() {
-	s.clock = s.e.now()
+	s.look()
 	s.came = s.clock
 	for _, c := range s.pool.places {
 		v := c.visit

@@ -61,15 +61,12 @@ type visit struct {
 // begin starts an arrival: its first shot is due when the arrival is.
 func (s *shard) begin(a arrivals.Arrival) *visit {
 	v := s.visit()
-	values := v.values
-	for i := range values {
-		values[i] = values[i][:0]
+	for i := range v.values {
+		v.values[i] = v.values[i][:0]
 	}
-	*v = visit{
-		Arrival: a, person: s.e.cfg.Schedule.Person(a.Seq), values: values, scratch: v.scratch,
-		alarm: v.alarm, listed: v.listed, place: v.place, waiting: noPlace, state: flying, own: v.own[:0],
-	}
+	v.Arrival, v.person, v.state = a, s.e.cfg.Schedule.Person(a.Seq), flying
 	v.at, v.end = v.person.Steps()
+	v.retry, v.fired, v.unanswered = 0, false, false
 	if s.e.steps[v.at].session {
 		v.session = s.takeSession()
 	}
@@ -85,7 +82,7 @@ func (s *shard) visit() *visit {
 		s.visits = s.visits[:n-1]
 		return v
 	}
-	return &visit{place: noPlace, values: make([][]byte, s.e.slots)}
+	return &visit{place: noPlace, waiting: noPlace, values: make([][]byte, s.e.slots)}
 }
 
 // takeSession gives a person a session without a past.
