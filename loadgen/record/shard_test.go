@@ -246,6 +246,86 @@ func TestFlushTakesWhatASleepingShardHolds(t *testing.T) {
 	}
 }
 
+// stuckFile is on a disk that takes nothing until it is let go.
+type stuckFile struct {
+	file
+	reached chan<- string
+	letGo   <-chan struct{}
+}
+
+func (f *stuckFile) Write(b []byte) (int, error) {
+	f.reached <- "a write"
+	<-f.letGo
+	return f.file.Write(b)
+}
+
+// While the disk takes nothing, shards record and events are taken: nobody who fires ever waits for it.
+func TestNobodyWaitsForTheDisk(t *testing.T) {
+	dir := t.TempDir()
+	reached, letGo := make(chan string, 100), make(chan struct{})
+	w, err := create(dir, testRun(1000), on(func(path string) (file, error) {
+		f, err := createFile(path)
+		if filepath.Base(path) == timelineFile { // the first that a flush writes to
+			f = &stuckFile{f, reached, letGo}
+		}
+		return f, err
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sh := w.Shard()
+	w.Event(Event{Kind: KindLab})
+	flushed := make(chan error)
+	go func() { flushed <- w.Flush(time.Second) }()
+	<-reached
+	for k := range 1000 {
+		s := testSample(k, 1000) // the times of three minutes
+		sh.Sample(s)
+		sh.Fate(s.Seq, testFate(k))
+		sh.Created(Created{Seq: s.Seq, Tenant: s.Tenant, Step: s.Step})
+		w.Event(Event{At: s.Due, Kind: KindLab})
+	}
+	w.Shard().Sample(Sample{})
+	if err := w.Err(); err != nil {
+		t.Error(err)
+	}
+	close(letGo)
+	if err := <-flushed; err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(started, nil); err != nil {
+		t.Fatal(err)
+	}
+	if a := account(t, dir); a.Shots != 1001 || a.Created != 1000 || a.Events != 1001 || a.Ledger.Missing != 0 {
+		t.Errorf("account %+v", a)
+	}
+}
+
+// Time that stands still wakes nobody: a buffer that fills up must.
+func TestAFullBufferCallsTheWriter(t *testing.T) {
+	w, err := Create(t.TempDir(), crowd(2000, 10, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close(started, nil)
+	sh := w.Shard()
+	samples := shots(1<<14, 2000, 10)
+	most := 0
+	for k := range 1 << 22 {
+		s := samples[k%len(samples)]
+		s.Done = min(s.Done, time.Second)
+		sh.Sample(s)
+		b := sh.hold()
+		pages := len(b.pages)
+		sh.buffer.Store(b)
+		if most > fullPages && pages < fullPages {
+			return // taken
+		}
+		most = max(most, pages)
+	}
+	t.Errorf("a buffer of up to %d pages was not taken", most)
+}
+
 func TestTheLightestTenantsAreCountedTogether(t *testing.T) {
 	run := testRun(3)
 	run.Scenario.Tenants.List = []scenarios.Tenant{{Name: "small", Weight: 0.1}, {Name: "one"}, {Name: "big", Weight: 9}, {Name: "tiny", Weight: 0.01}, {Name: "other"}}
