@@ -111,16 +111,12 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	type at struct {
-		Key
-		start, length time.Duration
-	}
-	want := map[at]int64{}
+	want := map[windowOf]int64{}
 	for id, h := range tally(samples, func(tenant int32) string { return []string{"a", "b", "c"}[tenant] }) {
-		want[at{id.Key, id.start, id.length}] = h.Count()
+		want[id] = h.Count()
 	}
 	for _, w := range windows {
-		k := at{w.Key, w.Start, w.Length}
+		k := windowOf{w.Key, w.Start, w.Length}
 		if got := w.Histogram.Count(); got != want[k] {
 			t.Errorf("window %+v counts %d, want %d", k, got, want[k])
 		}
