@@ -86,7 +86,8 @@ func (a *app) fire(ctx context.Context, p *progress, f firing) (*record.Record, 
 		judgeLab(r)
 		if f.closed > 0 { // only now the total is known
 			r.Scenario = f.scenario.Clone()
-			r.Scenario.Arrivals.Total = engine.Progress().Offered
+			taken := engine.Progress()
+			r.Scenario.Arrivals.Total = taken.Offered + taken.Unsent
 		}
 		if err != nil { // what broke the run must not be held against the platform
 			r.Interrupted = true
