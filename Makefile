@@ -10,7 +10,7 @@ PEERS    ?=
 TO       ?= -1
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test lint fmt bench bench-peers fuzz soak stall clean
+.PHONY: build demo test lint fmt bench bench-peers bench-quota fuzz soak stall clean
 
 build: ## the binary, bin/ansturm
 	$(GO) build -o bin/ansturm ./cmd/ansturm
@@ -38,6 +38,10 @@ bench: ## benchmarks of the hot paths, five times each, as benchstat reads them
 bench-peers: build ## the engine beside its peers, in turns, on one core: tables on stdout; PEERS='-only stall -rounds 1' for a part
 	$(GO) test ./testdata/bench/peers
 	$(GO) run ./testdata/bench/peers $(PEERS)
+
+bench-quota: build ## what the generator says of itself under a CPU quota; needs root
+	mkdir -p bin/peers && gcc -O2 -o bin/peers/sink testdata/bench/sink.c
+	$(GO) run ./testdata/bench/quota $(QUOTA)
 
 fuzz: ## every fuzz target for FUZZTIME
 	@for package in $$($(GO) list ./...); do \
