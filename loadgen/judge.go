@@ -7,11 +7,8 @@ import (
 	"github.com/ansturm/ansturm/loadgen/record"
 )
 
-// judge says whether an answer fulfils the step's checks and holds all that is to be extracted; the extracted values
-// are then v's.
-func (st *step) judge(p *parser, v *visit) bool { return st.judgeIn(p, v, nil) }
-
-// judgeIn is judge where the person has a session; nil for none.
+// judgeIn says whether an answer fulfils the step's checks and holds all that is to be extracted; the extracted values
+// are then v's. s is the person's session, nil where the journey has none.
 func (st *step) judgeIn(p *parser, v *visit, s *session) bool {
 	ok := true
 	for i := range st.checks {

@@ -60,8 +60,16 @@ func goingTo(status, location string, more ...string) string {
 // TestMethodsThroughRedirects: who was sent away by 307 or 308 sends the same again, all others only look.
 func TestMethodsThroughRedirects(t *testing.T) {
 	for _, c := range []struct{ method, status, want string }{
-		{"POST", "301", "GET"}, {"POST", "302", "GET"}, {"POST", "303", "GET"}, {"POST", "307", "POST"}, {"POST", "308", "POST"},
-		{"GET", "302", "GET"}, {"HEAD", "303", "HEAD"}, {"PUT", "303", "GET"}, {"DELETE", "307", "DELETE"}, {"PUT", "308", "PUT"},
+		{"POST", "301", "GET"},
+		{"POST", "302", "GET"},
+		{"POST", "303", "GET"},
+		{"POST", "307", "POST"},
+		{"POST", "308", "POST"},
+		{"GET", "302", "GET"},
+		{"HEAD", "303", "HEAD"},
+		{"PUT", "303", "GET"},
+		{"DELETE", "307", "DELETE"},
+		{"PUT", "308", "PUT"},
 	} {
 		e, v, s := sessionOf(t, func(s *scenarios.Scenario) {
 			step := &s.Journeys[0].Steps[0]

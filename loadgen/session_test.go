@@ -224,8 +224,12 @@ func login(p *portal) *scenarios.Scenario {
 			Form:   &scenarios.Form{Fields: map[string]string{"user": "p{{seq}}", "password": "geheim & süß", "csrf": "{{csrf}}"}},
 			Checks: []scenarios.Check{{Status: []int{200}}, {Contains: "csrf_token"}},
 			Extract: []scenarios.Extract{
-				{Name: "token", Field: "csrf_token"}, {Name: "note", Field: "note"}, {Name: "meta", Field: "csrf"},
-				{Name: "back", Action: "antrag"}, {Name: "help", Link: "Hilfe & Kontakt"}, {Name: "session", Cookie: "session"},
+				{Name: "token", Field: "csrf_token"},
+				{Name: "note", Field: "note"},
+				{Name: "meta", Field: "csrf"},
+				{Name: "back", Action: "antrag"},
+				{Name: "help", Link: "Hilfe & Kontakt"},
+				{Name: "session", Cookie: "session"},
 			},
 		},
 		{
