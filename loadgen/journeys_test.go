@@ -202,3 +202,35 @@ func TestSecureLogin(t *testing.T) {
 		t.Errorf("fates %v: %+v", n, m.samples)
 	}
 }
+
+// BenchmarkJourneyShot is BenchmarkShot with everything that a session does: cookies, a form, JSON checks and extraction.
+func BenchmarkJourneyShot(b *testing.B) {
+	const body = `{"status":"accepted","application":{"id":"a-4711","state":[1,2,3]}}`
+	answer := fmt.Sprintf("HTTP/1.1 201 Created\r\nSet-Cookie: sid=0123456789abcdef; Path=/; HttpOnly\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	s := uniform(int64(b.N), time.Duration(b.N)*200*time.Microsecond, scenarios.Step{
+		URL: "/antrag", Form: &scenarios.Form{Fields: map[string]string{"name": "{{p.name}}", "csrf": "0123"}},
+		Checks:  []scenarios.Check{{Status: []int{201}}, {JSON: "status", Equals: "accepted"}},
+		Extract: []scenarios.Extract{{Name: "id", JSON: "application.id", Created: true}},
+	})
+	s.Journeys[0].Cookies = true
+	s.Feeders = map[string]scenarios.Feeder{"p": {Synthetic: "person"}}
+	cfg, _ := config(b, s, server(b, answering(answer)))
+	cfg.MaxConnections = 500 // the server's ends are this process' too
+	count := &counter{}
+	cfg.Recorder, cfg.Samples = count, count.shard
+	e, err := New(cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	cpu := readHealth().cpu
+	b.ReportAllocs()
+	b.ResetTimer()
+	if _, err := e.Run(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	b.StopTimer()
+	if count.ok.Load() != int64(b.N) {
+		b.Fatalf("%d of %d shots were answered, %d were not", count.ok.Load(), b.N, count.other.Load())
+	}
+	b.ReportMetric(float64((readHealth().cpu-cpu).Microseconds())/float64(b.N), "cpu-µs/op")
+}

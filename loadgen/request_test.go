@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ansturm/ansturm/scenarios"
+	"pgregory.net/rapid"
 )
 
 // TestBodiesSayTheirType: what the step says, else what the body looks like.
@@ -162,5 +163,24 @@ func TestPlainJourneysHaveNoSession(t *testing.T) {
 		if e.steps[1].ownConnections != (name == "connections") {
 			t.Errorf("%s: own connections are %v", name, e.steps[1].ownConnections)
 		}
+	}
+}
+
+// TestEscapingInPlace gives what escaping into another place gives, and costs nothing.
+func TestEscapingInPlace(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		before, value := rapid.String().Draw(t, "before"), rapid.StringOf(rapid.RuneFrom([]rune("a/ \"\\\n\r\x00\x7fäé&=%"))).Draw(t, "value")
+		for _, esc := range []escaping{plain, forURL, forJSON, forHeader, forQuoted} {
+			got := string(escapeTail([]byte(before+value), len(before), esc))
+			if want := before + string(appendEscaped(nil, []byte(value), esc)); got != want {
+				t.Fatalf("%q is %q, want %q", value, got, want)
+			}
+		}
+	})
+	dst := make([]byte, 0, 100)
+	if n := testing.AllocsPerRun(100, func() {
+		dst = escapeTail(append(dst[:0], "Größe \"3\" & mehr"...), 2, forURL)
+	}); n != 0 {
+		t.Errorf("%g allocations, want none", n)
 	}
 }

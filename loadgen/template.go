@@ -1,7 +1,6 @@
 package loadgen
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"strconv"
@@ -186,20 +185,34 @@ func (p *part) appendText(dst []byte, e *Engine, v *visit) []byte {
 	return dst
 }
 
-// escapeTail escapes dst[mark:], which seldom needs it.
+// escapeTail escapes dst[mark:], which seldom needs it, in place: from its end, so that no byte is overwritten before it
+// has moved.
 func escapeTail(dst []byte, mark int, esc escaping) []byte {
-	if !needsEscape(dst[mark:], esc) {
+	if esc == plain {
 		return dst
 	}
-	raw := bytes.Clone(dst[mark:])
-	return appendEscaped(dst[:mark], raw, esc)
-}
-
-func needsEscape(b []byte, esc escaping) bool {
-	if esc == plain {
-		return false
+	var one [1]byte
+	var buf [6]byte
+	more, needed := 0, false
+	for _, c := range dst[mark:] {
+		if mustEscape(c, esc) {
+			one[0], needed = c, true
+			more += len(appendEscaped(buf[:0], one[:], esc)) - 1
+		}
 	}
-	return slices.ContainsFunc(b, func(c byte) bool { return mustEscape(c, esc) })
+	if !needed {
+		return dst
+	}
+	from := len(dst)
+	dst = slices.Grow(dst, more)[:from+more]
+	for to := len(dst); from > mark; {
+		from--
+		one[0] = dst[from]
+		piece := appendEscaped(buf[:0], one[:], esc)
+		to -= len(piece)
+		copy(dst[to:], piece)
+	}
+	return dst
 }
 
 func mustEscape(c byte, esc escaping) bool {
