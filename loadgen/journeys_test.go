@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ansturm/ansturm/loadgen/record"
@@ -53,30 +54,39 @@ func TestNothingIsSentElsewhere(t *testing.T) {
 	}
 }
 
-// TestRedirectsAreOneSample: from the first request's Due to the last one's Done.
+// TestRedirectsAreOneSample: from the first request's Due to the last one's Done, to the nanosecond. A person who loses
+// patience on the way, or whose time-out comes, is one sample, too.
 func TestRedirectsAreOneSample(t *testing.T) {
 	const pause = 30 * time.Millisecond
-	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		time.Sleep(pause) // the target's work, not synchronisation
-		var n int
-		if _, err := fmt.Sscanf(r.URL.Path, "/%d", &n); err != nil || n == 0 {
-			return
-		}
-		w.Header().Set("Location", fmt.Sprintf("/%d", n-1))
-		w.WriteHeader(http.StatusFound)
-	}))
-	defer target.Close()
-	cfg, m := config(t, uniform(2, 10*time.Millisecond, scenarios.Step{URL: "/3", Follow: 3}), strings.TrimPrefix(target.URL, "http://"))
-	if _, err := run(t, t.Context(), cfg); err != nil {
-		t.Fatal(err)
-	}
-	if len(m.samples) != 2 {
-		t.Fatalf("%d samples, want 2", len(m.samples))
-	}
-	for _, s := range m.samples {
-		if s.Outcome != record.OK || s.Response() < 4*pause || s.Service() < 4*pause || s.FirstByte > s.Done || s.FirstByte < s.Sent {
-			t.Errorf("sample %+v", s)
-		}
+	for name, c := range map[string]struct {
+		timeout, response time.Duration
+		outcome           record.Outcome
+	}{
+		"whole":   {time.Minute, 4 * pause, record.OK},
+		"too far": {100 * time.Millisecond, 100 * time.Millisecond, record.TimedOut},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var requests atomic.Int64
+			network, wait := recordingServer(func(r seen) string {
+				time.Sleep(pause) // fake time
+				if requests.Add(1)%4 == 0 {
+					return "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+				}
+				return fmt.Sprintf("HTTP/1.1 302 Found\r\nLocation: %s/x\r\nContent-Length: 0\r\n\r\n", strings.TrimSuffix(r.URL.Path, "/"))
+			})
+			cfg, m := config(t, uniform(2, 10*time.Second, scenarios.Step{URL: "/", Follow: 3, Timeout: c.timeout}), "127.0.0.1:80")
+			cfg.Transport = network
+			if _, err := run(t, t.Context(), cfg); err != nil {
+				t.Fatal(err)
+			}
+			wait()
+			if len(m.samples) != 2 {
+				t.Fatalf("%s: %d samples, want 2", name, len(m.samples))
+			}
+			if s := m.samples[0]; s.Outcome != c.outcome || s.Response() != c.response || s.Service() != c.response || s.FirstByte > s.Done {
+				t.Errorf("%s: sample %+v, want %s after %s", name, s, c.outcome, c.response)
+			}
+		})
 	}
 }
 
