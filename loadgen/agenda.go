@@ -10,7 +10,14 @@ import (
 // It is lazy, since nearly every shot is answered long before its time-out: a visit keeps its place in the heap until
 // that comes, whatever happens to it meanwhile, and is then put where it wants to be by now. So a shot costs a
 // comparison, and a visit is looked at in vain once in a time-out.
-type agenda []*visit
+type agenda struct{ visitHeap }
+
+func newAgenda() agenda {
+	return agenda{visitHeap{
+		key:   func(v *visit) time.Duration { return v.listed },
+		place: func(v *visit) *int { return &v.place },
+	}}
+}
 
 // remind says that v wants to be looked at then, and not before.
 func (a *agenda) remind(v *visit, at time.Duration) {
@@ -26,17 +33,17 @@ func (a *agenda) remind(v *visit, at time.Duration) {
 }
 
 // next is when the first visit may want to be looked at.
-func (a agenda) next() time.Duration {
-	if len(a) == 0 {
+func (a *agenda) next() time.Duration {
+	if len(a.list) == 0 {
 		return never
 	}
-	return a[0].listed
+	return a.list[0].listed
 }
 
 // pop gives a visit that wants to be looked at by now, or nil.
 func (a *agenda) pop(now time.Duration) *visit {
-	for len(*a) > 0 && (*a)[0].listed <= now {
-		v := (*a)[0]
+	for len(a.list) > 0 && a.list[0].listed <= now {
+		v := a.list[0]
 		if v.alarm > now {
 			v.listed = v.alarm
 			heap.Fix(a, 0)
@@ -50,68 +57,51 @@ func (a *agenda) pop(now time.Duration) *visit {
 	return nil
 }
 
+// queue is the visits that wait for a connection, the first due on top.
+type queue struct{ visitHeap }
+
+func newQueue() queue {
+	return queue{visitHeap{
+		key:   func(v *visit) time.Duration { return v.dueWall },
+		place: func(v *visit) *int { return &v.waiting },
+	}}
+}
+
+// visitHeap is a heap.Interface of visits by a time of theirs; among like ones the lower Seq is first. Each visit knows
+// its place.
+type visitHeap struct {
+	list  []*visit
+	key   func(*visit) time.Duration
+	place func(*visit) *int
+}
+
 // noPlace is the place of a visit that is in no heap.
 const noPlace = -1
 
-func (a agenda) Len() int { return len(a) }
-func (a agenda) Less(i, j int) bool {
-	if a[i].listed != a[j].listed {
-		return a[i].listed < a[j].listed
-	}
-	return a[i].Seq < a[j].Seq
+func (h *visitHeap) Len() int { return len(h.list) }
+
+func (h *visitHeap) Less(i, j int) bool {
+	a, b := h.key(h.list[i]), h.key(h.list[j])
+	return a < b || a == b && h.list[i].Seq < h.list[j].Seq
 }
 
-func (a agenda) Swap(i, j int) {
-	a[i], a[j] = a[j], a[i]
-	a[i].place, a[j].place = i, j
-}
-
-// Push is heap.Interface's.
-func (a *agenda) Push(x any) {
-	v := x.(*visit)
-	v.place = len(*a)
-	*a = append(*a, v)
-}
-
-// Pop is heap.Interface's.
-func (a *agenda) Pop() any {
-	last := len(*a) - 1
-	v := (*a)[last]
-	(*a)[last] = nil
-	*a = (*a)[:last]
-	v.place = noPlace
-	return v
-}
-
-// byDue is a heap of visits that wait for a connection, the first due on top; among like ones the lower Seq. A visit
-// that is no longer waiting stays until it is on top.
-type byDue []*visit
-
-func (h byDue) Len() int { return len(h) }
-func (h byDue) Less(i, j int) bool {
-	if h[i].dueWall != h[j].dueWall {
-		return h[i].dueWall < h[j].dueWall
-	}
-	return h[i].Seq < h[j].Seq
-}
-func (h byDue) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].waiting, h[j].waiting = i, j
+func (h *visitHeap) Swap(i, j int) {
+	h.list[i], h.list[j] = h.list[j], h.list[i]
+	*h.place(h.list[i]), *h.place(h.list[j]) = i, j
 }
 
 // Push is heap.Interface's.
-func (h *byDue) Push(x any) {
+func (h *visitHeap) Push(x any) {
 	v := x.(*visit)
-	v.waiting = len(*h)
-	*h = append(*h, v)
+	*h.place(v) = len(h.list)
+	h.list = append(h.list, v)
 }
 
 // Pop is heap.Interface's.
-func (h *byDue) Pop() any {
-	last := len(*h) - 1
-	v := (*h)[last]
-	(*h)[last] = nil
-	*h = (*h)[:last]
-	v.waiting = noPlace
+func (h *visitHeap) Pop() any {
+	last := len(h.list) - 1
+	v := h.list[last]
+	h.list[last], h.list = nil, h.list[:last]
+	*h.place(v) = noPlace
 	return v
 }

@@ -87,7 +87,7 @@ func (s *shard) connect(v *visit) {
 		s.send(c, v)
 	case dialNew:
 		s.dial(v)
-	case queue:
+	case inQueue:
 		v.state = queued
 	}
 }

@@ -264,10 +264,9 @@ func (e *Engine) newShard(i, n, most int) (*shard, error) {
 	share := e.cfg.Share
 	s := &shard{
 		e: e, share: arrivals.Share{Index: share.Index + i*share.Of, Of: n * share.Of},
-		samples: e.cfg.Samples(i), retry: never, in: make([]byte, readBuffer),
+		samples: e.cfg.Samples(i), retry: never, in: make([]byte, readBuffer), agenda: newAgenda(),
 	}
-	s.pool.max = portion(most, i, n)
-	s.pool.idle = make([][]*conn, len(e.hosts))
+	s.pool = pool{max: portion(most, i, n), idle: make([][]*conn, len(e.hosts)), waiting: newQueue()}
 	if e.cfg.Closed > 0 {
 		s.supply = &closedLoop{
 			people: portion(e.cfg.Closed, i, n), seq: uint32(i), step: uint32(n), over: e.wall(e.cfg.Scenario.Arrivals.Over),

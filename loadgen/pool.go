@@ -22,7 +22,7 @@ type pool struct {
 	vacant  []uint32  // places without a connection
 	idle    [][]*conn // by host, the youngest last
 	idles   int
-	waiting byDue // visits without a slot
+	waiting queue // visits without a slot
 	starved bool  // for want of descriptors or ports nothing new is dialed
 }
 
@@ -32,12 +32,12 @@ type claim uint8
 const (
 	useIdle claim = iota
 	dialNew
-	queue
+	inQueue
 )
 
 // take claims a connection for v. victim, if any, is an idle connection to another host that must be closed for it.
 func (p *pool) take(v *visit) (c, victim *conn, what claim) {
-	if list := p.idle[v.host.index]; len(list) > 0 && len(p.waiting) == 0 {
+	if list := p.idle[v.host.index]; len(list) > 0 && p.waiting.Len() == 0 {
 		c = list[len(list)-1]
 		p.idle[v.host.index] = list[:len(list)-1]
 		p.idles--
@@ -51,7 +51,7 @@ func (p *pool) take(v *visit) (c, victim *conn, what claim) {
 		return nil, victim, dialNew // it inherits the slot
 	}
 	p.wait(v)
-	return nil, nil, queue
+	return nil, nil, inQueue
 }
 
 // wait puts v into the queue.
@@ -74,7 +74,7 @@ func (p *pool) victim() *conn {
 
 // next takes the visit out of the queue that has waited longest; nil where nobody waits.
 func (p *pool) next() *visit {
-	if len(p.waiting) == 0 {
+	if p.waiting.Len() == 0 {
 		return nil
 	}
 	return heap.Pop(&p.waiting).(*visit)

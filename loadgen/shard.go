@@ -186,7 +186,7 @@ func (s *shard) stop() {
 	for v := s.pool.next(); v != nil; v = s.pool.next() {
 		s.abandon(v)
 	}
-	for _, v := range s.agenda {
+	for _, v := range s.agenda.list {
 		if v.state == thinking {
 			s.abandon(v)
 		}
