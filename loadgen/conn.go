@@ -333,6 +333,10 @@ func (s *shard) whenCame(stamp int64) time.Duration {
 // onRead handles what a read gave while v's answer was awaited; false when there is nothing more to be read.
 func (s *shard) onRead(c *conn, v *visit, n int, err error, hangup bool) bool {
 	p := &c.parser
+	if s.came > v.deadline {
+		s.giveUp(v)
+		return false
+	}
 	if n > 0 {
 		if v.firstByte == 0 {
 			v.firstByte = s.came
@@ -433,8 +437,8 @@ func (s *shard) end(c *conn, v *visit, o record.Outcome) {
 	s.over(v, o, max(s.came, v.sent))
 }
 
-// giveUp ends a shot whose time is over.
-func (s *shard) giveUp(v *visit, now time.Duration) {
+// giveUp ends a shot whose time is over: the person has left then, whenever the shard comes to see it.
+func (s *shard) giveUp(v *visit) {
 	o := record.TimedOut
 	if v.impatient {
 		o = record.Left
@@ -450,5 +454,5 @@ func (s *shard) giveUp(v *visit, now time.Duration) {
 		v.conn = nil
 		s.discard(c)
 	}
-	s.over(v, o, max(now, v.sent))
+	s.over(v, o, max(v.deadline, v.sent))
 }

@@ -2,6 +2,7 @@ package loadgen
 
 import (
 	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/ansturm/ansturm/scenarios/arrivals"
@@ -62,25 +63,34 @@ func (c *cursor) advance() { c.at++ }
 
 func (c *cursor) hungry(*shard) bool { return false }
 
-// closedLoop lets the next arrival begin when another has ended, until the time is over.
+// closedLoop lets the next arrival begin when another has ended, until the time is over. The shards take their Seqs from
+// one counter, so that those of a run are 0 to n−1; one that is taken begins, or is unsent where the run is ended before.
 type closedLoop struct {
-	people    int // under way at one time
-	seq, step uint32
-	over      time.Duration // on the wall
+	people int // under way at one time
+	seqs   *atomic.Uint32
+	next   arrivals.Arrival
+	due    time.Duration // of next, on the wall
+	taken  bool          // next has its Seq, and has not begun
+	over   time.Duration // on the wall
 }
 
 func (l *closedLoop) peek(s *shard) (arrivals.Arrival, time.Duration, bool) {
 	switch {
+	case l.taken:
 	case s.stopped || s.clock >= l.over:
 		return arrivals.Arrival{}, never, false
 	case s.live >= l.people:
 		return arrivals.Arrival{}, never, true
 	case s.clock < 0: // the start is yet to come
-		return arrivals.Arrival{Seq: l.seq, Tenant: s.e.cfg.Schedule.Tenant(l.seq)}, 0, true
+		return arrivals.Arrival{}, 0, true
+	default:
+		seq := l.seqs.Add(1) - 1
+		l.next = arrivals.Arrival{Seq: seq, Due: s.e.platform(s.clock), Tenant: s.e.cfg.Schedule.Tenant(seq)}
+		l.due, l.taken = s.clock, true
 	}
-	return arrivals.Arrival{Seq: l.seq, Due: s.e.platform(s.clock), Tenant: s.e.cfg.Schedule.Tenant(l.seq)}, s.clock, true
+	return l.next, l.due, true
 }
 
-func (l *closedLoop) advance() { l.seq += l.step }
+func (l *closedLoop) advance() { l.taken = false }
 
 func (l *closedLoop) hungry(s *shard) bool { return s.live < l.people && !s.done }

@@ -49,6 +49,7 @@ type Engine struct {
 	limit       time.Duration // of lateness
 	fewer       int           // connections that the limit of open files allows, where that is less than asked for
 	running     atomic.Bool
+	seqs        atomic.Uint32 // taken by a closed loop
 }
 
 // connections counts those of all shards.
@@ -269,7 +270,7 @@ func (e *Engine) newShard(i, n, most int) (*shard, error) {
 	s.pool = pool{max: portion(most, i, n), idle: make([][]*conn, len(e.hosts)), waiting: newQueue()}
 	if e.cfg.Closed > 0 {
 		s.supply = &closedLoop{
-			people: portion(e.cfg.Closed, i, n), seq: uint32(i), step: uint32(n), over: e.wall(e.cfg.Scenario.Arrivals.Over),
+			people: portion(e.cfg.Closed, i, n), seqs: &e.seqs, over: e.wall(e.cfg.Scenario.Arrivals.Over),
 		}
 	} else {
 		s.supply = s.readAhead()

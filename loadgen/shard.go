@@ -137,12 +137,20 @@ func (s *shard) enter(a arrivals.Arrival) {
 	s.fire(v)
 }
 
+// onAlarm sends a shot that is due, or gives up one whose time is over. What has come for it, perhaps in time, is read
+// before.
 func (s *shard) onAlarm(v *visit, now time.Duration) {
 	if v.state == thinking {
 		s.fire(v)
-	} else {
-		s.giveUp(v, now)
+		return
 	}
+	if c := v.conn; c != nil && !c.opening {
+		s.receive(c, false)
+		if v.conn != c || v.deadline > now {
+			return
+		}
+	}
+	s.giveUp(v)
 }
 
 // listen sleeps until next, or until something has come, and works that off; what is due meanwhile is not kept waiting.

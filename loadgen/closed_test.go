@@ -1,0 +1,74 @@
+package loadgen
+
+import (
+	"context"
+	"io"
+	"net"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/scenarios"
+)
+
+// TestClosedLoop: as many people as asked for are under way, on however many shards; the arrivals that were begun are Seq
+// 0 to n−1, each with one fate, and none begins after the end, or after the run is interrupted.
+func TestClosedLoop(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		people, shards := rapid.IntRange(1, 9).Draw(rt, "people"), rapid.IntRange(1, 4).Draw(rt, "shards")
+		service := time.Duration(rapid.IntRange(1, 200).Draw(rt, "service ms")) * time.Millisecond
+		end := time.Duration(rapid.IntRange(1, 5000).Draw(rt, "interrupted ms"))*time.Millisecond + time.Microsecond // no tie
+		synctest.Test(t, func(t *testing.T) { closedLoopOf(t, people, shards, service, end) })
+	})
+}
+
+func closedLoopOf(t *testing.T, people, shards int, service, end time.Duration) {
+	const over = 3 * time.Second
+	var now, most atomic.Int64
+	network := &memNet{handle: func(c net.Conn) {
+		buf := make([]byte, 4096)
+		for {
+			if _, err := c.Read(buf); err != nil {
+				return
+			}
+			most.Store(max(most.Load(), now.Add(1)))
+			time.Sleep(service)
+			now.Add(-1)
+			_, _ = io.WriteString(c, okAnswer)
+		}
+	}}
+	cfg, m := config(t, uniform(1<<32-1, over, scenarios.Step{}), "127.0.0.1:1")
+	cfg.Transport, cfg.Closed, cfg.Shards, cfg.Grace = network, people, shards, time.Minute
+	ctx, cancel := context.WithTimeout(context.Background(), end)
+	defer cancel()
+	e, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	network.all.Wait()
+	n := len(m.fates)
+	fates := checkFates(t, m, n)
+	done := fates[record.Completed]
+	if fates[record.Unsent] > shards || done != n-fates[record.Unsent] {
+		t.Errorf("fates %v of %d", fates, n)
+	}
+	if got := most.Load(); got != int64(people) {
+		t.Errorf("%d at a time, want %d", got, people)
+	}
+	last := min(over, end)
+	if want := people * int((last+service-1)/service); done != want {
+		t.Errorf("%d completed, want %d: %d people for %s, %s each", done, want, people, last, service)
+	}
+	for _, s := range m.samples {
+		if s.Due >= last || s.Lateness() != 0 || s.Response() != service {
+			t.Errorf("%+v, want it begun before %s and answered after %s", s, last, service)
+		}
+	}
+}
