@@ -38,12 +38,20 @@ func (st *step) extractAll(p *parser, v *visit, s *session) bool {
 		all = all && ok
 	}
 	if len(st.inPage) > 0 {
-		all = s != nil && s.reader.read(p.body, &s.at, st.inPage, func(i int, value []byte) {
-			slot := st.inPageSlot[i]
-			v.values[slot] = append(v.values[slot][:0], value...)
-		}) == 0 && all
+		all = s != nil && st.readPage(p, v, s) && all
 	}
 	return all
+}
+
+// readPage extracts what is to be found in an HTML page.
+func (st *step) readPage(p *parser, v *visit, s *session) bool {
+	if s.reader == nil {
+		s.reader = new(pageReader)
+	}
+	return s.reader.read(p.body, &s.at, st.inPage, func(i int, value []byte) {
+		slot := st.inPageSlot[i]
+		v.values[slot] = append(v.values[slot][:0], value...)
+	}) == 0
 }
 
 // tellCreated reports the ids of what an answer says was made at the target. It is to be called after judge, whatever

@@ -42,7 +42,7 @@ type session struct {
 	now    int64 // Unix seconds on the wall, of the last begin or answer
 	next   page
 	text   []byte
-	reader pageReader
+	reader *pageReader // of those who look into pages
 }
 
 // reset makes s the next person's.
