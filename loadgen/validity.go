@@ -17,6 +17,9 @@ const mostSecondsOver = 0.05
 // mostStolen is the share of processor time taken by the hypervisor from which on it is named as a cause.
 const mostStolen = 0.02
 
+// mostQueued is the share of time spent waiting for a processor from which on it is named as a cause.
+const mostQueued = 0.05
+
 // latenessLimit is the wall lateness that p99 is held against: lateness adds to the response time, so that it must
 // stay small against the smallest promise.
 func latenessLimit(cfg Config) time.Duration {
@@ -100,6 +103,9 @@ func (e *Engine) advice() (advice []string) {
 	}
 	if share := e.watching.stolen(); share > mostStolen {
 		advice = append(advice, fmt.Sprintf("the hypervisor gave %.0f %% of this machine's processor time to others: fire again at a quieter time", 100*share))
+	}
+	if share := e.watching.queued(); share > mostQueued && len(advice) == 0 {
+		advice = append(advice, fmt.Sprintf("the generator waited %.0f %% of the time for a processor: other programs of this machine, or too many shards, took it", 100*share))
 	}
 	return append(advice, "give the generator more processor time (no other work on its machine), lower the speed, or share the run among more workers")
 }

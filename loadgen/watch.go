@@ -23,8 +23,8 @@ type watchState struct {
 	// throttled periods and their time, over the run.
 	throttled     int64
 	throttledTime time.Duration
-	// stolenTime of all processors over the run.
-	stolenTime time.Duration
+	// stolenTime of all processors over the run, waited for one of them by all threads.
+	stolenTime, waited time.Duration
 }
 
 // stolen is the share of the machine's processor time that the hypervisor gave to others.
@@ -33,6 +33,14 @@ func (w *watchState) stolen() float64 {
 		return 0
 	}
 	return w.stolenTime.Seconds() / (float64(w.seconds) * watchEvery.Seconds() * float64(runtime.NumCPU()))
+}
+
+// queued is how long the threads waited for a processor, as a share of the run; above 1 where several waited at once.
+func (w *watchState) queued() float64 {
+	if w.seconds == 0 {
+		return 0
+	}
+	return w.waited.Seconds() / (float64(w.seconds) * watchEvery.Seconds())
 }
 
 // health is what the operating system says about this process, cumulative.
@@ -101,6 +109,7 @@ func (e *Engine) everySecond() {
 	w.throttled += health.throttled - w.health.throttled
 	w.throttledTime += health.throttledTime - w.health.throttledTime
 	w.stolenTime += health.stolen - w.health.stolen
+	w.waited += max(0, health.runQueue-w.health.runQueue)
 	w.before, w.health = counts, health
 	if f, ok := e.cfg.Recorder.(interface{ Flush(now time.Duration) error }); ok {
 		_ = f.Flush(e.platform(now)) // Err says the same
