@@ -9,6 +9,7 @@ import (
 	"math"
 	"net/netip"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -287,7 +288,9 @@ func portion(all, i, n int) int { return all*(i+1)/n - all*i/n }
 func (e *Engine) newNetwork() (network, error) {
 	transport := e.cfg.Transport
 	if transport == nil {
-		n, err := newSockets(e.cfg.Closed == 0)
+		// Whoever follows a redirect has not got their answer yet: that must not wait.
+		follows := slices.ContainsFunc(e.steps, func(st *step) bool { return st.follow > 0 })
+		n, err := newSockets(e.cfg.Closed == 0, !follows)
 		if !errors.Is(err, errors.ErrUnsupported) {
 			return n, err
 		}

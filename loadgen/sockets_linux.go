@@ -24,8 +24,9 @@ type sockets struct {
 	inbox
 	epoll, event int
 	events       [256]unix.EpollEvent
-	// stamped: bytes come with the instant at which the kernel received them, so that they need not be read at once.
+	// stamped: bytes come with the instant at which the kernel received them.
 	stamped bool
+	naps    bool // they need not be read at once
 	look    bool    // what came during a quiet sleep has not been looked at
 	message message // of all reads in the shard
 }
@@ -37,8 +38,9 @@ const quiet = 200 * time.Microsecond
 // eventPlace is the place of the eventfd's token, that of no connection.
 const eventPlace = ^uint32(0)
 
-// newSockets opens the network; stamped asks for the kernel's time stamps, which cost a little for each read.
-func newSockets(stamped bool) (network, error) {
+// newSockets opens the network. stamped asks for the kernel's time stamps, which cost a little for each read; with them,
+// naps may put reading off until the next shot is due.
+func newSockets(stamped, naps bool) (network, error) {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("epoll: %w", err)
@@ -48,7 +50,7 @@ func newSockets(stamped bool) (network, error) {
 		_ = unix.Close(epoll)
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
-	s := &sockets{epoll: epoll, event: event, stamped: stamped}
+	s := &sockets{epoll: epoll, event: event, stamped: stamped, naps: stamped && naps}
 	s.message.prepare()
 	if err := s.add(event, token{place: eventPlace}, unix.EPOLLIN|unix.EPOLLET); err != nil {
 		s.close()
@@ -107,7 +109,7 @@ func sockaddr(a netip.AddrPort) (family int, address unix.Sockaddr) {
 
 func (s *sockets) wait(now, at time.Duration, to []ready) []ready {
 	d := at - now
-	if s.stamped && !s.look && d > 0 && d <= quiet {
+	if s.naps && !s.look && d > 0 && d <= quiet {
 		s.nap(d)
 		s.look = true
 		return to // what is due comes first

@@ -5,6 +5,6 @@ package loadgen
 import "errors"
 
 // newSockets is not there without epoll: a Transport takes its place.
-func newSockets(bool) (network, error) { return nil, errors.ErrUnsupported }
+func newSockets(_, _ bool) (network, error) { return nil, errors.ErrUnsupported }
 
 func ownThread() {}
