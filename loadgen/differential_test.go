@@ -230,7 +230,9 @@ var rules = []rule{
 	{
 		"space in a field name", onlyWeRefuse, "no name holds a space, and one before the colon has been used to hide a field (RFC 9112, 5.1)",
 		func(_ []byte, ours, theirs *reading) bool {
-			return matcher(`header line "[^:"]* `)(ours.err.Error()) && slices.ContainsFunc(theirs.names, func(n string) bool { return strings.Contains(n, " ") })
+			return slices.ContainsFunc(theirs.names, func(n string) bool {
+				return strings.Contains(n, " ") && weSay(ours, strings.TrimSuffix(fmt.Sprintf("header line %.32q", n), `"`))
+			})
 		},
 	},
 	{

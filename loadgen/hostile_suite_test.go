@@ -279,7 +279,7 @@ func TestHostileConnections(t *testing.T) {
 	get := scenarios.Step{Method: "GET", Timeout: patently}
 	for _, h := range []hostile{
 		{name: "each closes, and says so", serve: once(head200 + "Connection: close\r\nContent-Length: 0\r\n\r\n"), step: get, total: 200, over: 150 * time.Millisecond, want: only(record.OK), check: storm},
-		{name: "each says that it closes, and does not", serve: saying(head200 + "Connection: close\r\nContent-Length: 0\r\n\r\n"), step: get, total: 200, over: 150 * time.Millisecond, want: only(record.OK), check: storm},
+		{name: "each says that it closes, and does not", serve: saying(head200 + "Connection: close\r\nContent-Length: 0\r\n\r\n"), step: post, total: 200, over: 150 * time.Millisecond, want: only(record.OK), check: storm},
 		{name: "each closes, and does not say so", serve: once(okAnswer), step: get, total: 200, over: 150 * time.Millisecond, want: only(record.OK)},
 		{name: "each closes unanswered", serve: func(c net.Conn) { asked(c) }, step: post, total: 200, over: 150 * time.Millisecond, want: only(record.Lost)},
 		{name: "IPv6", serve: answering(okAnswer), listen: func(t testing.TB) net.Listener { return listenOn(t, "[::1]:0") }, step: post, want: only(record.OK)},
