@@ -26,7 +26,7 @@ type sockets struct {
 	events       [256]unix.EpollEvent
 	// stamped: bytes come with the instant at which the kernel received them.
 	stamped bool
-	naps    bool // they need not be read at once
+	naps    bool    // they need not be read at once
 	look    bool    // what came during a quiet sleep has not been looked at
 	message message // of all reads in the shard
 }
