@@ -371,13 +371,13 @@ func (s *shard) onAnswer(c *conn, v *visit, clean bool) {
 		var again bool
 		if again, err = v.session.answer(st, p, s.unix()); again {
 			s.release(c, v, clean)
-			v.host = v.session.host
+			v.host, v.wrote, v.resent, v.firstByte = v.session.host, false, false, 0
 			s.connect(v)
 			return
 		}
 	}
 	o := record.OK
-	if !st.judgeIn(p, v, v.session) || err != nil {
+	if !st.judge(p, v, v.session) || err != nil {
 		o = record.Failed
 	}
 	if err != nil {

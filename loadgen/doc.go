@@ -30,7 +30,7 @@
 // HTML forms or files has a session a person, which puts the requests together:
 //
 //		step.request …                      prebuilt: no session
-//		session.begin ─► appendRequest ─► [ stream ] ─► answer ─► judgeIn ─► tellCreated
+//		session.begin ─► appendRequest ─► [ stream ] ─► answer ─► judge ─► tellCreated
 //		                      ▲                           │ again: a redirect
 //		                      └───────────────────────────┘
 //

@@ -151,7 +151,8 @@ func checkWorld(s *scenarios.Scenario, m *memory, r Result) error {
 		if len(fates) != 1 {
 			complain("arrival %d has the fates %v", seq, fates)
 		}
-		if want := fateOf(bySeq[seq]); fates[0] != want && !(fates[0] == record.FailedArrival && want == record.Completed && r.Interrupted) {
+		want, cutOff := fateOf(bySeq[seq])
+		if fates[0] != want && !(want == record.Completed && r.Interrupted && fates[0] == cutOff) {
 			complain("arrival %d is %v, its shots say %v: %+v", seq, fates[0], want, bySeq[seq])
 		}
 		if fates[0] == record.Unsent {
@@ -175,23 +176,23 @@ func checkWorld(s *scenarios.Scenario, m *memory, r Result) error {
 	return nil
 }
 
-// fateOf is the fate that an arrival's shots tell.
-func fateOf(shots []record.Sample) record.Fate {
+// fateOf is the fate that an arrival's shots tell, and the one if the run was cancelled before its next step.
+func fateOf(shots []record.Sample) (whole, cutOff record.Fate) {
 	if len(shots) == 0 {
-		return record.Unsent
+		return record.Unsent, record.Unsent
 	}
-	last, unanswered := shots[0], false
+	last := shots[0]
+	cutOff = record.FailedArrival
 	for _, x := range shots {
 		if x.Done >= last.Done {
 			last = x
 		}
-		unanswered = unanswered || x.Outcome == record.TimedOut || x.Outcome == record.Lost || x.Outcome == record.Left
+		if x.Outcome == record.TimedOut || x.Outcome == record.Lost || x.Outcome == record.Left {
+			cutOff = record.Indeterminate
+		}
 	}
-	switch {
-	case last.Outcome == record.OK:
-		return record.Completed
-	case unanswered:
-		return record.Indeterminate
+	if last.Outcome == record.OK {
+		return record.Completed, cutOff
 	}
-	return record.FailedArrival
+	return cutOff, cutOff
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/ansturm/ansturm/loadgen/record"
 )
 
-// judgeIn says whether an answer fulfils the step's checks and holds all that is to be extracted; the extracted values
+// judge says whether an answer fulfils the step's checks and holds all that is to be extracted; the extracted values
 // are then v's. s is the person's session, nil where the journey has none.
-func (st *step) judgeIn(p *parser, v *visit, s *session) bool {
+func (st *step) judge(p *parser, v *visit, s *session) bool {
 	ok := true
 	for i := range st.checks {
 		ok = ok && st.checks[i].holds(p, v)

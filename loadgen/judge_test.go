@@ -17,7 +17,7 @@ func judged(t testing.TB) func() bool {
 	})
 	body := `{"meta":{"note":"` + strings.Repeat("x y ", 200) + `","list":[1,2,3,{"a":null}]},"application":{"status":"accepted","id":"a-4711"}}`
 	p := parsed(t, "HTTP/1.1 201 Created\r\nETag: \"v1\"\r\nContent-Length: "+string(appendPadded(nil, uint64(len(body)), 3))+"\r\n\r\n"+body)
-	return func() bool { return e.steps[0].judgeIn(p, v, s) }
+	return func() bool { return e.steps[0].judge(p, v, s) }
 }
 
 // TestJudgingAllocatesNothing: checks and extractions, in steady state.

@@ -203,7 +203,7 @@ func TestExtractedURLs(t *testing.T) {
 		t.Errorf("the first goes to %s%s", r.Host, r.RequestURI)
 	}
 	p := parsed(t, "HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nnext=go on?x")
-	if again, err := s.answer(e.steps[0], p, noon); again || err != nil || !e.steps[0].judgeIn(p, v, s) {
+	if again, err := s.answer(e.steps[0], p, noon); again || err != nil || !e.steps[0].judge(p, v, s) {
 		t.Fatal(again, err)
 	}
 	v.at = 1
@@ -293,7 +293,7 @@ func TestCreatedIsToldEvenWhereACheckFails(t *testing.T) {
 		})
 		m := &memory{}
 		v.values[0] = append(v.values[0], "of an earlier try"...)
-		if ok := e.steps[0].judgeIn(parsed(t, c.answer), v, s); ok != c.ok {
+		if ok := e.steps[0].judge(parsed(t, c.answer), v, s); ok != c.ok {
 			t.Errorf("%q: %v", c.answer, ok)
 		}
 		e.steps[0].tellCreated(v, m)
@@ -328,7 +328,7 @@ func redirectedShot(t testing.TB) func() {
 			t.Fatal(again, err)
 		}
 		dst = s.appendRequest(dst, e, v)
-		if again, err := s.answer(e.steps[0], page, noon); again || err != nil || !e.steps[0].judgeIn(page, v, s) {
+		if again, err := s.answer(e.steps[0], page, noon); again || err != nil || !e.steps[0].judge(page, v, s) {
 			t.Fatal(again, err)
 		}
 	}

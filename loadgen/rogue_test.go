@@ -196,7 +196,7 @@ func fireAt(t *testing.T, step scenarios.Step, total int64, over time.Duration, 
 		houses[x.Tenant].judge(t, x, step.Timeout)
 	}
 	for seq, fates := range m.fates {
-		if want := fateOf(bySeq[seq]); fates[0] != want {
+		if want, _ := fateOf(bySeq[seq]); fates[0] != want {
 			t.Errorf("arrival %d is %s, its shots say %s", seq, fates[0], want)
 		}
 	}

@@ -71,14 +71,17 @@ func TestTLS(t *testing.T) {
 // TestTLSFailures: a server that cannot be trusted, or speaks no TLS, gets no request.
 func TestTLSFailures(t *testing.T) {
 	untrusted, _ := secureServer(t, tls.VersionTLS13, func(http.ResponseWriter, *http.Request) { t.Error("a request came through") })
-	for _, c := range []struct{ name, address, reason string }{
-		{"unknown authority", untrusted, "certificate"},
-		{"no TLS", "https://" + server(t, answering(okAnswer)), "first record does not look like a TLS handshake"},
-		{"closes in the handshake", "https://" + server(t, func(c net.Conn) { _, _ = c.Read(make([]byte, 10)) }), ""},
-		{"is silent in the handshake", "https://" + server(t, silent), ""},
+	for _, c := range []struct {
+		name, address, reason string
+		timeout               time.Duration
+	}{
+		{"unknown authority", untrusted, "certificate", time.Minute},
+		{"no TLS", "https://" + server(t, answering(okAnswer)), "first record does not look like a TLS handshake", time.Minute},
+		{"closes in the handshake", "https://" + server(t, func(c net.Conn) { _, _ = c.Read(make([]byte, 10)) }), "", time.Minute},
+		{"is silent in the handshake", "https://" + server(t, silent), "", 300 * time.Millisecond},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			step := scenarios.Step{Method: "POST", Body: "x", Timeout: 300 * time.Millisecond}
+			step := scenarios.Step{Method: "POST", Body: "x", Timeout: c.timeout}
 			cfg, m := config(t, uniform(20, 100*time.Millisecond, step), c.address)
 			result, err := run(t, t.Context(), cfg)
 			if err != nil {

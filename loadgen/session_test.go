@@ -58,7 +58,7 @@ func (w *walker) shot(step int) (ok bool, requests int, err error) {
 			return false, requests, err
 		}
 		if !again {
-			ok = st.judgeIn(p, w.v, &w.s)
+			ok = st.judge(p, w.v, &w.s)
 			st.tellCreated(w.v, w.m)
 			return ok, requests, nil
 		}
