@@ -28,7 +28,7 @@ func even(n int, rate float64) []float64 {
 
 func TestEvenArrivalsAreNotLate(t *testing.T) {
 	arrivals := even(5000, 1000)
-	start := startSeen(arrivals, 1000)
+	start := startSeen(arrivals, 1000, earlyShare)
 	near(t, "start", start, 1, 1e-9)
 	near(t, "the greatest lateness", slices.Max(latenessOf(arrivals, start, 1000)), 0, 1e-9)
 	near(t, "the gaps' variation", gapVariation(arrivals), 0, 1e-6)
@@ -40,7 +40,7 @@ func TestBurstsAreLate(t *testing.T) {
 	for k := range arrivals {
 		arrivals[k] = arrivals[k/10*10+9]
 	}
-	late := quantilesOf(latenessOf(arrivals, startSeen(arrivals, 1000), 1000))
+	late := quantilesOf(latenessOf(arrivals, startSeen(arrivals, 1000, earlyShare), 1000))
 	near(t, "p50", late.P50, 0.004, 1e-9)
 	near(t, "p90", late.P90, 0.008, 1e-9)
 	near(t, "p99", late.P99, 0.009, 1e-9)
@@ -54,7 +54,7 @@ func TestEarlyBurstIsForgiven(t *testing.T) {
 	for k := range 64 {
 		arrivals[k] = 1
 	}
-	late := quantilesOf(latenessOf(arrivals, startSeen(arrivals, 10_000), 10_000))
+	late := quantilesOf(latenessOf(arrivals, startSeen(arrivals, 10_000, earlyShare), 10_000))
 	near(t, "p50", late.P50, 0, 1e-9)
 	near(t, "p99.9", late.P999, 0, 1e-9)
 }

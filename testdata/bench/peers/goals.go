@@ -159,4 +159,7 @@ func (b *bench) showGoals() {
 		printRow(&text, g.cells())
 	}
 	b.print("goals", "%s", text.String())
+	if len(b.only) > 0 {
+		delete(b.shown, "goals") // the page has those of a whole run
+	}
 }

@@ -35,15 +35,15 @@ const earlyShare = 0.001
 
 // startSeen estimates when the schedule began, from arrivals in order that should have come at start + k/rate. No client
 // may send before a request is due, so the start is the least of aₖ − k/rate: what comes in bursts counts as late from the
-// due on, not as early. We take the 0.1 % quantile of the differences instead of the least, so that a few requests sent too
+// due on, not as early. The quantile early (0.1 %) of the differences stands for the least, so that a few requests sent too
 // early do not count against all that follow. Any later start would have more of them early: this is the kindest one.
-func startSeen(arrivals []float64, rate float64) float64 {
+func startSeen(arrivals []float64, rate, early float64) float64 {
 	ahead := make([]float64, len(arrivals))
 	for k, a := range arrivals {
 		ahead[k] = a - float64(k)/rate
 	}
 	slices.Sort(ahead)
-	return rank(ahead, earlyShare)
+	return rank(ahead, early)
 }
 
 // latenessOf is how late, in seconds, each arrival came against start + k/rate; early ones are not late. The k-th arrival
@@ -99,7 +99,7 @@ func (b *bench) lateness(ctx context.Context) error {
 				return nil, err
 			}
 			arrivals := arrivalsOf(t.requests)
-			q, byTold := quantilesOf(scaled(latenessOf(arrivals, startSeen(arrivals, rate), rate), 1e6)), untold
+			q, byTold := quantilesOf(scaled(latenessOf(arrivals, startSeen(arrivals, rate, earlyShare), rate), 1e6)), untold
 			if t.Start != 0 {
 				start := float64(t.Start-firstArrival(t.requests)) / 1e9
 				byTold = quantilesOf(scaled(latenessOf(arrivals, start, rate), 1e6))
