@@ -6,11 +6,12 @@ DEMO     ?= demo
 RACE     ?=
 SOAK     ?= .
 FROM     ?= -1
+NGINX    ?=
 PEERS    ?=
 TO       ?= -1
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test lint fmt bench bench-peers bench-quota fuzz soak stall clean
+.PHONY: build demo test lint fmt bench bench-peers bench-quota fuzz soak stall nginx clean
 
 build: ## the binary, bin/ansturm
 	$(GO) build -o bin/ansturm ./cmd/ansturm
@@ -20,12 +21,12 @@ demo: build ## the main job on the embedded platform; ends with the path of the 
 
 # Tests that fire want the processors for themselves: everything is built first, then one package runs after another.
 test: ## all tests; RACE=-race adds the race detector
-	$(GO) test $(RACE) -run '^$$' ./... >/dev/null
-	$(GO) test $(RACE) -p 1 -parallel 1 ./...
+	$(GO) test $(RACE) -run '^$$' ./... ./testdata/bench/nginx >/dev/null
+	$(GO) test $(RACE) -p 1 -parallel 1 ./... ./testdata/bench/nginx
 
 lint: ## formatting, vet, staticcheck
 	@unformatted=$$($(GO) tool gofumpt -l .); test -z "$$unformatted" || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }
-	$(GO) vet ./... ./testdata/bench/peers
+	$(GO) vet ./... ./testdata/bench/peers ./testdata/bench/nginx
 	$(GO) tool staticcheck ./...
 
 fmt: ## format everything
@@ -64,6 +65,9 @@ soak: ## every soak, or SOAK=Parser alone, for the seeds FROM to TO, beside othe
 
 stall: ## coordinated omission over real sockets, the full 20 s with 2,500 and with 50 connections
 	$(GO) test ./loadgen -count 1 -v -run StallOverSockets -args -stall.full
+
+nginx: build ## 600,000 arrivals at an nginx, its access log held against the ledger: 7 minutes; NGINX='-only trouble' for a part
+	$(GO) run ./testdata/bench/nginx $(NGINX)
 
 clean: ## what the other targets made, but no records
 	rm -rf bin bench.txt

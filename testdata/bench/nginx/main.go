@@ -123,10 +123,11 @@ func (s settings) prove(ctx context.Context, d duel) (p proof, err error) {
 	} else if err := os.MkdirAll(d.dir, 0o755); err != nil {
 		return p, err
 	}
+	fired := commit(ctx)
 	if p, err = d.fight(ctx); err != nil {
 		return p, err
 	}
-	p.Commit = commit(ctx)
+	p.Commit = fired
 	return p, p.append(s.proofsFile)
 }
 

@@ -57,7 +57,9 @@ func shorten(total int64, over time.Duration, hurry float64) (*scenarios.Scenari
 	return s, nil
 }
 
-func divide(d *time.Duration, by float64) { *d = time.Duration(float64(*d) / by).Round(time.Millisecond) }
+func divide(d *time.Duration, by float64) {
+	*d = time.Duration(float64(*d) / by).Round(time.Millisecond)
+}
 
 // hasten divides a distribution.
 func hasten(d *scenarios.Distribution, by float64) {

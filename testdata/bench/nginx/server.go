@@ -69,15 +69,17 @@ func startServer(program string, c configuration) (*server, error) {
 }
 
 // freePort finds a port below those that the kernel gives to outgoing connections: while nginx is down for a moment,
-// one of the generator's own connections must not take it.
+// one of the generator's own connections must not take it. Where it begins to look depends on the process, so that two of
+// them at one time do not find the same.
 func freePort() (int, error) {
-	for port := 18080; port < 18980; port++ {
-		l, err := net.Listen("tcp", address(port))
-		if err == nil {
+	const first, ports = 18_000, 10_000
+	for i := range ports {
+		port := first + (os.Getpid()*61+i)%ports
+		if l, err := net.Listen("tcp", address(port)); err == nil {
 			return port, l.Close()
 		}
 	}
-	return 0, errors.New("no port is free from 18080 to 18980")
+	return 0, fmt.Errorf("no port is free from %d to %d", first, first+ports-1)
 }
 
 func address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
