@@ -26,7 +26,7 @@ test: ## all tests; RACE=-race adds the race detector
 
 lint: ## formatting, vet, staticcheck
 	@unformatted=$$($(GO) tool gofumpt -l .); test -z "$$unformatted" || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }
-	$(GO) vet ./... ./testdata/bench/peers ./testdata/bench/nginx
+	$(GO) vet ./... ./testdata/bench/peers ./testdata/bench/nginx ./testdata/bench/quota
 	$(GO) tool staticcheck ./...
 
 fmt: ## format everything

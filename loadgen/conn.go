@@ -13,6 +13,8 @@ import (
 
 const (
 	readBuffer = 64 << 10 // bytes, one buffer a shard
+	// readsAtOnce is how many buffers are read from one connection before others have their turn.
+	readsAtOnce = 4
 	// localRetry is the pause after a dial that failed for want of our own means.
 	localRetry = 5 * time.Millisecond
 )
@@ -299,7 +301,11 @@ func (s *shard) open(c *conn) bool {
 // side's last byte, only the end of the connection says that there is no more.
 func (s *shard) receive(c *conn, hangup bool) {
 	t := c.token
-	for c.token == t {
+	for reads := 0; c.token == t; reads++ {
+		if reads == readsAtOnce { // others have their turn, then this one again
+			s.pending = append(s.pending, ready{t, hangup})
+			return
+		}
 		n, stamp, err := c.link.read(s.in)
 		if err == errAgain {
 			return
