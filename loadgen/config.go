@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
+	"net/url"
 	"runtime"
 	"time"
 
@@ -42,6 +44,16 @@ type Config struct {
 	// TLS is how servers are verified. Nil means by the system's certificate authorities. The name of the server is taken from
 	// its address, and sessions are not resumed: new citizens need new handshakes.
 	TLS *tls.Config
+	// HTTP2 is spoken instead of HTTP/1.1, by net/http: over TLS by ALPN, without TLS by prior knowledge. A server that does not
+	// speak it refuses the shots. A connection carries one request at a time, as for HTTP/1.1.
+	HTTP2 bool
+	// Proxy, if set, is asked for every connection, by net/http: http:// or socks5://, on loopback. It is given literal
+	// addresses only, so that an HTTP proxy tells an http target that address as its Host. Over an HTTP proxy, HTTP/2 goes to
+	// https targets only.
+	Proxy *url.URL
+	// Sources are local addresses that connections come from in turn; when the ports of one are used up the next is taken. Nil
+	// lets the system choose. Only loopback addresses can be used.
+	Sources []netip.Addr
 	// MaxConnections open at one time. Zero means 15,000. It never drops a shot: who finds no connection free waits in
 	// due order, and the wait is charged.
 	MaxConnections int
@@ -160,6 +172,10 @@ func (c Config) Validate() error {
 		return fmt.Errorf("loadgen: a closed loop of %d, must be at least 1", c.Closed)
 	case c.Grace < 0:
 		return fmt.Errorf("loadgen: grace is %s, must not be negative", c.Grace)
+	case c.Proxy != nil && checkProxy(c.Proxy) != nil:
+		return fmt.Errorf("loadgen: %w", checkProxy(c.Proxy))
+	case checkSources(c.Sources) != nil:
+		return fmt.Errorf("loadgen: %w", checkSources(c.Sources))
 	case c.Share.Of < 0 || c.Share.Index < 0 || (c.Share.Of > 0 && c.Share.Index >= c.Share.Of):
 		return fmt.Errorf("loadgen: share %d of %d does not exist", c.Share.Index, c.Share.Of)
 	}

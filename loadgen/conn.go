@@ -103,7 +103,7 @@ func (s *shard) dial(v *visit) {
 	s.fresh = false
 	if err != nil && isOurs(err) {
 		s.pool.evict(c)
-		s.starve(v)
+		s.starve(v, err)
 		return
 	}
 	if err != nil {
@@ -121,8 +121,11 @@ func (s *shard) dial(v *visit) {
 }
 
 // starve gives up v's slot and lets it wait for a connection, or for better times.
-func (s *shard) starve(v *visit) {
+func (s *shard) starve(v *visit, why error) {
 	s.count.starved.Add(1)
+	if errors.Is(why, syscall.EADDRNOTAVAIL) {
+		s.count.portless.Add(1)
+	}
 	s.pool.slots--
 	s.pool.wait(v)
 	v.state = queued
@@ -271,30 +274,40 @@ func (s *shard) open(c *conn) bool {
 	}
 	v, now := c.visit, s.now()
 	switch {
-	case err == nil && c.host.secure != nil && !c.secured:
+	case err == nil && c.host.secure != nil && !c.secured && !s.e.relayed():
 		v.connect, c.began, c.secured = now-c.began, now, true
 		t := c.token
 		c.link = newSecure(c.link, c.host.secure, func() { s.network.post(t) }, &s.e.goroutines)
 		return false
 	case err == nil:
-		if c.opening = false; c.secured {
-			v.handshake = now - c.began
-		} else {
-			v.connect = now - c.began
-		}
+		c.opening = false
+		v.opened(c, now)
 		s.e.connections.opened.Add(1)
 		s.write(c, v)
 		return true
 	case isOurs(err):
 		s.shut(c)
 		v.sent, v.conn = notSent, nil
-		s.starve(v)
+		s.starve(v, err)
 	default:
 		s.e.mishaps.note(fmt.Errorf("%s: %w", c.host.address, err))
 		s.discard(c)
 		s.over(v, record.Refused, now)
 	}
 	return false
+}
+
+// opened notes how long c took to open, of which the handshake is its own part.
+func (v *visit) opened(c *conn, now time.Duration) {
+	took := now - c.began
+	if l, ok := c.link.(interface{ handshake() time.Duration }); ok {
+		v.handshake = min(l.handshake(), took)
+		v.connect = took - v.handshake
+	} else if c.secured {
+		v.handshake = took
+	} else {
+		v.connect = took
+	}
 }
 
 // receive reads what has come over c. A read that does not fill the buffer has emptied the socket; after the other
@@ -363,7 +376,7 @@ func (s *shard) onRead(c *conn, v *visit, n int, err error, hangup bool) bool {
 	case errors.Is(err, io.EOF) && p.end() == nil:
 		s.onAnswer(c, v, false)
 	default:
-		s.onBroken(c, v)
+		s.onBroken(c, v, err)
 	}
 	return false
 }
@@ -420,9 +433,16 @@ func (s *shard) release(c *conn, v *visit, clean bool) {
 // onBroken ends a shot whose connection broke before the answer was whole. A connection that had been used before
 // may only have been stale: then the shot is sent once more where that cannot do anything twice. That is so when the
 // method is idempotent, when no byte was written, or when the server had closed before anything was sent (RFC 9112,
-// 9.3.1 and 9.6). All else, a POST with an idempotency key too, is Lost: what the person does then is up to them.
-func (s *shard) onBroken(c *conn, v *visit) {
+// 9.3.1 and 9.6). All else, a POST with an idempotency key too, is Lost: what the person does then is up to them. A relay
+// may know better: that nothing was worked off, or that the target ended this very request.
+func (s *shard) onBroken(c *conn, v *visit, err error) {
 	stale := c.used && !c.parser.begun() && !v.resent
+	var told *relayError
+	if errors.As(err, &told) {
+		s.e.mishaps.note(told)
+		v.wrote = v.wrote && !told.unsent
+		stale = stale && told.unsent
+	}
 	if stale && (v.idempotent(s.e.steps[v.at]) || !v.wrote || s.heard < v.sent) {
 		s.shut(c)
 		v.resent = true

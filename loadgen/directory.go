@@ -26,11 +26,21 @@ func (h *host) scheme() string {
 // known is the host of a page; nil where a run may not go.
 func (d directory) known(at *page) *host { return d[string(at.originText())] }
 
-// add notes a host by its own address; one on this machine is also known as localhost.
+// add notes a host by its own address; 127.0.0.1 is also known as localhost, and the other way round. Who has a name of
+// their own keeps it.
 func (d directory) add(h *host) {
-	d.addAs(h.scheme(), h.address, h)
-	if at, err := netip.ParseAddrPort(h.address); err == nil && at.Addr() == netip.AddrFrom4([4]byte{127, 0, 0, 1}) {
-		d.addAs(h.scheme(), fmt.Sprintf("localhost:%d", at.Port()), h)
+	names := []string{h.authority, h.address}
+	if h.at.Addr() == netip.AddrFrom4([4]byte{127, 0, 0, 1}) {
+		names = append(names, fmt.Sprintf("%s:%d", localhost, h.at.Port()))
+	}
+	for i, name := range names {
+		p := originPage(h.scheme(), name)
+		if p == nil {
+			continue
+		}
+		if known := d.known(p); known == nil || i == 0 && known.authority != name {
+			d[string(p.originText())] = h
+		}
 	}
 }
 
@@ -62,16 +72,16 @@ func (e *Engine) newDirectory(s *scenarios.Scenario) (directory, error) {
 		if err != nil {
 			return nil, fmt.Errorf("host %q: %w", name, err)
 		}
-		h := e.hostOf(address)
+		hostname, _ := splitAuthority([]byte(name))
+		h, err := e.hostOf(address, string(hostname)) // its certificate is for the name
+		if err != nil {
+			return nil, fmt.Errorf("host %q: %w", name, err)
+		}
 		d.add(h)
 		// The scheme of a URL does not say how a named host is spoken to, that is its address's matter: a test often goes
 		// in behind what ends TLS, to an application whose URLs are https.
 		d.addAs("http", name, h)
 		d.addAs("https", name, h)
-		if h.secure != nil && (e.cfg.TLS == nil || e.cfg.TLS.ServerName == "") { // its certificate is for the name
-			host, _ := splitAuthority([]byte(name))
-			h.secure.ServerName = string(host)
-		}
 	}
 	return d, nil
 }

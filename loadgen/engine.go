@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math"
+	"net"
 	"net/netip"
 	"runtime"
 	"slices"
@@ -100,6 +101,7 @@ type tenant struct {
 // counters of shots and arrivals.
 type counters struct {
 	offered, late, reloads, comeBacks, gaveUp, starved atomic.Int64
+	portless                                           atomic.Int64    // starved for want of ports
 	outcomes                                           [6]atomic.Int64 // by record.Outcome
 	fates                                              [4]atomic.Int64 // by record.Fate
 }
@@ -107,6 +109,7 @@ type counters struct {
 // tally is the sum of all shards' counters.
 type tally struct {
 	offered, late, reloads, comeBacks, gaveUp, starved int64
+	portless                                           int64
 	outcomes                                           [6]int64
 	fates                                              [4]int64
 }
@@ -120,6 +123,7 @@ func (e *Engine) tally() (t tally) {
 		t.comeBacks += c.comeBacks.Load()
 		t.gaveUp += c.gaveUp.Load()
 		t.starved += c.starved.Load()
+		t.portless += c.portless.Load()
 		for i := range t.outcomes {
 			t.outcomes[i] += c.outcomes[i].Load()
 		}
@@ -163,6 +167,9 @@ func New(cfg Config) (*Engine, error) {
 	if err := e.compileSteps(cfg.Scenario); err != nil {
 		return nil, fmt.Errorf("loadgen: %w", err)
 	}
+	if err := errors.Join(e.checkClient(), e.checkFamilies()); err != nil {
+		return nil, fmt.Errorf("loadgen: %w", err)
+	}
 	e.limit = latenessLimit(cfg)
 	e.total = cfg.Schedule.Total() / int64(cfg.Share.Of)
 	return e, nil
@@ -170,7 +177,7 @@ func New(cfg Config) (*Engine, error) {
 
 func (e *Engine) addTenants() error {
 	for i, t := range e.cfg.Scenario.Tenants.List {
-		address, err := loopback(e.cfg.Address(i))
+		host, err := e.hostOf(e.cfg.Address(i), "")
 		if err != nil {
 			return fmt.Errorf("tenant %q: %w", t.Name, err)
 		}
@@ -178,32 +185,46 @@ func (e *Engine) addTenants() error {
 		if title == "" {
 			title = t.Name
 		}
-		e.tenants = append(e.tenants, tenant{t.Name, title, e.hostOf(address)})
+		e.tenants = append(e.tenants, tenant{t.Name, title, host})
 	}
 	return nil
 }
 
-// hostOf gives the one host of an address, which is literal, perhaps with https:// before it.
-func (e *Engine) hostOf(address string) *host {
-	address, isSecure := strings.CutPrefix(address, overTLS)
-	for _, h := range e.hosts {
-		if h.address == address && (h.secure != nil) == isSecure {
-			return h
-		}
+// hostOf gives the one host of an address and the name that its certificate is for; "" means the address' own.
+func (e *Engine) hostOf(address, name string) (*host, error) {
+	literal, err := loopback(address)
+	if err != nil {
+		return nil, err
 	}
-	h := &host{index: len(e.hosts), address: address, at: netip.MustParseAddrPort(address)}
+	authority, isSecure := strings.CutPrefix(address, overTLS)
+	literal = strings.TrimPrefix(literal, overTLS)
+	h := &host{index: len(e.hosts), authority: authority, address: literal, at: netip.MustParseAddrPort(literal)}
 	if isSecure {
-		h.secure = &tls.Config{}
-		if e.cfg.TLS != nil {
-			h.secure = e.cfg.TLS.Clone()
+		h.secure = e.secureConfig(authority, name)
+	}
+	for _, have := range e.hosts {
+		if have.authority == h.authority && (have.secure != nil) == isSecure && (!isSecure || have.secure.ServerName == h.secure.ServerName) {
+			return have, nil
 		}
-		if h.secure.ServerName == "" {
-			h.secure.ServerName = h.at.Addr().String()
-		}
-		h.secure.NextProtos, h.secure.ClientSessionCache = []string{"http/1.1"}, nil
 	}
 	e.hosts = append(e.hosts, h)
-	return h
+	return h, nil
+}
+
+// secureConfig is how a host is spoken to over TLS.
+func (e *Engine) secureConfig(authority, name string) *tls.Config {
+	c := &tls.Config{}
+	if e.cfg.TLS != nil {
+		c = e.cfg.TLS.Clone()
+	}
+	if name == "" {
+		name, _, _ = net.SplitHostPort(authority)
+	}
+	if c.ServerName == "" {
+		c.ServerName = name
+	}
+	c.NextProtos, c.ClientSessionCache = []string{"http/1.1"}, nil
+	return c
 }
 
 // Run fires the share, waits for every arrival's fate, and leaves no goroutine and no connection behind. Cancelling
@@ -254,8 +275,12 @@ func (e *Engine) prepare() error {
 		}
 		e.shards = append(e.shards, s)
 	}
-	if runtime.GOMAXPROCS(0) <= n && e.onSockets() { // shards hold one each: all else would wait for them
-		runtime.GOMAXPROCS(n + 1)
+	others := 1
+	if e.relayed() { // whose goroutines do the work
+		others = runtime.NumCPU()
+	}
+	if runtime.GOMAXPROCS(0) < n+others && e.onSockets() { // shards hold one each: all else would wait for them
+		runtime.GOMAXPROCS(n + others)
 	}
 	e.begun.Store(true)
 	return nil
@@ -284,17 +309,26 @@ func (e *Engine) newShard(i, n, most int) (*shard, error) {
 // portion is the i-th of n whole parts of all.
 func portion(all, i, n int) int { return all*(i+1)/n - all*i/n }
 
-// newNetwork is one of sockets; where a Transport is set or there is no epoll, one of pumps.
+// newNetwork is one of sockets; where a Transport is set or there is no epoll, one of pumps. Where net/http is to speak, it
+// carries relays.
 func (e *Engine) newNetwork() (network, error) {
+	n, err := e.newOwnNetwork()
+	if err == nil && e.relayed() {
+		n = e.newRelays(n)
+	}
+	return n, err
+}
+
+func (e *Engine) newOwnNetwork() (network, error) {
 	transport := e.cfg.Transport
 	if transport == nil {
 		// Whoever follows a redirect has not got their answer yet: that must not wait.
 		follows := slices.ContainsFunc(e.steps, func(st *step) bool { return st.follow > 0 })
-		n, err := newSockets(e.cfg.Closed == 0, !follows)
+		n, err := newSockets(e.cfg.Closed == 0, !follows, e.cfg.Sources)
 		if !errors.Is(err, errors.ErrUnsupported) {
 			return n, err
 		}
-		transport = newTCP()
+		transport = newTCP(e.cfg.Sources)
 	}
 	p := &pumps{sleeper: newTimerSleeper(), transport: transport, clock: e.start.Add, all: &e.goroutines}
 	if e.testSleeper != nil {

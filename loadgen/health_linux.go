@@ -25,6 +25,7 @@ func readHealth() health {
 	}
 	h.throttled, h.throttledTime = throttling()
 	h.stolen = stolen()
+	h.lingering = lingering()
 	return h
 }
 
@@ -44,6 +45,24 @@ func stolen() time.Duration {
 	}
 	n, _ := strconv.ParseInt(string(fields[8]), 10, 64)
 	return time.Duration(n) * tick
+}
+
+// lingering is the number of sockets in TIME_WAIT, after the word tw in /proc/net/sockstat's line of TCP.
+func lingering() int64 {
+	text, err := os.ReadFile("/proc/net/sockstat")
+	if err != nil {
+		return 0
+	}
+	_, tcp, _ := bytes.Cut(text, []byte("\nTCP: "))
+	tcp, _, _ = bytes.Cut(tcp, []byte("\n"))
+	fields := bytes.Fields(tcp)
+	for i := 0; i+1 < len(fields); i += 2 {
+		if string(fields[i]) == "tw" {
+			n, _ := strconv.ParseInt(string(fields[i+1]), 10, 64)
+			return n
+		}
+	}
+	return 0
 }
 
 // runQueueDelay sums the second number of every thread's schedstat: nanoseconds spent runnable without a processor.

@@ -8,10 +8,11 @@ import (
 
 // host is one address that is fired at.
 type host struct {
-	index   int
-	address string // host:port, literal
-	at      netip.AddrPort
-	secure  *tls.Config // nil: without TLS
+	index     int
+	authority string // host:port as it was written
+	address   string // host:port, literal
+	at        netip.AddrPort
+	secure    *tls.Config // nil: without TLS
 }
 
 // pool holds the connections of a shard. A slot is the right to hold one connection open; there are max of them.

@@ -212,8 +212,10 @@ func (e *Engine) compileAuthority(st *step, scheme, authority string) error {
 	if err != nil {
 		return err
 	}
-	st.host = e.hostOf(address)
-	st.scheme, st.authority = scheme, st.host.address
+	if st.host, err = e.hostOf(address, ""); err != nil {
+		return err
+	}
+	st.scheme, st.authority = scheme, st.host.authority
 	st.reach.add(st.host)
 	return nil
 }

@@ -58,7 +58,7 @@ func (s *session) begin(e *Engine, v *visit, now int64) error {
 	s.hops, s.bare, s.foreign, s.now = 0, false, false, now
 	if s.tenant == nil {
 		s.tenant = e.tenants[v.Tenant].host
-		s.text = append(s.text[:0], s.tenant.address...)
+		s.text = append(s.text[:0], s.tenant.authority...)
 		if err := s.home.rename(s.tenant.scheme(), s.text); err != nil {
 			return err
 		}
@@ -83,7 +83,7 @@ func (s *session) begin(e *Engine, v *visit, now int64) error {
 // goHome makes the request of a step that names its address, or means the tenant's.
 func (s *session) goHome(st *step, e *Engine, v *visit) error {
 	var scheme string
-	s.host, scheme, s.text = s.tenant, s.tenant.scheme(), append(s.text[:0], s.tenant.address...)
+	s.host, scheme, s.text = s.tenant, s.tenant.scheme(), append(s.text[:0], s.tenant.authority...)
 	if st.host != nil {
 		s.host, scheme, s.text = st.host, st.scheme, append(s.text[:0], st.authority...)
 	}

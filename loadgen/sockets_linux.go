@@ -1,7 +1,6 @@
 package loadgen
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -29,6 +28,7 @@ type sockets struct {
 	naps    bool    // they need not be read at once
 	look    bool    // what came during a quiet sleep has not been looked at
 	message message // of all reads in the shard
+	sources turns
 }
 
 // quiet is the longest sleep in which nothing that comes in wakes a shard: when the next shot is due so soon, waking up
@@ -39,8 +39,8 @@ const quiet = 200 * time.Microsecond
 const eventPlace = ^uint32(0)
 
 // newSockets opens the network. stamped asks for the kernel's time stamps, which cost a little for each read; with them,
-// naps may put reading off until the next shot is due.
-func newSockets(stamped, naps bool) (network, error) {
+// naps may put reading off until the next shot is due. Connections come from the sources in turn, where there are any.
+func newSockets(stamped, naps bool, sources []netip.Addr) (network, error) {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("epoll: %w", err)
@@ -50,7 +50,7 @@ func newSockets(stamped, naps bool) (network, error) {
 		_ = unix.Close(epoll)
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
-	s := &sockets{epoll: epoll, event: event, stamped: stamped, naps: stamped && naps}
+	s := &sockets{epoll: epoll, event: event, stamped: stamped, naps: stamped && naps, sources: turns{list: sources}}
 	s.message.prepare()
 	if err := s.add(event, token{place: eventPlace}, unix.EPOLLIN|unix.EPOLLET); err != nil {
 		s.close()
@@ -75,17 +75,11 @@ func (s *sockets) dial(h *host, t token, _ time.Duration) (link, error) {
 	if !h.at.Addr().IsLoopback() { // whoever calls
 		return nil, fmt.Errorf("%s: %w", h.at, ErrNoConsent)
 	}
-	family, address := sockaddr(h.at)
-	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	fd, err := s.connect(h.at)
 	if err != nil {
 		return nil, err
 	}
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // without it a long request waits for an acknowledgement
-	err = unix.Connect(fd, address)
-	if err == nil || errors.Is(err, unix.EINPROGRESS) {
-		err = s.add(fd, t, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLRDHUP|unix.EPOLLET)
-	}
-	if err != nil {
+	if err := s.add(fd, t, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLRDHUP|unix.EPOLLET); err != nil {
 		_ = unix.Close(fd)
 		return nil, err
 	}
@@ -98,6 +92,45 @@ func (s *sockets) dial(h *host, t token, _ time.Duration) (link, error) {
 	}
 	return c, nil
 }
+
+// connect begins to connect a socket, from one source after the other where the ports of one are used up.
+func (s *sockets) connect(to netip.AddrPort) (fd int, err error) {
+	for range s.sources.tries() {
+		if fd, err = connectFrom(s.sources.next(to.Addr()), to); err != unix.EADDRNOTAVAIL {
+			break
+		}
+	}
+	return fd, err
+}
+
+// connectFrom begins to connect a socket; an invalid source lets the system choose.
+func connectFrom(from netip.Addr, to netip.AddrPort) (fd int, err error) {
+	family, address := sockaddr(to)
+	if fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0); err != nil {
+		return -1, err
+	}
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // without it a long request waits for an acknowledgement
+	if from.IsValid() {
+		bindFrom(fd)
+		_, source := sockaddr(netip.AddrPortFrom(from, 0))
+		err = unix.Bind(fd, source)
+	}
+	if err == nil {
+		err = unix.Connect(fd, address)
+	}
+	if err != nil && err != unix.EINPROGRESS {
+		_ = unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// bindFrom leaves the choice of the port to connect, which only then may take one that serves another target already:
+// there are as many for each target as the range has.
+func bindFrom(fd int) { _ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1) }
+
+// bindLater is bindFrom for the sockets of package net.
+func bindLater(c syscall.RawConn) error { return c.Control(func(fd uintptr) { bindFrom(int(fd)) }) }
 
 // sockaddr is a literal address as the system calls have it.
 func sockaddr(a netip.AddrPort) (family int, address unix.Sockaddr) {

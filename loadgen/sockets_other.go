@@ -2,9 +2,15 @@
 
 package loadgen
 
-import "errors"
+import (
+	"errors"
+	"net/netip"
+	"syscall"
+)
 
 // newSockets is not there without epoll: a Transport takes its place.
-func newSockets(_, _ bool) (network, error) { return nil, errors.ErrUnsupported }
+func newSockets(_, _ bool, _ []netip.Addr) (network, error) { return nil, errors.ErrUnsupported }
 
 func ownThread() {}
+
+func bindLater(syscall.RawConn) error { return nil }

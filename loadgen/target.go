@@ -1,7 +1,6 @@
 package loadgen
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -9,7 +8,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // ErrNoConsent says that a target is not on this machine. Consent of a target does not exist yet, so that nothing
@@ -17,7 +15,8 @@ import (
 var ErrNoConsent = errors.New("only loopback addresses may be fired at: there is no way yet for a target to consent")
 
 // TargetAddress is the address, as Config.Address gives it, of a URL that may be fired at: http or https, and a loopback
-// address or "localhost", for which no name server is asked. It sends nothing. Errors wrap ErrNoConsent where that is the
+// address or "localhost", for which no name server is asked and which keeps its name: requests and certificates are for it. It
+// sends nothing. Errors wrap ErrNoConsent where that is the
 // reason.
 func TargetAddress(rawURL string) (string, error) {
 	u, err := url.Parse(rawURL)
@@ -41,11 +40,17 @@ func TargetAddress(rawURL string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("target %s: %w", u.Redacted(), err)
 	}
+	if u.Hostname() == localhost {
+		address = net.JoinHostPort(localhost, port)
+	}
 	if u.Scheme == "https" {
 		address = overTLS + address
 	}
 	return address, nil
 }
+
+// localhost is the one name that is known without asking anybody; it is 127.0.0.1 here.
+const localhost = "localhost"
 
 // overTLS begins an address that is spoken to over TLS.
 const overTLS = "https://"
@@ -63,7 +68,7 @@ func loopback(address string) (string, error) {
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return "", fmt.Errorf("address %q: the port must be 1 to 65535", address)
 	}
-	if host == "localhost" {
+	if host == localhost {
 		host = "127.0.0.1"
 	}
 	ip, err := netip.ParseAddr(host)
@@ -71,21 +76,4 @@ func loopback(address string) (string, error) {
 		return "", fmt.Errorf("address %q: %w", address, ErrNoConsent)
 	}
 	return net.JoinHostPort(ip.Unmap().String(), port), nil
-}
-
-// tcp is the Transport of TCP where there is no epoll. It refuses everything but loopback itself, whoever calls it.
-type tcp struct{ dialer net.Dialer }
-
-func newTCP() *tcp {
-	// No keep-alive probes: they would cost four system calls a connection. No fallback: addresses are literal.
-	return &tcp{net.Dialer{KeepAlive: -1, FallbackDelay: -1, Timeout: 2 * time.Minute}}
-}
-
-// Dial opens a connection to a literal loopback address.
-func (t *tcp) Dial(ctx context.Context, address string) (net.Conn, error) {
-	literal, err := loopback(address)
-	if err != nil {
-		return nil, err
-	}
-	return t.dialer.DialContext(ctx, "tcp", literal)
 }

@@ -46,10 +46,10 @@ func TestTargetAddress(t *testing.T) {
 }
 
 func TestSocketsRefuseForeignAddresses(t *testing.T) {
-	if _, err := newTCP().Dial(t.Context(), "192.0.2.1:80"); !errors.Is(err, ErrNoConsent) {
+	if _, err := newTCP(nil).Dial(t.Context(), "192.0.2.1:80"); !errors.Is(err, ErrNoConsent) {
 		t.Errorf("dialing a foreign address: %v, want %v", err, ErrNoConsent)
 	}
-	sockets, err := newSockets(true, true)
+	sockets, err := newSockets(true, true, nil)
 	if errors.Is(err, errors.ErrUnsupported) {
 		t.Skip("no epoll here")
 	} else if err != nil {

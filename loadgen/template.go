@@ -32,7 +32,7 @@ const (
 	uuidValue
 	feederColumn
 	extracted
-	hostAddress // of the connection; only the Host header has it
+	hostAddress // as it was written; only the Host header has it
 	boundary    // between the parts of an arrival's forms with files
 )
 
@@ -158,7 +158,7 @@ func (t *template) append(dst []byte, e *Engine, v *visit) []byte {
 		case boundary:
 			dst = appendUUID(append(dst, "ansturm-"...), ^e.uuidKey, v.Seq)
 		case hostAddress:
-			dst = append(dst, v.host.address...)
+			dst = append(dst, v.host.authority...)
 		default:
 			mark := len(dst)
 			dst = escapeTail(p.appendText(dst, e, v), mark, t.escaping)

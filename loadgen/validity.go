@@ -2,6 +2,8 @@ package loadgen
 
 import (
 	"fmt"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/ansturm/ansturm/loadgen/record"
@@ -79,14 +81,31 @@ func (e *Engine) validity(interrupted bool) record.Validity {
 	if v.Unsent > 0 && !interrupted {
 		v.Reasons = append(v.Reasons, fmt.Sprintf("%d arrivals were never sent", v.Unsent))
 	}
-	if n := t.starved; n > 0 {
-		v.Reasons = append(v.Reasons, fmt.Sprintf("%d times no connection could be opened for want of descriptors or ports", n))
+	if n := t.portless; n > 0 {
+		v.Reasons = append(v.Reasons, fmt.Sprintf("%d times no connection could be opened for want of a local port", n))
+		v.Advice = append(v.Advice, e.portAdvice())
+	}
+	if n := t.starved - t.portless; n > 0 {
+		v.Reasons = append(v.Reasons, fmt.Sprintf("%d times no connection could be opened for want of descriptors", n))
 		v.Advice = append(v.Advice, "raise the limit of open files (ulimit -n), or share the run among more workers")
 	}
 	if v.Valid = len(v.Reasons) == 0; !v.Valid {
 		v.Advice = append(v.Advice, e.advice()...)
 	}
 	return v
+}
+
+// portAdvice says how more ports are to be had. A port serves one connection from one address to one target, and stays taken
+// for up to a minute after this side has closed it.
+func (e *Engine) portAdvice() string {
+	const file = "/proc/sys/net/ipv4/ip_local_port_range"
+	how := "fire from more source addresses (--source 127.0.0.1,127.0.0.2), or keep connections open"
+	text, err := os.ReadFile(file)
+	if bounds := strings.Fields(string(text)); err == nil && len(bounds) == 2 {
+		return fmt.Sprintf("the ports %s to %s of %d source address(es) were all taken: widen the range in %s, %s",
+			bounds[0], bounds[1], max(1, len(e.cfg.Sources)), file, how)
+	}
+	return "all local ports were taken: widen the system's range of them, " + how
 }
 
 // advice says what would help a generator that was too slow, by what held it back.
@@ -128,6 +147,12 @@ func (e *Engine) warnings() []record.Warning {
 		warnings = append(warnings, record.Warning{Code: "mishap", Text: scenarios.Text{
 			"de": fmt.Sprintf("Anfragen kamen nicht zustande (%d-mal): %s", e.mishaps.seen[text], text),
 			"en": fmt.Sprintf("Shots came to nothing (%d times): %s", e.mishaps.seen[text], text),
+		}})
+	}
+	if e.cfg.TLS != nil && e.cfg.TLS.InsecureSkipVerify {
+		warnings = append(warnings, record.Warning{Code: "insecure-tls", Text: scenarios.Text{
+			"de": "Die Zertifikate der Server wurden nicht geprüft: Wer geantwortet hat, steht nicht fest.",
+			"en": "The servers' certificates were not verified: who answered is not certain.",
 		}})
 	}
 	if e.fewer > 0 {

@@ -49,6 +49,7 @@ type health struct {
 	runQueue      time.Duration // threads were ready to run and had to wait
 	stolen        time.Duration // processor time the hypervisor gave to others, all processors
 	descriptors   int64
+	lingering     int64         // TCP ports of closed connections that cannot be used yet, of the whole machine
 	throttled     int64         // periods in which a CPU quota held the process back
 	throttledTime time.Duration // and for how long
 }
@@ -139,5 +140,6 @@ func (e *Engine) healthValues(latest *latenessCounts, now *health, gcPause time.
 		"throttled_periods":    float64(now.throttled - before.throttled),
 		"throttled_seconds":    (now.throttledTime - before.throttledTime).Seconds(),
 		"starved_dials":        float64(t.starved),
+		"ports_lingering":      float64(now.lingering),
 	}
 }

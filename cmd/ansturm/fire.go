@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -33,8 +32,8 @@ type firing struct {
 	maxConnections int
 	// shards are the threads that fire; 0 means the engine's own choice.
 	shards int
-	// tls is how servers are verified; nil means by the system's authorities.
-	tls *tls.Config
+	// way is how the target is spoken to.
+	way way
 	// latenessLimit makes a run invalid; 0 means the engine's own, see loadgen.Config.
 	latenessLimit time.Duration
 	// closed is the number of connections of a closed loop; 0 means an open one.
@@ -64,17 +63,23 @@ func (a *app) fire(ctx context.Context, p *progress, f firing) (*record.Record, 
 		defer platform.stop()
 	}
 	run, rec := f.run(time.Now().Add(headStart)), &recorder{}
-	engine, err := loadgen.New(loadgen.Config{
+	cfg := loadgen.Config{
 		Scenario: f.scenario, Schedule: schedule, RunID: run.ID, Speed: f.speed, Start: run.StartedAt,
 		Address: f.address(platform), MaxConnections: f.maxConnections, Closed: f.closed, Recorder: rec,
-		LatenessLimit: f.latenessLimit, Shards: f.shards, TLS: f.tls,
+		LatenessLimit: f.latenessLimit, Shards: f.shards,
+		HTTP2: f.way.http2, Proxy: f.way.proxy, TLS: f.way.tls, Sources: f.way.sources,
 		Samples: func(int) loadgen.Samples { return rec.Shard() },
-	})
+	}
+	cfg.Describe(&run)
+	engine, err := loadgen.New(cfg)
 	if err != nil {
 		return nil, inputError(err, "")
 	}
 	if rec.Writer, err = record.Create(f.dir, run); err != nil {
 		return nil, inputError(err, "name another directory with -o")
+	}
+	if f.way.tls != nil && f.way.tls.InsecureSkipVerify {
+		a.say("warning: the server's certificate is not verified (--insecure)")
 	}
 	if f.announcement != "" && !a.quiet {
 		a.say("%s", f.announcement)

@@ -77,10 +77,9 @@ func (s *shot) flags(c *cobra.Command) {
 	flags.IntVarP(&s.connections, "connections", "c", 0, "most open connections (default 15000; 64 with --rate max)")
 	flags.IntVar(&s.shards, "shards", 0, "threads that fire, with a part of the connections each (default one for two processors)")
 	flags.DurationVar(&s.late, "lateness-limit", 0, "p99 of the generator's lateness from which the run is invalid (default 5ms)")
-	flags.StringVar(&s.authorities, "cacert", "", "file of the authorities that an https target's certificate must be from, in PEM")
-	flags.BoolVarP(&s.insecure, "insecure", "k", false, "take any certificate of an https target")
 	flags.IntSliceVar(&s.expect, "expect", nil, "statuses of a good answer, like 200,201 (default 200 to 399)")
 	flags.StringVarP(&s.out, "output", "o", "", "keep the record in this directory")
+	s.client.flags(c)
 	for flag, words := range map[string][]string{
 		"rate": {"50", "1000", "10k", "600/m", "max"}, "for": {"10s", "30s", "1m", "10m"}, "process": {"poisson", "uniform"},
 		"curve": curveNames, "method": {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}, "expect": {"200", "201", "204", "302"},
@@ -89,7 +88,6 @@ func (s *shot) flags(c *cobra.Command) {
 		must(c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)))
 	}
 	must(c.MarkFlagDirname("output"))
-	must(c.MarkFlagFilename("cacert", "pem", "crt"))
 }
 
 // must is for what only a mistake in this program's own text makes fail.

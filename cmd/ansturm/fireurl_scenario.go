@@ -27,8 +27,7 @@ type shot struct {
 	headers                                      []string
 	connections, shards                          int
 	expect                                       []int
-	insecure                                     bool
-	authorities                                  string
+	client                                       client
 	// given says whether a flag was written.
 	given func(flag string) bool
 }
@@ -44,7 +43,7 @@ func (s *shot) firing(stdin io.Reader) (firing, error) {
 	if err := s.checkNumbers(); err != nil {
 		return f, err
 	}
-	if f.tls, err = s.secure(where); err != nil {
+	if f.way, err = s.client.way(where.address); err != nil {
 		return f, err
 	}
 	scenario := &scenarios.Scenario{

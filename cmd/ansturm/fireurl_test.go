@@ -68,7 +68,7 @@ func TestTargetsAreSplitAndChecked(t *testing.T) {
 	for url, want := range map[string]target{
 		"http://127.0.0.1:8080":                 {"http://127.0.0.1:8080", "127.0.0.1:8080", "127.0.0.1:8080", "/"},
 		"http://127.0.0.1:8080/a/{{seq}}?b=/c#": {"http://127.0.0.1:8080", "127.0.0.1:8080", "127.0.0.1:8080", "/a/{{seq}}?b=/c"},
-		"http://localhost?q={{uuid}}":           {"http://localhost", "localhost", "127.0.0.1:80", "/?q={{uuid}}"},
+		"http://localhost?q={{uuid}}":           {"http://localhost", "localhost", "localhost:80", "/?q={{uuid}}"},
 		"http://[::1]:81/x":                     {"http://[::1]:81", "[::1]:81", "[::1]:81", "/x"},
 	} {
 		if got, err := splitTarget(url); err != nil || got != want {

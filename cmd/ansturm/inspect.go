@@ -1,14 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/ansturm/ansturm/loadgen"
 	"github.com/ansturm/ansturm/loadgen/record"
 	"github.com/ansturm/ansturm/planner/gate"
 )
@@ -69,6 +72,7 @@ func printAccount(out io.Writer, rec *record.Record, account *record.Account) er
 	}
 	row("record", "%s", rec.Dir)
 	row("run", "%s, %s of %s at speed %g", run.ID, run.Purpose, run.Scenario.Name, run.Speed)
+	row("client", "%s", clientText(&run))
 	row("arrivals", "%d = %d completed + %d failed + %d indeterminate + %d unsent", l.Total, l.Completed, l.Failed, l.Indeterminate, l.Unsent)
 	if l.Missing > 0 {
 		row("", "%d without a fate", l.Missing)
@@ -92,6 +96,18 @@ func printAccount(out io.Writer, rec *record.Record, account *record.Account) er
 		row("warning", "%s", warning.Text.In("en"))
 	}
 	return w.Flush()
+}
+
+// clientText says what spoke to the target, and how.
+func clientText(run *record.Run) string {
+	text := cmp.Or(run.Protocol, loadgen.HTTP1) + " by " + cmp.Or(run.Client, loadgen.OwnClient)
+	if run.Proxy != "" {
+		text += ", proxy " + run.Proxy
+	}
+	if len(run.Sources) > 0 {
+		text += ", from " + strings.Join(run.Sources, ", ")
+	}
+	return text
 }
 
 func yesNo(b bool) string {

@@ -22,6 +22,7 @@ const (
 
 func (a *app) runCommand() *cobra.Command {
 	var f firing
+	var client client
 	var useLab bool
 	var platform string
 	var seed uint64
@@ -48,6 +49,12 @@ The embedded platform (--lab, the default) is the one of the file NAME.platform.
 					return inputError(err, "fire at the embedded platform (--lab), or at a server on 127.0.0.1")
 				}
 				f.target = address
+			} else if flag := client.given(c.Flags().Changed); flag != "" {
+				return inputError(fmt.Errorf("--%s without --target: the embedded platform speaks HTTP/1.1 without TLS", flag), "")
+			}
+			var err error
+			if f.way, err = client.way(f.target); err != nil {
+				return err
 			}
 			w, err := a.runWorld(args[0], platform, f.target)
 			if err != nil {
@@ -71,6 +78,7 @@ The embedded platform (--lab, the default) is the one of the file NAME.platform.
 	flags.Uint64Var(&seed, "seed", 0, "seed of the arrivals, instead of the scenario's")
 	flags.StringVarP(&f.dir, "output", "o", "", "directory of the record (default runs/NAME)")
 	flags.IntVar(&f.maxConnections, "connections", 0, "most open connections (0: 15000)")
+	client.flags(c)
 	return c
 }
 

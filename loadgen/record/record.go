@@ -34,7 +34,15 @@ type Run struct {
 	Scenario *scenarios.Scenario `json:"scenario"`
 	Platform *scenarios.Platform `json:"platform,omitempty"`
 	Target   string              `json:"target"` // "lab" or the address fired at
-	Speed    float64             `json:"speed"`
+	// Client is what spoke to the target: "shards", the engine's own, or "net/http". Empty in old records: the engine's own.
+	Client string `json:"client,omitempty"`
+	// Protocol is "HTTP/1.1" or "HTTP/2"; empty in old records: HTTP/1.1.
+	Protocol string `json:"protocol,omitempty"`
+	// Proxy is the proxy's URL without its user; empty for none.
+	Proxy string `json:"proxy,omitempty"`
+	// Sources are the local addresses that connections came from; empty where the system chose.
+	Sources []string `json:"sources,omitempty"`
+	Speed   float64  `json:"speed"`
 	// Closed is the number of connections of a closed loop, 0 for an open one. A closed loop has no total until it is over:
 	// at the close Scenario.Arrivals.Total becomes the number of arrivals that were begun.
 	Closed    int       `json:"closed,omitempty"`
