@@ -40,7 +40,6 @@ type bench struct {
 	clients        []client
 	clientCPU      int // the core that clients run on
 	sinkCPU        int
-	proofs         io.Writer
 	tables         []table                     // what was measured
 	shown          map[string]*strings.Builder // what was printed, by measurement
 }
@@ -167,13 +166,6 @@ func (b *bench) prepare(ctx context.Context) error {
 	if b.machine.CPUs < 2 {
 		b.clientCPU = 0
 		b.say("one processor only: client and server share it, and the figures say little")
-	}
-	if b.proofsFile != "" {
-		f, err := os.OpenFile(b.proofsFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-		if err != nil {
-			return err
-		}
-		b.proofs = f // closed with the process; every line is written at once
 	}
 	return b.gather(ctx)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -138,9 +139,15 @@ func cell(v float64, digits int) string {
 
 // prove appends one line of JSON for each client: medians, and every round for who wants to see the spread.
 func (b *bench) prove(t table) error {
-	if b.proofs == nil {
+	if b.proofsFile == "" {
 		return nil
 	}
+	// opened anew for each table: in the hour that a run takes, the tree's files may have been replaced
+	proofs, err := os.OpenFile(b.proofsFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer proofs.Close()
 	for _, l := range t.lines {
 		entry := map[string]any{
 			"at": time.Now().UTC().Format(time.RFC3339), "measurement": t.measurement, "load": t.load, "client": l.client,
@@ -164,7 +171,7 @@ func (b *bench) prove(t table) error {
 		if err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintf(b.proofs, "%s\n", text); err != nil {
+		if _, err := fmt.Fprintf(proofs, "%s\n", text); err != nil {
 			return err
 		}
 	}
