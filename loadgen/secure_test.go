@@ -1,10 +1,14 @@
 package loadgen
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
 	"log"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -99,3 +103,50 @@ func TestTLSFailures(t *testing.T) {
 }
 
 func quietLog() *log.Logger { return log.New(io.Discard, "", 0) }
+
+// TestLocalhostKeepsItsName: who writes localhost asks for it, and gets a certificate for it, not for 127.0.0.1.
+func TestLocalhostKeepsItsName(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, named, named, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if named, err = x509.ParseCertificate(der); err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(named)
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.Host, "localhost:") || r.TLS.ServerName != "localhost" {
+			w.WriteHeader(http.StatusMisdirectedRequest)
+		}
+	}))
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	s.Config.ErrorLog = quietLog()
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	defer s.Close()
+	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
+	for _, http2 := range []bool{false, true} {
+		for name, want := range map[string]string{"localhost": "ok", "127.0.0.1": "refused"} {
+			address, err := TargetAddress("https://" + name + ":" + port)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cfg, m := config(t, uniform(5, 50*time.Millisecond, scenarios.Step{Checks: []scenarios.Check{{Status: []int{200}}}}), address)
+			cfg.TLS, cfg.HTTP2 = &tls.Config{RootCAs: pool}, http2
+			result, err := run(t, t.Context(), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkFates(t, m, 5)
+			if result.Totals.ByOutcome[want] != 5 {
+				t.Errorf("%s, HTTP/2 %t: %v, want all %s: %+v", name, http2, result.Totals.ByOutcome, want, result.Warnings)
+			}
+		}
+	}
+}

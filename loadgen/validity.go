@@ -95,15 +95,17 @@ func (e *Engine) validity(interrupted bool) record.Validity {
 	return v
 }
 
+// portRange is where Linux keeps the first and the last of the ports that connections come from.
+const portRange = "/proc/sys/net/ipv4/ip_local_port_range"
+
 // portAdvice says how more ports are to be had. A port serves one connection from one address to one target, and stays taken
 // for up to a minute after this side has closed it.
 func (e *Engine) portAdvice() string {
-	const file = "/proc/sys/net/ipv4/ip_local_port_range"
 	how := "fire from more source addresses (--source 127.0.0.1,127.0.0.2), or keep connections open"
-	text, err := os.ReadFile(file)
+	text, err := os.ReadFile(portRange)
 	if bounds := strings.Fields(string(text)); err == nil && len(bounds) == 2 {
-		return fmt.Sprintf("the ports %s to %s of %d source address(es) were all taken: widen the range in %s, %s",
-			bounds[0], bounds[1], max(1, len(e.cfg.Sources)), file, how)
+		return fmt.Sprintf("the ports %s to %s were all taken, from each source address: widen the range in %s, %s",
+			bounds[0], bounds[1], portRange, how)
 	}
 	return "all local ports were taken: widen the system's range of them, " + how
 }

@@ -22,10 +22,11 @@ type site struct {
 	asked chan struct{}
 }
 
-// serve starts a site on loopback and sets URL to it, and PORT; over TLS its certificate is in cert.pem: serve [tls].
+// serve starts a site on loopback and sets URL to it, and PORT; over TLS its certificate is in cert.pem: serve
+// [tls | http2].
 func serve(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 1 {
-		ts.Fatalf("usage: serve [tls]")
+		ts.Fatalf("usage: serve [tls | http2]")
 	}
 	s := &site{asked: make(chan struct{})}
 	server := httptest.NewUnstartedServer(s)
@@ -33,6 +34,7 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) == 0 {
 		server.Start()
 	} else {
+		server.EnableHTTP2 = args[0] == "http2"
 		server.StartTLS()
 		cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 		ts.Check(os.WriteFile(ts.MkAbs("cert.pem"), cert, 0o644))
