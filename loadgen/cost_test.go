@@ -18,7 +18,7 @@ func (n *instant) dial(_ *host, t token, _ time.Duration) (link, error) {
 	return &instantLink{network: n, token: t}, nil
 }
 
-func (n *instant) wait(_, _ time.Duration, to []ready) []ready {
+func (n *instant) wait(_, _ time.Duration, _ bool, to []ready) []ready {
 	to = append(to, n.waiting...)
 	n.waiting = n.waiting[:0]
 	return to

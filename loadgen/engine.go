@@ -294,6 +294,8 @@ func (e *Engine) newShard(i, n, most int) (*shard, error) {
 		samples: e.cfg.Samples(i), retry: never, in: make([]byte, readBuffer), agenda: newAgenda(),
 	}
 	s.pool = pool{max: portion(most, i, n), idle: make([][]*conn, len(e.hosts)), waiting: newQueue()}
+	// Whoever follows a redirect has not got their answer yet: that must not wait.
+	s.naps = !slices.ContainsFunc(e.steps, func(st *step) bool { return st.follow > 0 })
 	if e.cfg.Closed > 0 {
 		s.supply = &closedLoop{
 			people: portion(e.cfg.Closed, i, n), seqs: &e.seqs, over: e.wall(e.cfg.Scenario.Arrivals.Over),
@@ -322,9 +324,7 @@ func (e *Engine) newNetwork() (network, error) {
 func (e *Engine) newOwnNetwork() (network, error) {
 	transport := e.cfg.Transport
 	if transport == nil {
-		// Whoever follows a redirect has not got their answer yet: that must not wait.
-		follows := slices.ContainsFunc(e.steps, func(st *step) bool { return st.follow > 0 })
-		n, err := newSockets(e.cfg.Closed == 0, !follows, e.cfg.Sources)
+		n, err := newSockets(e.cfg.Closed == 0, e.cfg.Sources)
 		if !errors.Is(err, errors.ErrUnsupported) {
 			return n, err
 		}

@@ -20,8 +20,9 @@ type token struct{ place, generation uint32 }
 type network interface {
 	// dial begins to open a connection. What becomes of it is asked of the link when the token gets ready.
 	dial(h *host, t token, until time.Duration) (link, error)
-	// wait appends what is ready. Where nothing is, it sleeps until that wall time of the run, or until woken.
-	wait(now, at time.Duration, to []ready) []ready
+	// wait appends what is ready. Where nothing is, it sleeps until that wall time of the run, or until woken. With nap, a
+	// short sleep need not be ended by what comes in.
+	wait(now, at time.Duration, nap bool, to []ready) []ready
 	// wake ends the sleep, or the next one where nobody sleeps. It never blocks.
 	wake()
 	// post makes a token ready.

@@ -17,7 +17,7 @@ type pumps struct {
 	all       *sync.WaitGroup
 }
 
-func (p *pumps) wait(now, at time.Duration, to []ready) []ready {
+func (p *pumps) wait(now, at time.Duration, _ bool, to []ready) []ready {
 	if to = p.take(to); len(to) > 0 || at <= now {
 		return to
 	}

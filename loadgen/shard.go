@@ -7,6 +7,10 @@ import (
 	"github.com/ansturm/ansturm/scenarios/arrivals"
 )
 
+// volley is how many shots are fired before answers are looked at. A shard that is late has many to fire at once; the
+// first answers are then there before a connection has been opened for the last.
+const volley = 32
+
 // longestSleep is after how long a shard looks around though nothing is due.
 const longestSleep = 250 * time.Millisecond
 
@@ -22,6 +26,7 @@ type shard struct {
 	supply  supply
 	done    bool // the schedule is at its end
 	stopped bool
+	naps    bool // answers may be read late, with the kernel's time stamps
 
 	agenda  agenda
 	pool    pool
@@ -90,13 +95,14 @@ func (s *shard) now() time.Duration {
 	return s.clock
 }
 
-// fireDue fires what is due, does what else is on the agenda by now, and gives the next time for either.
+// fireDue fires what is due, does what else is on the agenda by now, and gives the next time for either. It leaves the
+// rest of a long row to the next round.
 func (s *shard) fireDue() (next time.Duration) {
 	if s.retry <= s.clock {
 		s.feed()
 	}
 	now := s.clock
-	for {
+	for range volley {
 		arrival, due, more := s.peek()
 		alarm := s.agenda.next()
 		switch {
@@ -111,6 +117,7 @@ func (s *shard) fireDue() (next time.Duration) {
 			}
 		}
 	}
+	return now
 }
 
 // peek gives the next arrival; at the schedule's end it is due never.
@@ -176,7 +183,9 @@ func (s *shard) sleep(next time.Duration) {
 	if next == until {
 		lead = s.spinner.lead(now, next)
 	}
-	s.events = s.network.wait(now, until-lead, s.events[:0])
+	// Who waits for a connection waits for somebody else's answer.
+	nap := s.naps && s.pool.waiting.Len() == 0
+	s.events = s.network.wait(now, until-lead, nap, s.events[:0])
 	heard := time.Now()
 	s.heard, s.heardAt = heard.Sub(s.e.start), heard.UnixNano()
 	s.clock, s.came, s.fresh = s.heard, s.heard, true

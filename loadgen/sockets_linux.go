@@ -25,7 +25,6 @@ type sockets struct {
 	events       [256]unix.EpollEvent
 	// stamped: bytes come with the instant at which the kernel received them.
 	stamped bool
-	naps    bool    // they need not be read at once
 	look    bool    // what came during a quiet sleep has not been looked at
 	message message // of all reads in the shard
 	sources turns
@@ -38,9 +37,9 @@ const quiet = 200 * time.Microsecond
 // eventPlace is the place of the eventfd's token, that of no connection.
 const eventPlace = ^uint32(0)
 
-// newSockets opens the network. stamped asks for the kernel's time stamps, which cost a little for each read; with them,
-// naps may put reading off until the next shot is due. Connections come from the sources in turn, where there are any.
-func newSockets(stamped, naps bool, sources []netip.Addr) (network, error) {
+// newSockets opens the network. stamped asks for the kernel's time stamps, which cost a little for each read; without them
+// there are no naps. Connections come from the sources in turn, where there are any.
+func newSockets(stamped bool, sources []netip.Addr) (network, error) {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("epoll: %w", err)
@@ -50,7 +49,7 @@ func newSockets(stamped, naps bool, sources []netip.Addr) (network, error) {
 		_ = unix.Close(epoll)
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
-	s := &sockets{epoll: epoll, event: event, stamped: stamped, naps: stamped && naps, sources: turns{list: sources}}
+	s := &sockets{epoll: epoll, event: event, stamped: stamped, sources: turns{list: sources}}
 	s.message.prepare()
 	if err := s.add(event, token{place: eventPlace}, unix.EPOLLIN|unix.EPOLLET); err != nil {
 		s.close()
@@ -140,9 +139,9 @@ func sockaddr(a netip.AddrPort) (family int, address unix.Sockaddr) {
 	return unix.AF_INET6, &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}
 }
 
-func (s *sockets) wait(now, at time.Duration, to []ready) []ready {
+func (s *sockets) wait(now, at time.Duration, nap bool, to []ready) []ready {
 	d := at - now
-	if s.naps && !s.look && d > 0 && d <= quiet {
+	if nap && s.stamped && !s.look && d > 0 && d <= quiet {
 		s.nap(d)
 		s.look = true
 		return to // what is due comes first

@@ -9,7 +9,7 @@ import (
 )
 
 // newSockets is not there without epoll: a Transport takes its place.
-func newSockets(_, _ bool, _ []netip.Addr) (network, error) { return nil, errors.ErrUnsupported }
+func newSockets(bool, []netip.Addr) (network, error) { return nil, errors.ErrUnsupported }
 
 func ownThread() {}
 

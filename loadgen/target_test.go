@@ -49,7 +49,7 @@ func TestSocketsRefuseForeignAddresses(t *testing.T) {
 	if _, err := newTCP(nil).Dial(t.Context(), "192.0.2.1:80"); !errors.Is(err, ErrNoConsent) {
 		t.Errorf("dialing a foreign address: %v, want %v", err, ErrNoConsent)
 	}
-	sockets, err := newSockets(true, true, nil)
+	sockets, err := newSockets(true, nil)
 	if errors.Is(err, errors.ErrUnsupported) {
 		t.Skip("no epoll here")
 	} else if err != nil {
