@@ -394,3 +394,110 @@ func (deafNet) Dial(ctx context.Context, _ string) (net.Conn, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()
 }
+
+// TestRelayedUploads: long forms arrive whole at a server that reads slowly, without being held in memory; an answer before the end
+// of the upload is taken.
+func TestRelayedUploads(t *testing.T) {
+	const size = 4 << 20
+	for name, early := range map[string]bool{"whole": false, "answered early": true} {
+		t.Run(name, func(t *testing.T) {
+			var arrived atomic.Int64
+			server := startModern(t, true, func(w http.ResponseWriter, r *http.Request) {
+				if early {
+					w.WriteHeader(http.StatusRequestEntityTooLarge)
+					return
+				}
+				n, err := io.Copy(io.Discard, r.Body)
+				if err == nil && n == r.ContentLength && n > size {
+					arrived.Add(1)
+				}
+			})
+			goroutines, descriptors := inUse(t)
+			step := scenarios.Step{Form: &scenarios.Form{Files: []scenarios.File{{Field: "a", Size: quantity("4Mi")}}}}
+			step.Checks = []scenarios.Check{{Status: []int{200, 413}}}
+			cfg, m := config(t, uniform(8, 100*time.Millisecond, step), server.address())
+			cfg.HTTP2, cfg.TLS, cfg.MaxConnections = true, server.trusted, 4
+			result, err := run(t, t.Context(), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := checkFates(t, m, 8); n[record.Completed] != 8 || !early && arrived.Load() != 8 {
+				t.Errorf("fates %v, %d arrived whole: %+v, %+v", n, arrived.Load(), result.Totals, result.Warnings)
+			}
+			server.CloseClientConnections()
+			noLeaks(t, goroutines, descriptors)
+		})
+	}
+}
+
+// TestRelayedCut: a run that is cancelled leaves nothing behind, whatever its relays were waiting for.
+func TestRelayedCut(t *testing.T) {
+	for name, address := range map[string]string{
+		"no answer":    framed(t, func(*http2.Framer, uint32) bool { return true }),
+		"no handshake": "https://" + server(t, silent),
+		"half a body": framed(t, func(f *http2.Framer, s uint32) bool {
+			_ = f.WriteHeaders(http2.HeadersFrameParam{StreamID: s, BlockFragment: ok2, EndHeaders: true})
+			return f.WriteData(s, false, []byte("half")) == nil
+		}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			goroutines, descriptors := inUse(t)
+			cfg, m := config(t, uniform(10, 10*time.Millisecond, post), address)
+			cfg.HTTP2, cfg.Grace = true, time.Millisecond
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			result, err := run(t, ctx, cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if checkFates(t, m, 10); !result.Interrupted {
+				t.Error("the run was not interrupted")
+			}
+			noLeaks(t, goroutines, descriptors)
+		})
+	}
+}
+
+// TestRelayedGarbage: what a target sends by a proxy is judged as without one.
+func TestRelayedGarbage(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer string
+		want   record.Outcome
+	}{
+		"none":                 {"", record.Lost},
+		"no HTTP":              {"SSH-2.0-x\r\n", record.Failed},
+		"another protocol":     {"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", record.Failed},
+		"interim, then good":   {"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", record.OK},
+		"to the close":         {"HTTP/1.0 200 OK\r\n\r\nok", record.OK},
+		"too short":            {"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nshort", record.Lost},
+		"half a header":        {"HTTP/1.1 200 OK\r\nA: b", record.Lost},
+		"a chunk bomb":         {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffffff\r\n", record.Failed},
+		"a header without end": {"HTTP/1.1 200 OK\r\nA: " + strings.Repeat("x", 80<<10) + "\r\n\r\n", record.Failed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			proxy := server(t, func(conn net.Conn) {
+				in := bufio.NewReader(conn)
+				for {
+					if _, err := http.ReadRequest(in); err != nil {
+						return
+					}
+					_, _ = io.WriteString(conn, c.answer)
+					if c.want != record.OK || strings.HasPrefix(c.answer, "HTTP/1.0") {
+						return
+					}
+				}
+			})
+			goroutines, descriptors := inUse(t)
+			cfg, m := config(t, uniform(5, 50*time.Millisecond, scenarios.Step{Method: "POST", Timeout: patently}), "127.0.0.1:9")
+			cfg.Proxy = &url.URL{Scheme: "http", Host: proxy}
+			result, err := run(t, t.Context(), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if checkFates(t, m, 5); result.Totals.ByOutcome[c.want.String()] != 5 {
+				t.Errorf("outcomes %v, want all %s", result.Totals.ByOutcome, c.want)
+			}
+			noLeaks(t, goroutines, descriptors)
+		})
+	}
+}

@@ -56,7 +56,10 @@ func (x *exchange) relay(ctx context.Context) error {
 		return x.blame(err)
 	}
 	defer answer.Body.Close()
-	last := answer.Close || body.left.Load() > 0 || answer.StatusCode == http.StatusSwitchingProtocols
+	if answer.StatusCode == http.StatusSwitchingProtocols { // unasked; its body would be the connection itself
+		return x.garbage()
+	}
+	last := answer.Close || body.left.Load() > 0
 	return x.pass(answer, r.Method, last)
 }
 
@@ -164,7 +167,7 @@ func (x *exchange) blame(err error) error {
 		return &relayError{text: "the server closed the HTTP/2 connection before it took the request", unsent: true}
 	case !x.sent.Load():
 		return &relayError{text: text, unsent: true}
-	case errors.As(err, &bad), strings.Contains(text, "malformed"), strings.Contains(text, "http2: response header list"),
+	case errors.As(err, &bad), strings.Contains(text, "malformed"), strings.Contains(text, "chunk"), strings.Contains(text, "http2: response header list"),
 		strings.Contains(text, "server response headers exceeded"):
 		return x.garbage()
 	}
