@@ -66,7 +66,7 @@ soak: ## every soak, or SOAK=Parser alone, for the seeds FROM to TO, beside othe
 stall: ## coordinated omission over real sockets, the full 20 s with 2,500 and with 50 connections
 	$(GO) test ./loadgen -count 1 -v -run StallOverSockets -args -stall.full
 
-nginx: build ## 600,000 arrivals at an nginx, its access log held against the ledger: 7 minutes; NGINX='-only trouble' for a part
+nginx: build ## 600,000 arrivals at an nginx, its access log held against the ledger: 9 minutes; NGINX='-only trouble' for a part
 	$(GO) run ./testdata/bench/nginx $(NGINX)
 
 clean: ## what the other targets made, but no records

@@ -23,6 +23,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -45,13 +46,22 @@ type settings struct {
 	keep       string // a folder to keep the records in; empty keeps none
 }
 
+// The cases: nginx left in peace, nginx that closes connections early, and with everything in allTroubles.
+const (
+	calm     = "calm"
+	closing  = "closing"
+	troubled = "trouble"
+)
+
+var caseNames = []string{calm, closing, troubled}
+
 func parseSettings(args []string, stderr io.Writer) (settings, error) {
 	var s settings
 	flags := flag.NewFlagSet("nginx", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&s.only, "only", "", "one case: calm or trouble (default: both)")
-	flags.Int64Var(&s.arrivals, "arrivals", 600_000, "arrivals of the calm case; a tenth of them in the one with trouble")
-	flags.DurationVar(&s.over, "over", 5*time.Minute, "length of the calm case; a fifth of it in the one with trouble")
+	flags.StringVar(&s.only, "only", "", "one case: "+strings.Join(caseNames, ", ")+" (default: all)")
+	flags.Int64Var(&s.arrivals, "arrivals", 600_000, "arrivals of the calm case; a tenth of them in the others")
+	flags.DurationVar(&s.over, "over", 5*time.Minute, "length of the calm case; a fifth of it in the others")
 	flags.StringVar(&s.ansturm, "ansturm", "bin/ansturm", "the binary under test")
 	flags.StringVar(&s.proofsFile, "proofs", "testdata/proofs/nginx.jsonl", "JSON lines are appended here; empty: nowhere")
 	flags.BoolVar(&s.install, "install", true, "install nginx where it is missing (root on Debian)")
@@ -59,8 +69,8 @@ func parseSettings(args []string, stderr io.Writer) (settings, error) {
 	if err := flags.Parse(args); err != nil {
 		return s, err
 	}
-	if s.only != "" && s.only != "calm" && s.only != "trouble" {
-		return s, fmt.Errorf("-only %s: there are calm and trouble", s.only)
+	if s.only != "" && !slices.Contains(caseNames, s.only) {
+		return s, fmt.Errorf("-only %s: there are %s", s.only, strings.Join(caseNames, ", "))
 	}
 	if s.arrivals < 1000 || s.arrivals > 10_000_000 || s.over < 10*time.Second || s.over > time.Hour {
 		return s, errors.New("-arrivals must be between 1,000 and 10,000,000, -over between 10s and 1h")
@@ -70,15 +80,12 @@ func parseSettings(args []string, stderr io.Writer) (settings, error) {
 
 // cases are the runs that settings ask for.
 func (s settings) cases() []duel {
-	calm := duel{name: "calm", arrivals: s.arrivals, over: s.over, hurry: 1}
-	trouble := duel{name: "trouble", arrivals: s.arrivals / 10, over: s.over / 5, hurry: 1, troubles: allTroubles}
-	switch s.only {
-	case "calm":
-		return []duel{calm}
-	case "trouble":
-		return []duel{trouble}
+	all := []duel{
+		{name: calm, arrivals: s.arrivals, over: s.over},
+		{name: closing, arrivals: s.arrivals / 10, over: s.over / 5, closing: true},
+		{name: troubled, arrivals: s.arrivals / 10, over: s.over / 5, troubles: allTroubles},
 	}
-	return []duel{calm, trouble}
+	return slices.DeleteFunc(all, func(d duel) bool { return s.only != "" && s.only != d.name })
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -94,7 +101,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	agreed := true
 	for _, d := range s.cases() {
-		d.nginx, d.stderr = program, stderr
+		d.nginx, d.stderr, d.hurry = program, stderr, 1
 		p, err := s.prove(ctx, d)
 		if err != nil {
 			fmt.Fprintf(stderr, "nginx: %s: %v\n", d.name, err)

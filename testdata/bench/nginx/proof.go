@@ -26,6 +26,7 @@ type duel struct {
 	over     time.Duration
 	hurry    float64 // see shorten
 	troubles []trouble
+	closing  bool // nginx closes connections early, see configuration
 
 	ansturm, nginx string // programs
 	dir            string // for all files
@@ -78,7 +79,7 @@ func (d *duel) fight(ctx context.Context) (p proof, err error) {
 	if d.dir, err = filepath.Abs(d.dir); err != nil {
 		return p, err
 	}
-	s, err := startServer(d.nginx, configuration{dir: d.dir, buffered: len(d.troubles) == 0})
+	s, err := startServer(d.nginx, configuration{dir: d.dir, buffered: len(d.troubles) == 0, closing: d.closing})
 	if err != nil {
 		return p, err
 	}
