@@ -16,6 +16,9 @@
 //	    lateness. None is dropped.
 //	  - Every arrival gets exactly one fate; what was never begun when a run is ended is unsent.
 //
+// HTTP/2 and proxies are net/http's. There the connection is a relay: it takes the shard's HTTP/1.1 and says it again by
+// net/http, in a goroutine. All else is the same; see docs/decisions/0006-net-http-behind-the-links.md.
+//
 // # Clocks
 //
 // A Sample's times are platform time, wall time since Config.Start times Speed. Due is the schedule's. Sent is the

@@ -11,6 +11,7 @@ import (
 	"net/textproto"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 )
 
@@ -21,7 +22,6 @@ type exchange struct {
 	host *host
 	in   *bufio.Reader
 	out  *bufio.Writer
-	body []byte // piece of an answer
 	sent atomic.Bool
 	// toProxy: the connection ends at a proxy that reads the requests.
 	toProxy bool
@@ -125,22 +125,24 @@ func (x *exchange) header(h http.Header) {
 	}
 }
 
+// pieces are buffers for parts of answers: most relays wait, and need none.
+var pieces = sync.Pool{New: func() any { return new([16 << 10]byte) }}
+
 // copy passes a body on as it comes.
 func (x *exchange) copy(body io.Reader, chunked bool) error {
-	if x.body == nil {
-		x.body = make([]byte, 16<<10)
-	}
+	piece := pieces.Get().(*[16 << 10]byte)
+	defer pieces.Put(piece)
 	for {
 		if x.out.Buffered() > 0 { // the header must not wait for a slow body
 			if err := x.out.Flush(); err != nil {
 				return err
 			}
 		}
-		n, err := body.Read(x.body)
+		n, err := body.Read(piece[:])
 		if n > 0 && chunked {
 			x.out.WriteString(strconv.FormatInt(int64(n), 16) + "\r\n")
 		}
-		x.out.Write(x.body[:n]) // an error stays, and comes with the next Flush
+		x.out.Write(piece[:n]) // an error stays, and comes with the next Flush
 		if n > 0 && chunked {
 			x.out.WriteString("\r\n")
 		}

@@ -16,6 +16,8 @@ type fireResult struct {
 	// Duration is from the start to the last answer, or to the schedule's end where that is later.
 	Duration    float64 `json:"duration_s"`
 	Interrupted bool    `json:"interrupted,omitempty"`
+	// Client is what spoke to the target, and how.
+	Client string `json:"client"`
 	// Closed is the number of connections of a closed loop.
 	Closed int `json:"closed,omitempty"`
 
@@ -89,7 +91,7 @@ func resultOf(rec *record.Record, f firing) (*fireResult, error) {
 	}
 	run, ledger := &rec.Run, account.Ledger
 	r := &fireResult{
-		URL: run.Scenario.Journeys[0].Steps[0].URL, Interrupted: run.Interrupted, Closed: run.Closed,
+		URL: run.Scenario.Journeys[0].Steps[0].URL, Interrupted: run.Interrupted, Client: clientText(run), Closed: run.Closed,
 		Arrivals: ledger.Total, Completed: ledger.Completed, Failed: ledger.Failed, Indeterminate: ledger.Indeterminate, Unsent: ledger.Unsent,
 		Outcomes: run.Totals.ByOutcome, Connections: run.Totals.Connections, ConnectionsPeak: run.Totals.ConnectionsPeak,
 		Valid: run.Validity.Valid, Reasons: list(run.Validity.Reasons), Advice: list(run.Validity.Advice),

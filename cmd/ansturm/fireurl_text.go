@@ -40,6 +40,7 @@ func (r *fireResult) text(out io.Writer) error {
 	row("rate", "%s", r.ratesText())
 	row("outcomes", "%s", r.outcomesText())
 	row("connections", "%s", r.connectionsText())
+	row("client", "%s", r.Client)
 	row("generator", "%.2f cores", r.Cores)
 	b.WriteByte('\n')
 	r.table(&b)
