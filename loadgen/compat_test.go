@@ -501,3 +501,42 @@ func TestRelayedGarbage(t *testing.T) {
 		})
 	}
 }
+
+// TestRelayedPersons: who has connections of their own has them over HTTP/2, too, and redirects stay on them.
+func TestRelayedPersons(t *testing.T) {
+	var mu sync.Mutex
+	from := map[string]map[string]bool{} // connections by person
+	server := startModern(t, true, func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch c, err := r.Cookie("sid"); {
+		case r.URL.Path == "/first":
+			http.SetCookie(w, &http.Cookie{Name: "sid", Value: r.RemoteAddr, Path: "/", Secure: true})
+			http.Redirect(w, r, "/home", http.StatusSeeOther)
+		case err != nil:
+			w.WriteHeader(http.StatusUnauthorized)
+		default:
+			if from[c.Value] == nil {
+				from[c.Value] = map[string]bool{}
+			}
+			from[c.Value][r.RemoteAddr] = true
+		}
+	})
+	s := uniform(12, 40*time.Millisecond, scenarios.Step{})
+	s.Journeys[0].Cookies, s.Journeys[0].Connections = true, "session"
+	s.Journeys[0].Steps = []scenarios.Step{{Name: "one", URL: "/first", Follow: 3}, {Name: "two", URL: "/then"}}
+	cfg, m := config(t, s, server.address())
+	cfg.HTTP2, cfg.TLS = true, server.trusted
+	result, err := run(t, t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := checkFates(t, m, 12); n[record.Completed] != 12 || len(from) != 12 || server.accepted.Load() != 12 {
+		t.Errorf("fates %v, %d persons over %d connections: %+v", n, len(from), server.accepted.Load(), result.Totals)
+	}
+	for person, connections := range from {
+		if len(connections) != 1 || !connections[person] {
+			t.Errorf("%s came over %v", person, connections)
+		}
+	}
+}
