@@ -10,14 +10,10 @@ import (
 // It is lazy, since nearly every shot is answered long before its time-out: a visit keeps its place in the heap until
 // that comes, whatever happens to it meanwhile, and is then put where it wants to be by now. So a shot costs a
 // comparison, and a visit is looked at in vain once in a time-out.
-type agenda struct{ visitHeap }
+type agenda []*visit
 
-func newAgenda() agenda {
-	return agenda{visitHeap{
-		key:   func(v *visit) time.Duration { return v.listed },
-		place: func(v *visit) *int { return &v.place },
-	}}
-}
+// noPlace is the place of a visit that is not on the agenda.
+const noPlace = -1
 
 // remind says that v wants to be looked at then, and not before.
 func (a *agenda) remind(v *visit, at time.Duration) {
@@ -33,17 +29,17 @@ func (a *agenda) remind(v *visit, at time.Duration) {
 }
 
 // next is when the first visit may want to be looked at.
-func (a *agenda) next() time.Duration {
-	if len(a.list) == 0 {
+func (a agenda) next() time.Duration {
+	if len(a) == 0 {
 		return never
 	}
-	return a.list[0].listed
+	return a[0].listed
 }
 
 // pop gives a visit that wants to be looked at by now, or nil.
 func (a *agenda) pop(now time.Duration) *visit {
-	for len(a.list) > 0 && a.list[0].listed <= now {
-		v := a.list[0]
+	for len(*a) > 0 && (*a)[0].listed <= now {
+		v := (*a)[0]
 		if v.alarm > now {
 			v.listed = v.alarm
 			heap.Fix(a, 0)
@@ -57,51 +53,30 @@ func (a *agenda) pop(now time.Duration) *visit {
 	return nil
 }
 
-// queue is the visits that wait for a connection, the first due on top.
-type queue struct{ visitHeap }
+func (a agenda) Len() int { return len(a) }
 
-func newQueue() queue {
-	return queue{visitHeap{
-		key:   func(v *visit) time.Duration { return v.dueWall },
-		place: func(v *visit) *int { return &v.waiting },
-	}}
+// Less is heap.Interface's: among like ones the lower Seq is first.
+func (a agenda) Less(i, j int) bool {
+	return a[i].listed < a[j].listed || a[i].listed == a[j].listed && a[i].Seq < a[j].Seq
 }
 
-// visitHeap is a heap.Interface of visits by a time of theirs; among like ones the lower Seq is first. Each visit knows
-// its place.
-type visitHeap struct {
-	list  []*visit
-	key   func(*visit) time.Duration
-	place func(*visit) *int
-}
-
-// noPlace is the place of a visit that is in no heap.
-const noPlace = -1
-
-func (h *visitHeap) Len() int { return len(h.list) }
-
-func (h *visitHeap) Less(i, j int) bool {
-	a, b := h.key(h.list[i]), h.key(h.list[j])
-	return a < b || a == b && h.list[i].Seq < h.list[j].Seq
-}
-
-func (h *visitHeap) Swap(i, j int) {
-	h.list[i], h.list[j] = h.list[j], h.list[i]
-	*h.place(h.list[i]), *h.place(h.list[j]) = i, j
+func (a agenda) Swap(i, j int) {
+	a[i], a[j] = a[j], a[i]
+	a[i].place, a[j].place = i, j
 }
 
 // Push is heap.Interface's.
-func (h *visitHeap) Push(x any) {
+func (a *agenda) Push(x any) {
 	v := x.(*visit)
-	*h.place(v) = len(h.list)
-	h.list = append(h.list, v)
+	v.place = len(*a)
+	*a = append(*a, v)
 }
 
 // Pop is heap.Interface's.
-func (h *visitHeap) Pop() any {
-	last := len(h.list) - 1
-	v := h.list[last]
-	h.list[last], h.list = nil, h.list[:last]
-	*h.place(v) = noPlace
+func (a *agenda) Pop() any {
+	last := len(*a) - 1
+	v := (*a)[last]
+	(*a)[last], *a = nil, (*a)[:last]
+	v.place = noPlace
 	return v
 }

@@ -127,7 +127,7 @@ func (s *shard) starve(v *visit, why error) {
 		s.count.portless.Add(1)
 	}
 	s.pool.slots--
-	s.pool.wait(v)
+	s.pool.waiting.push(v)
 	v.state = queued
 	s.pool.starved, s.retry = true, s.e.now()+localRetry
 }
@@ -136,7 +136,7 @@ func (s *shard) starve(v *visit, why error) {
 func (s *shard) feed() {
 	s.pool.starved, s.retry = false, never
 	for !s.pool.starved && s.pool.slots < s.pool.max {
-		v := s.pool.next()
+		v := s.pool.waiting.pop()
 		if v == nil {
 			return
 		}
@@ -158,7 +158,7 @@ func (s *shard) shut(c *conn) {
 // discard closes c and hands its slot to the visit that has waited longest, if there is one.
 func (s *shard) discard(c *conn) {
 	s.shut(c)
-	if next := s.pool.next(); next != nil {
+	if next := s.pool.waiting.pop(); next != nil {
 		s.dial(next)
 		return
 	}
@@ -419,7 +419,7 @@ func (s *shard) release(c *conn, v *visit, clean bool) {
 	if c.owner != nil {
 		return
 	}
-	switch next := s.pool.next(); {
+	switch next := s.pool.waiting.pop(); {
 	case next == nil:
 		s.pool.rest(c)
 	case next.host == c.host:
@@ -473,7 +473,7 @@ func (s *shard) giveUp(v *visit) {
 		o = record.Refused
 	}
 	if v.state == queued {
-		s.pool.leave(v)
+		s.pool.waiting.leave(v)
 		v.fired = true
 	} else {
 		c := v.conn

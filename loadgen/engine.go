@@ -291,9 +291,9 @@ func (e *Engine) newShard(i, n, most int) (*shard, error) {
 	share := e.cfg.Share
 	s := &shard{
 		e: e, share: arrivals.Share{Index: share.Index + i*share.Of, Of: n * share.Of},
-		samples: e.cfg.Samples(i), retry: never, in: make([]byte, readBuffer), agenda: newAgenda(),
+		samples: e.cfg.Samples(i), retry: never, in: make([]byte, readBuffer),
 	}
-	s.pool = pool{max: portion(most, i, n), idle: make([][]*conn, len(e.hosts)), waiting: newQueue()}
+	s.pool = pool{max: portion(most, i, n), idle: make([][]*conn, len(e.hosts))}
 	// Whoever follows a redirect has not got their answer yet: that must not wait.
 	s.naps = !slices.ContainsFunc(e.steps, func(st *step) bool { return st.follow > 0 })
 	if e.cfg.Closed > 0 {

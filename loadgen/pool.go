@@ -1,7 +1,6 @@
 package loadgen
 
 import (
-	"container/heap"
 	"crypto/tls"
 	"net/netip"
 )
@@ -38,7 +37,7 @@ const (
 
 // take claims a connection for v. victim, if any, is an idle connection to another host that must be closed for it.
 func (p *pool) take(v *visit) (c, victim *conn, what claim) {
-	if list := p.idle[v.host.index]; len(list) > 0 && p.waiting.Len() == 0 {
+	if list := p.idle[v.host.index]; len(list) > 0 && p.waiting.live == 0 {
 		c = list[len(list)-1]
 		p.idle[v.host.index] = list[:len(list)-1]
 		p.idles--
@@ -51,12 +50,9 @@ func (p *pool) take(v *visit) (c, victim *conn, what claim) {
 	if victim = p.victim(); victim != nil {
 		return nil, victim, dialNew // it inherits the slot
 	}
-	p.wait(v)
+	p.waiting.push(v)
 	return nil, nil, inQueue
 }
-
-// wait puts v into the queue.
-func (p *pool) wait(v *visit) { heap.Push(&p.waiting, v) }
 
 // victim takes the oldest idle connection of some host out of its list.
 func (p *pool) victim() *conn {
@@ -72,17 +68,6 @@ func (p *pool) victim() *conn {
 	}
 	return nil
 }
-
-// next takes the visit out of the queue that has waited longest; nil where nobody waits.
-func (p *pool) next() *visit {
-	if p.waiting.Len() == 0 {
-		return nil
-	}
-	return heap.Pop(&p.waiting).(*visit)
-}
-
-// leave takes v out of the queue.
-func (p *pool) leave(v *visit) { heap.Remove(&p.waiting, v.waiting) }
 
 // rest makes c idle.
 func (p *pool) rest(c *conn) {

@@ -184,7 +184,7 @@ func (s *shard) sleep(next time.Duration) {
 		lead = s.spinner.lead(now, next)
 	}
 	// Who waits for a connection waits for somebody else's answer.
-	nap := s.naps && s.pool.waiting.Len() == 0
+	nap := s.naps && s.pool.waiting.live == 0
 	s.events = s.network.wait(now, until-lead, nap, s.events[:0])
 	heard := time.Now()
 	s.heard, s.heardAt = heard.Sub(s.e.start), heard.UnixNano()
@@ -200,10 +200,10 @@ func (s *shard) sleep(next time.Duration) {
 // stop ends what is not under way: what waits is abandoned, what has not begun is unsent.
 func (s *shard) stop() {
 	s.stopped = true
-	for v := s.pool.next(); v != nil; v = s.pool.next() {
+	for v := s.pool.waiting.pop(); v != nil; v = s.pool.waiting.pop() {
 		s.abandon(v)
 	}
-	for _, v := range s.agenda.list {
+	for _, v := range s.agenda {
 		if v.state == thinking {
 			s.abandon(v)
 		}

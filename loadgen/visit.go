@@ -31,8 +31,9 @@ type visit struct {
 	own     []*conn
 	session *session
 
-	alarm, listed  time.Duration // see agenda
-	place, waiting int           // in the agenda, and in the queue for a connection
+	alarm, listed time.Duration // see agenda
+	place         int           // on the agenda
+	ticket        uint64        // in the queue for a connection; 0: in none
 
 	person arrivals.Person
 	end    int // the step after the journey's last
@@ -82,7 +83,7 @@ func (s *shard) visit() *visit {
 		s.visits = s.visits[:n-1]
 		return v
 	}
-	return &visit{place: noPlace, waiting: noPlace, values: make([][]byte, s.e.slots)}
+	return &visit{place: noPlace, values: make([][]byte, s.e.slots)}
 }
 
 // takeSession gives a person a session without a past.
