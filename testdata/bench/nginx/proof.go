@@ -65,6 +65,8 @@ type proof struct {
 	LatenessP99us int64    `json:"lateness_p99_us"`
 	Valid         bool     `json:"valid"`
 	Reasons       []string `json:"reasons,omitempty"`
+
+	warnings []string // the record's, for people
 }
 
 func (d *duel) say(format string, args ...any) {
@@ -171,6 +173,9 @@ func (d *duel) proof(r *record.Record, l *ledger, b *logbook) proof {
 	for _, t := range d.troubles {
 		p.Trouble = append(p.Trouble, t.name)
 	}
+	for _, w := range run.Warnings {
+		p.warnings = append(p.warnings, w.Code+": "+w.Text.In("en"))
+	}
 	p.Agree = len(p.Differences) == 0
 	return p
 }
@@ -196,6 +201,9 @@ func (p proof) print(w io.Writer) {
 	fmt.Fprintf(w, "  record: %d arrivals in %.1f s, %v; %d shots, %v; %d retries, %d connections\n", p.Arrivals, p.Seconds, p.Fates, p.Shots, p.Outcomes, p.Retries, p.Connections)
 	fmt.Fprintf(w, "  log:    %d lines, %d arrivals accepted, %d times again, %d connections, %d workers killed\n", p.LogLines, p.Accepted, p.AcceptedAgain, p.LogConnections, p.WorkersKilled)
 	fmt.Fprintf(w, "  lateness p50 %d µs, p99 %d µs, %s\n", p.LatenessP50us, p.LatenessP99us, validity)
+	for _, warning := range p.warnings {
+		fmt.Fprintf(w, "  %s\n", warning)
+	}
 }
 
 // append adds the proof to a file; an empty name writes nothing.
