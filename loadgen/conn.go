@@ -15,6 +15,8 @@ const (
 	readBuffer = 64 << 10 // bytes, one buffer a shard
 	// readsAtOnce is how many buffers are read from one connection before others have their turn.
 	readsAtOnce = 4
+	// restedLong is how long a connection may be idle and be used without another look at it.
+	restedLong = time.Millisecond
 	// localRetry is the pause after a dial that failed for want of our own means.
 	localRetry = 5 * time.Millisecond
 )
@@ -27,10 +29,11 @@ type conn struct {
 
 	visit   *visit // whose answer is awaited; nil: idle
 	opening bool
-	secured bool // the TCP connection is open, TLS is on top of it
-	broken  bool // a write failed
-	used    bool // an answer has come over it: it may be stale
-	began   time.Duration
+	secured bool          // the TCP connection is open, TLS is on top of it
+	broken  bool          // a write failed
+	used    bool          // an answer has come over it: it may be stale
+	began   time.Duration // to be opened
+	rested  time.Duration // idle since
 	parser  parser
 	out     []byte  // of the request, what could not be written yet
 	stream  *upload // what is to be written after that; nil for nothing
@@ -76,7 +79,7 @@ func (s *shard) unix() int64 { return s.e.start.Unix() + int64(s.clock/time.Seco
 func (s *shard) connect(v *visit) {
 	for _, c := range v.own {
 		if c.host == v.host {
-			s.send(c, v)
+			s.reuse(c, v)
 			return
 		}
 	}
@@ -86,12 +89,25 @@ func (s *shard) connect(v *visit) {
 	}
 	switch what {
 	case useIdle:
-		s.send(c, v)
+		s.reuse(c, v)
 	case dialNew:
 		s.dial(v)
 	case inQueue:
 		v.state = queued
 	}
+}
+
+// reuse sends v's shot over an idle connection, if that is still open: servers close those that rest, and a shard may
+// not have heard of it yet.
+func (s *shard) reuse(c *conn, v *visit) {
+	if s.now()-c.rested > restedLong {
+		if _, _, err := c.link.read(s.in); err != errAgain {
+			s.shut(c)
+			s.dial(v)
+			return
+		}
+	}
+	s.send(c, v)
 }
 
 // dial begins to open a connection for v in the slot that it holds. What the shot meets from here on is the target's,
@@ -415,7 +431,7 @@ func (s *shard) release(c *conn, v *visit, clean bool) {
 		s.discard(c)
 		return
 	}
-	c.used, c.visit = true, nil
+	c.used, c.visit, c.rested = true, nil, s.clock
 	if c.owner != nil {
 		return
 	}
