@@ -113,11 +113,7 @@ func TestRequestAllocatesNothing(t *testing.T) {
 // visitOf is the first arrival's visit, at its first shot.
 func visitOf(t testing.TB, e *Engine) *visit {
 	t.Helper()
-	s, err := e.newShard(0, 1, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.network.close)
+	s := e.newShard(0, 1, 1, &instant{})
 	a, _, _ := s.peek()
 	v := s.begin(a)
 	s.aim(v, 0)

@@ -67,7 +67,6 @@ func (s *shard) fire(v *visit) {
 		}
 		v.host = v.session.host
 	}
-	s.agenda.remind(v, v.deadline)
 	s.connect(v)
 }
 
@@ -76,6 +75,7 @@ func (s *shard) unix() int64 { return s.e.start.Unix() + int64(s.clock/time.Seco
 
 // connect finds v a connection to its host, or lets it wait for one.
 func (s *shard) connect(v *visit) {
+	s.agenda.remind(v, v.deadline)
 	for _, c := range v.own {
 		if c.host == v.host {
 			s.reuse(c, v)
@@ -182,11 +182,18 @@ func (s *shard) discard(c *conn) {
 
 // stamp notes when the generator turned to the network for v's shot.
 func (s *shard) stamp(v *visit, at time.Duration) {
-	if v.sent >= 0 {
-		return // sent once more, over another connection
+	if v.sent < 0 { // else it is sent once more, over another connection
+		v.sent = at
 	}
-	v.sent = at
-	late := at - v.dueWall
+}
+
+// noteLateness counts how late v's shot is, once: when it is written, or is over without that.
+func (s *shard) noteLateness(v *visit) {
+	if v.noted {
+		return
+	}
+	v.noted = true
+	late := v.sent - v.dueWall
 	s.late.add(late)
 	if late > LateAfter {
 		s.count.late.Add(1)
@@ -219,8 +226,8 @@ func (s *shard) open(c *conn) bool {
 		s.starve(v, err)
 	default:
 		s.e.mishaps.note(fmt.Errorf("%s: %w", c.host.address, err))
-		s.discard(c)
-		s.over(v, record.Refused, now)
+		s.came = now
+		s.end(c, v, v.lost())
 	}
 	return false
 }

@@ -63,12 +63,7 @@ func BenchmarkEngine(b *testing.B) {
 		b.Fatal(err)
 	}
 	e.start = time.Now()
-	shard, err := e.newShard(0, 1, 100)
-	if err != nil {
-		b.Fatal(err)
-	}
-	shard.network.close()
-	shard.network = &instant{answer: []byte(okAnswer)}
+	shard := e.newShard(0, 1, 100, &instant{answer: []byte(okAnswer)})
 	cpu := readHealth().cpu
 	b.ReportAllocs()
 	for b.Loop() {

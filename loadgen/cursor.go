@@ -77,7 +77,7 @@ type closedLoop struct {
 func (l *closedLoop) peek(s *shard) (arrivals.Arrival, time.Duration, bool) {
 	switch {
 	case l.taken:
-	case s.stopped || s.clock >= l.over:
+	case s.stopped || s.clock >= l.over || l.seqs.Load() == math.MaxUint32:
 		return arrivals.Arrival{}, never, false
 	case s.live >= l.people:
 		return arrivals.Arrival{}, never, true

@@ -151,6 +151,9 @@ func (e *Engine) Run(ctx context.Context) (Result, error) {
 	settled := e.startShards()
 	interrupted := e.await(ctx, settled)
 	e.goroutines.Wait()
+	for _, s := range e.shards { // nobody wakes them any more
+		s.network.close()
+	}
 	stopWatching()
 	return e.result(interrupted), e.cfg.Recorder.Err()
 }
@@ -176,12 +179,12 @@ func (e *Engine) prepare() error {
 	if !e.cfg.Start.IsZero() {
 		e.start = now.Add(e.cfg.Start.Sub(now)) // with a monotonic reading, whatever Start has
 	}
-	for i := range n {
-		s, err := e.newShard(i, n, most)
-		if err != nil {
-			return err
-		}
-		e.shards = append(e.shards, s)
+	networks, err := e.newNetworks(n)
+	if err != nil {
+		return err
+	}
+	for i, network := range networks {
+		e.shards = append(e.shards, e.newShard(i, n, most, network))
 	}
 	others := 1
 	if e.relayed() { // whose goroutines do the work
@@ -194,11 +197,26 @@ func (e *Engine) prepare() error {
 	return nil
 }
 
+// newNetworks makes n of them, or none.
+func (e *Engine) newNetworks(n int) (networks []network, err error) {
+	for range n {
+		network, err := e.newNetwork()
+		if err != nil {
+			for _, made := range networks {
+				made.close()
+			}
+			return nil, err
+		}
+		networks = append(networks, network)
+	}
+	return networks, nil
+}
+
 // newShard makes the i-th of n shards, which share the most connections.
-func (e *Engine) newShard(i, n, most int) (*shard, error) {
+func (e *Engine) newShard(i, n, most int, network network) *shard {
 	share := e.cfg.Share
 	s := &shard{
-		e: e, share: arrivals.Share{Index: share.Index + i*share.Of, Of: n * share.Of},
+		e: e, network: network, share: arrivals.Share{Index: share.Index + i*share.Of, Of: n * share.Of},
 		samples: e.cfg.Samples(i), retry: never, in: make([]byte, readBuffer),
 	}
 	s.pool = pool{max: portion(most, i, n), idle: make([][]*conn, len(e.hosts))}
@@ -211,9 +229,7 @@ func (e *Engine) newShard(i, n, most int) (*shard, error) {
 	} else {
 		s.supply = s.readAhead()
 	}
-	network, err := e.newNetwork()
-	s.network = network
-	return s, err
+	return s
 }
 
 // portion is the i-th of n whole parts of all.

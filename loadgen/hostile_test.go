@@ -179,7 +179,7 @@ func TestWaitsInDueOrderAcrossHosts(t *testing.T) {
 	})
 }
 
-// TestBigRequests are not written by the pacer, and arrive whole.
+// TestBigRequests arrive whole, though a socket does not take them at once.
 func TestBigRequests(t *testing.T) {
 	body := strings.Repeat("0123456789", 100_000)
 	var got atomic.Int64

@@ -35,7 +35,7 @@ const (
 	inQueue
 )
 
-// take claims a connection for v. victim, if any, is an idle connection to another host that must be closed for it.
+// take claims a connection for v. victim, if any, is an idle connection that must be closed for it.
 func (p *pool) take(v *visit) (c, victim *conn, what claim) {
 	if list := p.idle[v.host.index]; len(list) > 0 && p.waiting.live == 0 {
 		c = list[len(list)-1]
@@ -61,9 +61,10 @@ func (p *pool) victim() *conn {
 	}
 	for i, list := range p.idle {
 		if len(list) > 0 {
+			oldest := list[0]
 			p.idle[i] = append(list[:0], list[1:]...)
 			p.idles--
-			return list[0]
+			return oldest
 		}
 	}
 	return nil

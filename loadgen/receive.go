@@ -66,9 +66,13 @@ func (s *shard) onRead(c *conn, v *visit, n int, err error, hangup bool) bool {
 		s.giveUp(v)
 		return false
 	}
+	if n > 0 && c.used && !p.begun() && s.came < v.sent { // it spoke before it was asked
+		s.onBroken(c, v, err, hangup)
+		return false
+	}
 	if n > 0 {
 		if v.firstByte == 0 {
-			v.firstByte = s.came
+			v.firstByte = max(s.came, v.sent)
 		}
 		used, bad := p.feed(s.in[:n])
 		if bad != nil {
@@ -86,7 +90,7 @@ func (s *shard) onRead(c *conn, v *visit, n int, err error, hangup bool) bool {
 	case errors.Is(err, io.EOF) && p.end() == nil:
 		s.onAnswer(c, v, false)
 	default:
-		s.onBroken(c, v, err)
+		s.onBroken(c, v, err, hangup)
 	}
 	return false
 }
@@ -99,9 +103,7 @@ func (s *shard) onAnswer(c *conn, v *visit, clean bool) {
 	if v.session != nil {
 		var again bool
 		if again, err = v.session.answer(st, p, s.unix()); again {
-			s.release(c, v, clean)
-			v.host, v.wrote, v.resent, v.firstByte = v.session.host, false, false, 0
-			s.connect(v)
+			s.goOn(c, v, clean)
 			return
 		}
 	}
@@ -118,10 +120,27 @@ func (s *shard) onAnswer(c *conn, v *visit, clean bool) {
 	s.over(v, o, came)
 }
 
+// goOn sends the next request of a redirected shot: over the same connection, if that leads there.
+func (s *shard) goOn(c *conn, v *visit, clean bool) {
+	v.host, v.wrote, v.resent, v.firstByte = v.session.host, false, false, 0
+	if c.host == v.host && s.usable(c, clean) {
+		c.used = true
+		s.write(c, v)
+		return
+	}
+	s.release(c, v, clean)
+	s.connect(v)
+}
+
+// usable says that another request may go over c.
+func (s *shard) usable(c *conn, clean bool) bool {
+	return clean && c.parser.reusable && !c.broken && !c.sending()
+}
+
 // release takes c from v, whose request is answered, and gives it to whom it is of use.
 func (s *shard) release(c *conn, v *visit, clean bool) {
 	v.conn = nil
-	if !clean || !c.parser.reusable || c.broken || c.sending() {
+	if !s.usable(c, clean) {
 		s.discard(c)
 		return
 	}
@@ -144,8 +163,9 @@ func (s *shard) release(c *conn, v *visit, clean bool) {
 // may only have been stale: then the shot is sent once more where that cannot do anything twice. That is so when the
 // method is idempotent, when no byte was written, or when the server had closed before anything was sent (RFC 9112,
 // 9.3.1 and 9.6). All else, a POST with an idempotency key too, is Lost: what the person does then is up to them. A relay
-// may know better: that nothing was worked off, or that the target ended this very request.
-func (s *shard) onBroken(c *conn, v *visit, err error) {
+// may know better: that nothing was worked off, or that the target ended this very request. hangup says that the connection's end was
+// announced when the network was last asked.
+func (s *shard) onBroken(c *conn, v *visit, err error, hangup bool) {
 	stale := c.used && !c.parser.begun() && !v.resent
 	var told *relayError
 	if errors.As(err, &told) {
@@ -153,17 +173,14 @@ func (s *shard) onBroken(c *conn, v *visit, err error) {
 		v.wrote = v.wrote && !told.unsent
 		stale = stale && told.unsent
 	}
-	if stale && (v.idempotent(s.e.steps[v.at]) || !v.wrote || s.heard < v.sent) {
+	if stale && (v.idempotent(s.e.steps[v.at]) || !v.wrote || hangup && s.heard < v.sent) {
 		s.shut(c)
 		v.resent = true
+		s.agenda.remind(v, v.deadline)
 		s.dial(v)
 		return
 	}
-	o := record.Lost
-	if !v.wrote {
-		o = record.Refused
-	}
-	s.end(c, v, o)
+	s.end(c, v, v.lost())
 }
 
 // end closes the connection, hands its slot on and ends the shot.

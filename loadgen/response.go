@@ -76,7 +76,18 @@ type framing struct {
 // reset makes the parser ready for the answer to a request.
 func (p *parser) reset(head, keepHeader, keepBody bool) {
 	p.framing = framing{head: head, keepHeader: keepHeader, keepBody: keepBody}
-	p.header, p.body, p.line = p.header[:0], p.body[:0], p.line[:0]
+	p.header, p.body, p.line = p.header[:0], emptied(p.body), p.line[:0]
+}
+
+// keptBuffer is the most of a buffer that is kept for the next answer, in bytes: a long one would stay with every
+// connection.
+const keptBuffer = 64 << 10
+
+func emptied(b []byte) []byte {
+	if cap(b) > keptBuffer {
+		return nil
+	}
+	return b[:0]
 }
 
 // feed takes the next bytes; it gives how many belonged to this answer, which is whole when p.state is answered.

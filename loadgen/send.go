@@ -16,6 +16,7 @@ func (s *shard) write(c *conn, v *visit) {
 	} else {
 		s.out, s.body = s.e.appendRequest(s.out[:0], s.body, v)
 	}
+	s.noteLateness(v)
 	c.parser.reset(st.head && !v.bare(), st.keepHeader, st.keepBody)
 	n := s.push(c, v, s.out)
 	if n < len(s.out) { // the buffer goes along: what does not fit into a socket may be long
@@ -68,7 +69,9 @@ func (s *shard) pour(c *conn, v *visit) {
 func (s *shard) resume(c *conn) {
 	if len(c.out) > 0 {
 		n := s.push(c, c.visit, c.out)
-		c.out = c.out[min(n, len(c.out)):]
+		if c.out = c.out[min(n, len(c.out)):]; len(c.out) == 0 {
+			c.out = nil
+		}
 	}
 	if len(c.out) == 0 {
 		s.pour(c, c.visit)

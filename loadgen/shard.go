@@ -81,7 +81,6 @@ func (s *shard) run() {
 			s.shut(c)
 		}
 	}
-	s.network.close()
 }
 
 // look looks at the clock.
@@ -219,17 +218,18 @@ func (s *shard) stop() {
 func (s *shard) cut() {
 	s.look()
 	s.came = s.clock
+	for v := s.pool.waiting.pop(); v != nil; v = s.pool.waiting.pop() {
+		s.abandon(v)
+	}
 	for _, c := range s.pool.places {
 		v := c.visit
 		switch {
 		case v == nil:
-		case c.opening:
+		case c.opening && !v.wrote:
 			s.discard(c)
 			s.abandon(v)
-		case v.wrote:
-			s.end(c, v, record.Lost)
 		default:
-			s.end(c, v, record.Refused)
+			s.end(c, v, v.lost())
 		}
 	}
 }

@@ -164,10 +164,11 @@ func (s *sockets) wait(now, at time.Duration, nap bool, to []ready) []ready {
 	return to
 }
 
-// coarse says that the kernel has no epoll_pwait2 (before Linux 5.11).
+// coarse says that there is no epoll_pwait2: before Linux 5.11, or where a container may not call it.
 var coarse = sync.OnceValue(func() bool {
 	_, _, errno := syscall.Syscall6(unix.SYS_EPOLL_PWAIT2, ^uintptr(0), 0, 0, 0, 0, 0)
-	return errno == unix.ENOSYS
+	narrow := unsafe.Sizeof(unix.Timespec{}) < 16 // the call takes 64 bits on every machine
+	return narrow || errno != unix.EBADF && errno != unix.EINVAL
 })
 
 // poll asks what is ready, and sleeps for d at most where nothing is. An interrupted sleep has found nothing. Go's
@@ -175,15 +176,21 @@ var coarse = sync.OnceValue(func() bool {
 // collector gets its turn.
 func (s *sockets) poll(d time.Duration) int {
 	timeout := unix.NsecToTimespec(int64(d))
-	events, call, wait := uintptr(unsafe.Pointer(&s.events)), uintptr(unix.SYS_EPOLL_PWAIT2), uintptr(unsafe.Pointer(&timeout))
-	if d == 0 {
-		call, wait = unix.SYS_EPOLL_PWAIT, 0
-	} else if coarse() {
+	if d > 0 && !coarse() {
+		n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(s.epoll), uintptr(unsafe.Pointer(&s.events)),
+			uintptr(len(s.events)), uintptr(unsafe.Pointer(&timeout)), 0, 0)
+		return found(n, errno)
+	}
+	if d > 0 {
 		fds := [1]unix.PollFd{{Fd: int32(s.epoll), Events: unix.POLLIN}}
 		_, _ = unix.Ppoll(fds[:], &timeout, nil)
-		call, wait = unix.SYS_EPOLL_PWAIT, 0
 	}
-	n, _, errno := syscall.RawSyscall6(call, uintptr(s.epoll), events, uintptr(len(s.events)), wait, 0, 0)
+	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(s.epoll), uintptr(unsafe.Pointer(&s.events)), uintptr(len(s.events)), 0, 0, 0)
+	return found(n, errno)
+}
+
+// found is how many events a call has given.
+func found(n uintptr, errno syscall.Errno) int {
 	if errno != 0 {
 		return 0
 	}
@@ -197,7 +204,7 @@ func (s *sockets) nap(d time.Duration) {
 }
 
 func (s *sockets) wake() {
-	_, _ = unix.Write(s.event, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // fails only when it is awake 2^64 times already
+	_, _ = unix.Write(s.event, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // fails only where it has been woken often and not read
 }
 
 func (s *sockets) post(t token) {

@@ -56,7 +56,7 @@ func TestLatenessLimit(t *testing.T) {
 	}
 }
 
-// TestSaturatedGeneratorSaysSo: the pacer is held up for 200 ms in every second.
+// TestSaturatedGeneratorSaysSo: the shard is held up for 200 ms in every second.
 func TestSaturatedGeneratorSaysSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg, m := config(t, uniform(1000, 10*time.Second, scenarios.Step{}), "127.0.0.1:1")

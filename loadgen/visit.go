@@ -50,6 +50,7 @@ type visit struct {
 	handshake time.Duration // … and its TLS handshake
 	firstByte time.Duration
 	wrote     bool // a byte of this shot was written
+	noted     bool // the lateness is counted
 	resent    bool // on a second connection, because the first was stale
 
 	fired      bool // some shot of the arrival was sent or tried
@@ -63,7 +64,7 @@ type visit struct {
 func (s *shard) begin(a arrivals.Arrival) *visit {
 	v := s.visit()
 	for i := range v.values {
-		v.values[i] = v.values[i][:0]
+		v.values[i] = emptied(v.values[i])
 	}
 	v.Arrival, v.person, v.state = a, s.e.cfg.Schedule.Person(a.Seq), flying
 	v.at, v.end = v.person.Steps()
@@ -109,6 +110,14 @@ func (v *visit) idempotent(st *step) bool {
 	return st.idempotent
 }
 
+// lost is the outcome of a shot that no answer can come to: refused where the target has not got a byte of it.
+func (v *visit) lost() record.Outcome {
+	if v.wrote {
+		return record.Lost
+	}
+	return record.Refused
+}
+
 // toTaken moves v to the next step from step on that the person takes; false where there is none.
 func (v *visit) toTaken(step int) bool {
 	for ; step < v.end; step++ {
@@ -136,14 +145,14 @@ func (s *shard) aim(v *visit, due time.Duration) {
 		v.host = e.tenants[v.Tenant].host
 	}
 	v.sent, v.connect, v.handshake, v.firstByte = notSent, 0, 0, 0
+	v.noted = false
 	v.wrote, v.resent = false, false
 }
 
 // over ends a shot at that wall time and goes on with the journey.
 func (s *shard) over(v *visit, o record.Outcome, done time.Duration) {
-	if v.sent < 0 {
-		v.sent = done
-	}
+	s.stamp(v, done)
+	s.noteLateness(v)
 	e := s.e
 	sample := record.Sample{
 		Seq: v.Seq, Tenant: v.Tenant, Step: e.steps[v.at].index, Retry: uint8(min(v.retry, 255)), Outcome: o,

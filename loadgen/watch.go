@@ -15,8 +15,10 @@ const (
 
 // watchState is what the watching goroutine has seen; others read it after that has ended.
 type watchState struct {
-	seconds int // with shots in them
-	over    int // of these, with a lateness above the limit
+	seconds int           // with shots in them
+	from    time.Duration // when the watching began, on the wall
+	spent   time.Duration // since then
+	over    int           // of these, with a lateness above the limit
 	before  *latenessCounts
 	health  health
 	gc      debug.GCStats
@@ -29,18 +31,18 @@ type watchState struct {
 
 // stolen is the share of the machine's processor time that the hypervisor gave to others.
 func (w *watchState) stolen() float64 {
-	if w.seconds == 0 {
+	if w.spent == 0 {
 		return 0
 	}
-	return w.stolenTime.Seconds() / (float64(w.seconds) * watchEvery.Seconds() * float64(runtime.NumCPU()))
+	return w.stolenTime.Seconds() / w.spent.Seconds() / float64(runtime.NumCPU())
 }
 
 // queued is how long the threads waited for a processor, as a share of the run; above 1 where several waited at once.
 func (w *watchState) queued() float64 {
-	if w.seconds == 0 {
+	if w.spent == 0 {
 		return 0
 	}
-	return w.waited.Seconds() / (float64(w.seconds) * watchEvery.Seconds())
+	return w.waited.Seconds() / w.spent.Seconds()
 }
 
 // health is what the operating system says about this process, cumulative.
@@ -57,6 +59,7 @@ type health struct {
 // watch looks after the run once a second, and at the recorder ten times, until the function it gives is called. It
 // fails the run when nothing can be recorded any more.
 func (e *Engine) watch(fail func(error)) (stop func()) {
+	e.watching.from = e.now()
 	e.watching.before, _ = e.lateness()
 	e.watching.health = readHealth()
 	debug.ReadGCStats(&e.watching.gc)
@@ -107,6 +110,7 @@ func (e *Engine) everySecond() {
 		At: e.platform(now), Wall: e.start.Add(now), Source: "generator", Kind: record.KindGenerator,
 		Values: e.healthValues(latest, &health, w.gc.PauseTotal-pausesBefore),
 	})
+	w.spent = now - w.from
 	w.throttled += health.throttled - w.health.throttled
 	w.throttledTime += health.throttledTime - w.health.throttledTime
 	w.stolenTime += health.stolen - w.health.stolen

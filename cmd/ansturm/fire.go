@@ -175,8 +175,12 @@ func shoot(ctx context.Context, p *progress, f firing, engine *loadgen.Engine, p
 	finishCtx, done := context.WithTimeout(labCtx, labPatience)
 	defer done()
 	account, labErr := finishLab(finishCtx, platform, w)
-	if labErr == nil {
-		labErr = <-timeline
+	select {
+	case timelineErr := <-timeline:
+		labErr = errors.Join(labErr, timelineErr)
+	case <-finishCtx.Done():
+		cancel() // nobody may write events any more once the record is closed
+		labErr = errors.Join(labErr, <-timeline)
 	}
 	return result, account, errors.Join(err, labErr)
 }
