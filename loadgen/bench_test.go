@@ -38,7 +38,13 @@ func applicationStep() scenarios.Step {
 func BenchmarkShot(b *testing.B) {
 	s := uniform(int64(b.N), time.Duration(b.N)*200*time.Microsecond, applicationStep())
 	s.Feeders = map[string]scenarios.Feeder{"p": {Synthetic: "person"}}
-	cfg, _ := config(b, s, server(b, answering(okAnswer)))
+	fireShots(b, s, okAnswer)
+}
+
+// fireShots fires b.N arrivals of one shot each at a server in this process.
+func fireShots(b *testing.B, s *scenarios.Scenario, answer string) {
+	b.Helper()
+	cfg, _ := config(b, s, server(b, answering(answer)))
 	cfg.MaxConnections = 500 // the server's ends are this process' too
 	count := &counter{}
 	cfg.Recorder, cfg.Samples = count, count.shard

@@ -224,23 +224,5 @@ func BenchmarkJourneyShot(b *testing.B) {
 	})
 	s.Journeys[0].Cookies = true
 	s.Feeders = map[string]scenarios.Feeder{"p": {Synthetic: "person"}}
-	cfg, _ := config(b, s, server(b, answering(answer)))
-	cfg.MaxConnections = 500 // the server's ends are this process' too
-	count := &counter{}
-	cfg.Recorder, cfg.Samples = count, count.shard
-	e, err := New(cfg)
-	if err != nil {
-		b.Fatal(err)
-	}
-	cpu := readHealth().cpu
-	b.ReportAllocs()
-	b.ResetTimer()
-	if _, err := e.Run(b.Context()); err != nil {
-		b.Fatal(err)
-	}
-	b.StopTimer()
-	if count.ok.Load() != int64(b.N) {
-		b.Fatalf("%d of %d shots were answered, %d were not", count.ok.Load(), b.N, count.other.Load())
-	}
-	b.ReportMetric(float64((readHealth().cpu-cpu).Microseconds())/float64(b.N), "cpu-µs/op")
+	fireShots(b, s, answer)
 }

@@ -55,12 +55,11 @@ func (s *shard) pour(c *conn, v *visit) {
 			return
 		}
 		n := s.push(c, v, b)
-		if n < len(b) {
-			c.stream.advance(n)
+		if c.stream == nil { // the write failed
 			return
 		}
-		if c.stream != nil {
-			c.stream.advance(n)
+		if c.stream.advance(n); n < len(b) {
+			return
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package loadgen
 
 import (
-	"strconv"
 	"time"
 
 	"github.com/ansturm/ansturm/loadgen/record"
@@ -249,9 +248,7 @@ func (e *Engine) appendRequest(dst, body []byte, v *visit) (request, bodyScratch
 	}
 	if st.hasBody {
 		body = st.body.append(body[:0], e, v)
-		dst = append(dst, "Content-Length: "...)
-		dst = strconv.AppendInt(dst, int64(len(body)), 10)
-		dst = append(dst, "\r\n\r\n"...)
+		dst = append(appendLength(dst, int64(len(body))), "\r\n"...)
 		return append(dst, body...), body
 	}
 	return append(dst, "\r\n"...), body

@@ -37,11 +37,21 @@ func OpenTable(files fs.FS, name string) (*Table, error) {
 	if name == "" {
 		return nil, errors.New("no CSV file is named")
 	}
+	data, err := readBeside(files, name, "a CSV", mostTable)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTable(name, data)
+}
+
+// readBeside reads a file beside the scenario, of a kind that a refusal names; of one longer than most bytes, one more
+// than that.
+func readBeside(files fs.FS, name, kind string, most int64) ([]byte, error) {
 	if files == nil {
 		return nil, fmt.Errorf("cannot read %s: the scenario was not read from a directory", name)
 	}
 	if !fs.ValidPath(name) {
-		return nil, fmt.Errorf("%s is elsewhere: a CSV lies beside the scenario or below", name)
+		return nil, fmt.Errorf("%s is elsewhere: %s lies beside the scenario or below", name, kind)
 	}
 	file, err := files.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -51,11 +61,11 @@ func OpenTable(files fs.FS, name string) (*Table, error) {
 		return nil, fmt.Errorf("cannot read %s: %w", name, err)
 	}
 	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, mostTable+1))
+	data, err := io.ReadAll(io.LimitReader(file, most+1))
 	if err != nil {
 		return nil, fmt.Errorf("cannot read %s: %w", name, err)
 	}
-	return ParseTable(name, data)
+	return data, nil
 }
 
 // ParseTable reads CSV with a header line, separated by commas or, if the header has more of them, semicolons. A byte

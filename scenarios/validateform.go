@@ -1,9 +1,7 @@
 package scenarios
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"net/url"
@@ -79,23 +77,9 @@ func (f *File) validate(c *checker, path string, files fs.FS) {
 
 // ReadUpload reads a file that a step sends, at most 64 MiB; name is a path below files.
 func ReadUpload(files fs.FS, name string) ([]byte, error) {
-	if files == nil {
-		return nil, fmt.Errorf("cannot read %s: the scenario was not read from a directory", name)
-	}
-	if !fs.ValidPath(name) {
-		return nil, fmt.Errorf("%s is elsewhere: a file lies beside the scenario or below", name)
-	}
-	file, err := files.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no file %s beside the scenario", name)
-	}
+	data, err := readBeside(files, name, "a file", mostUpload)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read %s: %w", name, err)
-	}
-	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, mostUpload+1))
-	if err != nil {
-		return nil, fmt.Errorf("cannot read %s: %w", name, err)
+		return nil, err
 	}
 	if len(data) > mostUpload {
 		return nil, fmt.Errorf("%s is larger than %d MiB", name, mostUpload>>20)
