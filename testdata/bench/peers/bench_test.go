@@ -178,12 +178,12 @@ func TestGoals(t *testing.T) {
 		}
 		return math.NaN()
 	}) {
-		verdicts[g.what] = g.met()
+		verdicts[g.measurement+": "+g.what] = g.met()
 	}
 	want := map[string]bool{
 		"throughput: requests/s, times wrk's": true, "throughput: requests/s, times k6's": false,
-		"lateness, 10,000 a second: p50_us, times limit's": true, "lateness, 10,000 a second: p50_us, times the best peer's": false,
-		"stall, 50 connections: p95_ms, ms from the sink's": true, "stall, 50 connections: p95_ms, ms from the closed form": false,
+		"lateness: 10,000 a second: p50_us, times limit's": true, "lateness: 10,000 a second: p50_us, times the best peer's": false,
+		"stall: 50 connections: p95_ms, ms from the sink's": true, "stall: 50 connections: p95_ms, ms from the closed form": false,
 	}
 	if !maps.Equal(verdicts, want) {
 		t.Errorf("%v", verdicts)

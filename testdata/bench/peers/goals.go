@@ -24,8 +24,9 @@ func (b *bench) result(measurement, load, client, key string) float64 {
 	return math.NaN()
 }
 
-// goal is a comparison that the engine has to stand.
+// goal is a comparison that the engine has to stand, under the tables of one measurement.
 type goal struct {
+	measurement string
 	what        string
 	value, want float64
 	atMost      bool // value must not be above want, else not below
@@ -74,7 +75,7 @@ func throughputGoals(of result) []goal {
 	} {
 		for _, column := range []column{columnPerSecond, columnPerCPU} {
 			ratio := of(c.measurement, c.load, "ansturm", column.key) / of(c.measurement, c.load, c.client, column.key)
-			gs = append(gs, goal{what: fmt.Sprintf("%s: %s, times %s's", c.measurement, column.head, c.client), value: ratio, want: c.factor})
+			gs = append(gs, goal{c.measurement, fmt.Sprintf("%s, times %s's", column.head, c.client), ratio, c.factor, false})
 		}
 	}
 	return gs
@@ -99,14 +100,14 @@ func latenessGoals(of result) []goal {
 			}
 			gs = append(
 				gs,
-				goal{"lateness, " + load + ": " + q.name + ", times limit's", ours("told_"+q.name) / of("lateness", load, "limit", "told_"+q.name), q.factor, true},
-				goal{"lateness, " + load + ": " + q.name + ", times the best peer's", ours(q.name) / best, 1, true},
+				goal{"lateness", load + ": " + q.name + ", times limit's", ours("told_"+q.name) / of("lateness", load, "limit", "told_"+q.name), q.factor, true},
+				goal{"lateness", load + ": " + q.name + ", times the best peer's", ours(q.name) / best, 1, true},
 			)
 		}
 		gs = append(
 			gs,
-			goal{"lateness, " + load + ": arrived %", ours("sent_percent"), 100, false},
-			goal{"poisson, " + load + ": gaps' variation, times the schedule's", of("poisson", load, "ansturm", "gap_cv"), 1.3, true},
+			goal{"lateness", load + ": arrived %", ours("sent_percent"), 100, false},
+			goal{"poisson", load + ": gaps' variation, times the schedule's", of("poisson", load, "ansturm", "gap_cv"), 1.3, true},
 		)
 	}
 	return gs
@@ -116,9 +117,9 @@ func costGoals(of result) []goal {
 	const load = "10,000 a second"
 	ours := func(key string) float64 { return of("lateness", load, "ansturm", key) }
 	return []goal{
-		{load + ": CPU a request, times limit's", ours("cpu_us_per_request") / of("lateness", load, "limit", "cpu_us_per_request"), 1.1, true},
-		{load + ": peak memory MiB", ours("peak_mib"), 40, true},
-		{"15,000 in flight: peak memory MiB", of("memory", "", "ansturm", "peak_mib"), 150, true},
+		{"lateness", load + ": CPU a request, times limit's", ours("cpu_us_per_request") / of("lateness", load, "limit", "cpu_us_per_request"), 1.1, true},
+		{"lateness", load + ": peak memory MiB", ours("peak_mib"), 40, true},
+		{"memory", "15,000 in flight: peak memory MiB", of("memory", "", "ansturm", "peak_mib"), 150, true},
 	}
 }
 
@@ -136,30 +137,28 @@ func stallGoals(of result) []goal {
 			limits := math.Abs(of("stall", load, "limit", q.key) - closed)
 			gs = append(
 				gs,
-				goal{"stall, " + connections + " connections: " + q.key + ", ms from the sink's", math.Abs(ours - seen), max(5, .01*seen), true},
-				goal{"stall, " + connections + " connections: " + q.key + ", ms from the closed form", math.Abs(ours - closed), limits + 1, true},
+				goal{"stall", connections + " connections: " + q.key + ", ms from the sink's", math.Abs(ours - seen), max(5, .01*seen), true},
+				goal{"stall", connections + " connections: " + q.key + ", ms from the closed form", math.Abs(ours - closed), limits + 1, true},
 			)
 		}
 	}
 	return gs
 }
 
-// showGoals prints what is asked of the engine beside what was measured. It judges nothing else: a busy machine misses
-// goals that a quiet one meets.
-func (b *bench) showGoals() {
-	met := goals(b.result)
-	if len(met) == 0 {
-		return
-	}
+// showGoals prints what is asked of the engine beside what one measurement gave. It judges nothing else: a busy machine
+// misses goals that a quiet one meets.
+func (b *bench) showGoals(measurement string) {
 	var text strings.Builder
-	text.WriteString("\n**goals of the engine**\n\n")
-	printRow(&text, []string{"goal", "wanted", "measured", ""})
-	printRow(&text, []string{"---", "--:", "--:", "---"})
-	for _, g := range met {
+	for _, g := range goals(b.result) {
+		if g.measurement != measurement {
+			continue
+		}
+		if text.Len() == 0 {
+			text.WriteString("\n**goals of the engine**\n\n")
+			printRow(&text, []string{"goal", "wanted", "measured", ""})
+			printRow(&text, []string{"---", "--:", "--:", "---"})
+		}
 		printRow(&text, g.cells())
 	}
-	b.print("goals", "%s", text.String())
-	if len(b.only) > 0 {
-		delete(b.shown, "goals") // the page has those of a whole run
-	}
+	b.print(measurement, "%s", text.String())
 }

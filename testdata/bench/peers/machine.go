@@ -75,5 +75,14 @@ func (t ticks) disturbed(earlier ticks, ours float64) float64 {
 	if all <= 0 {
 		return 0
 	}
-	return max(0, 100*(t.programs-earlier.programs)/all-ours) + 100*(t.stolen-earlier.stolen)/all
+	return max(0, 100*(t.programs-earlier.programs)/all-ours) + t.stolenSince(earlier)
+}
+
+// stolenSince is the share of a processor, in percent, that since an earlier reading went to other machines.
+func (t ticks) stolenSince(earlier ticks) float64 {
+	all := t.all - earlier.all
+	if all <= 0 {
+		return 0
+	}
+	return 100 * (t.stolen - earlier.stolen) / all
 }

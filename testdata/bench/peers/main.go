@@ -48,6 +48,7 @@ type bench struct {
 type settings struct {
 	only, names []string
 	rounds      int
+	again       int           // how often a run is repeated of which others took too much
 	length      time.Duration // of a measurement that has no length of its own
 	cache       string        // where peers are installed
 	proofsFile  string
@@ -80,6 +81,7 @@ func parseSettings(args []string, stderr io.Writer) (settings, error) {
 	only := flags.String("only", "", "measurements, comma-separated: "+strings.Join(measurementNames(), ","))
 	names := flags.String("clients", "", "clients, comma-separated (default: all that can be had)")
 	flags.IntVar(&s.rounds, "rounds", 3, "how often each client has its turn; medians are shown")
+	flags.IntVar(&s.again, "again", 3, "how often, at most, a run is repeated of which others took more than 3 % of a processor")
 	flags.DurationVar(&s.length, "for", 10*time.Second, "length of one run, except the stall's 20 s")
 	flags.StringVar(&s.cache, "cache", "bin/peers", "folder for what is compiled and installed")
 	flags.StringVar(&s.proofsFile, "proofs", "testdata/proofs/peers.jsonl", "JSON lines are appended here; empty: nowhere")
@@ -96,8 +98,8 @@ func parseSettings(args []string, stderr io.Writer) (settings, error) {
 			return s, fmt.Errorf("-only %s: no such measurement; there are %s", name, strings.Join(measurementNames(), ", "))
 		}
 	}
-	if s.rounds < 1 || s.length < time.Second || s.length > 5*time.Minute {
-		return s, fmt.Errorf("-rounds must be at least 1, -for between 1s and 5m")
+	if s.rounds < 1 || s.again < 0 || s.length < time.Second || s.length > 5*time.Minute {
+		return s, fmt.Errorf("-rounds must be at least 1, -again 0, -for between 1s and 5m")
 	}
 	return s, nil
 }
@@ -145,8 +147,8 @@ func (b *bench) measure(ctx context.Context) (err error) {
 		if err := m.does(b, ctx); err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
+		b.showGoals(m.name)
 	}
-	b.showGoals()
 	if b.page == "" {
 		return nil
 	}

@@ -20,7 +20,7 @@ type usage struct {
 	wall           time.Duration
 	cpu            time.Duration // user and system, of the process and its children, as wait4 says
 	peakKB         int64         // the most resident memory
-	disturbed      float64       // percent of the client's core that went to others meanwhile, see ticks
+	disturbed      float64       // percent of the cores that went to others meanwhile, see ticks
 	exit           int
 }
 
@@ -56,7 +56,7 @@ func (b *bench) runPinned(ctx context.Context, argv, env []string, stdin string,
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &stdout, &stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 5 * time.Second
-	before, start := readTicks(b.clientCPU), time.Now()
+	before, beforeSink, start := readTicks(b.clientCPU), readTicks(b.sinkCPU), time.Now()
 	if err := b.start(cmd); err != nil {
 		return usage{}, err
 	}
@@ -65,7 +65,7 @@ func (b *bench) runPinned(ctx context.Context, argv, env []string, stdin string,
 	stop()
 	u := usage{stdout: stdout.Bytes(), stderr: stderr.Bytes(), wall: time.Since(start), peakKB: <-peak, exit: cmd.ProcessState.ExitCode()}
 	u.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	u.disturbed = readTicks(b.clientCPU).disturbed(before, u.busy())
+	u.disturbed = max(readTicks(b.clientCPU).disturbed(before, u.busy()), readTicks(b.sinkCPU).stolenSince(beforeSink))
 	if ctx.Err() != nil {
 		return u, fmt.Errorf("%s: %w after %v", filepath.Base(argv[0]), ctx.Err(), most)
 	}

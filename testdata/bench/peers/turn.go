@@ -80,7 +80,7 @@ var (
 	columnPerCPU    = column{"per_cpu_second", "requests a CPU second", 0}
 	columnBusy      = column{"busy_percent", "client's core busy %", 0}
 	columnPeak      = column{"peak_mib", "peak memory MiB", 0}
-	columnDisturbed = column{"disturbed_percent", "others on its core %", 0}
+	columnDisturbed = column{"disturbed_percent", "taken by others %", 0}
 )
 
 // cpuPerRequest is µs of the client's processor time for each of n requests.
