@@ -35,7 +35,8 @@ func closedLoopOf(t *testing.T, people, shards int, service, end time.Duration) 
 			if _, err := c.Read(buf); err != nil {
 				return
 			}
-			most.Store(max(most.Load(), now.Add(1)))
+			for n, seen := now.Add(1), most.Load(); n > seen && !most.CompareAndSwap(seen, n); seen = most.Load() {
+			}
 			time.Sleep(service)
 			now.Add(-1)
 			_, _ = io.WriteString(c, okAnswer)

@@ -31,6 +31,7 @@ type conn struct {
 	secured bool          // the TCP connection is open, TLS is on top of it
 	broken  bool          // a write failed
 	used    bool          // an answer has come over it: it may be stale
+	ahead   bool          // what was read from it is to be worked off
 	began   time.Duration // to be opened
 	rested  time.Duration // idle since
 	parser  parser

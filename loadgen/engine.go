@@ -218,6 +218,7 @@ func (e *Engine) newShard(i, n, most int, network network) *shard {
 	s := &shard{
 		e: e, network: network, share: arrivals.Share{Index: share.Index + i*share.Of, Of: n * share.Of},
 		samples: e.cfg.Samples(i), retry: never, in: make([]byte, readBuffer),
+		headings: make([]heading, len(e.steps)),
 	}
 	s.pool = pool{max: portion(most, i, n), idle: make([][]*conn, len(e.hosts))}
 	// Whoever follows a redirect has not got their answer yet: that must not wait.

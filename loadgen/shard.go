@@ -46,6 +46,8 @@ type shard struct {
 	pending []ready // to be worked off before sleeping
 
 	in, out, body []byte
+	intakes       [together]intake
+	headings      []heading // by step
 
 	count counters
 	late  lateness
@@ -163,9 +165,13 @@ func (s *shard) onAlarm(v *visit, now time.Duration) {
 func (s *shard) listen(next time.Duration) {
 	s.sleep(next)
 	s.events, s.pending = append(s.events, s.pending...), s.pending[:0]
-	for _, r := range s.events {
-		s.onReady(r)
-		if s.clock >= next || s.supply.hungry(s) {
+	for events := s.events; len(events) > 0; {
+		n := s.gather(events)
+		for i, r := range events[:n] {
+			s.onReady(r, &s.intakes[i])
+		}
+		s.fresh = false
+		if events = events[n:]; s.clock >= next || s.supply.hungry(s) {
 			next = s.fireDue()
 		}
 	}

@@ -264,7 +264,7 @@ func TestOutOfTurn(t *testing.T) {
 	c.used = true
 	n := copy(s.in, "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
 	s.came = v.sent - 1
-	s.onRead(c, v, n, nil, true)
+	s.onRead(c, v, s.in[:n], nil, true)
 	if len(m.samples) > 0 || !v.resent || v.conn == nil || !v.conn.opening {
 		t.Errorf("shots %+v, sent once more %v", m.samples, v.resent)
 	}

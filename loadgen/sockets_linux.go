@@ -67,7 +67,10 @@ func (s *sockets) add(fd int, t token, events uint32) error {
 func ownThread() {
 	runtime.LockOSThread()
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) // without it, wake-ups are 50 µs later, and counted as that
-	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), shardNice)
+	// the call gives 20 − nice, for want of negative results
+	if had, err := unix.Getpriority(unix.PRIO_PROCESS, unix.Gettid()); err == nil && 20-had > shardNice {
+		_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), shardNice)
+	}
 }
 
 func (s *sockets) dial(h *host, t token, _ time.Duration) (link, error) {
