@@ -19,7 +19,7 @@ import (
 // 0 to n−1, each with one fate, and none begins after the end, or after the run is interrupted.
 func TestClosedLoop(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		people, shards := rapid.IntRange(1, 9).Draw(rt, "people"), rapid.IntRange(1, 4).Draw(rt, "shards")
+		people, shards := rapid.IntRange(1, 60).Draw(rt, "people"), rapid.IntRange(1, 4).Draw(rt, "shards")
 		service := time.Duration(rapid.IntRange(1, 200).Draw(rt, "service ms")) * time.Millisecond
 		end := time.Duration(rapid.IntRange(1, 5000).Draw(rt, "interrupted ms"))*time.Millisecond + time.Microsecond // no tie
 		synctest.Test(t, func(t *testing.T) { closedLoopOf(t, people, shards, service, end) })
@@ -70,6 +70,26 @@ func closedLoopOf(t *testing.T, people, shards int, service, end time.Duration) 
 	for _, s := range m.samples {
 		if s.Due >= last || s.Lateness() != 0 || s.Response() != service {
 			t.Errorf("%+v, want it begun before %s and answered after %s", s, last, service)
+		}
+	}
+}
+
+// Whoever is free begins anew in the same round, though the clock goes on while others are served: else most of the people stand around.
+func TestClosedLoopKeepsEverybodyBusy(t *testing.T) {
+	const people = 64
+	cfg, _ := config(t, uniform(1<<32-1, time.Hour, scenarios.Step{Method: "GET"}), "127.0.0.1:80")
+	cfg.Closed = people
+	e, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.start = time.Now()
+	s := e.newShard(0, 1, people, &instant{answer: []byte(okAnswer)})
+	for round := range 100 {
+		s.look()
+		s.listen(s.fireDue())
+		if round >= people/volley && s.live != people {
+			t.Fatalf("round %d: %d under way", round, s.live)
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 // together is how many connections are read before the answers are worked off, and those before the next shots are
 // fired: reading, judging and sending are each cheaper several times in a row, while their code is in the processor's
 // caches.
-const together = 8
+const together = 16
 
 // intake is what one read gave.
 type intake struct {

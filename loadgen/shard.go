@@ -102,23 +102,22 @@ func (s *shard) fireDue() (next time.Duration) {
 	if s.retry <= s.clock {
 		s.feed()
 	}
-	now := s.clock
 	for range volley {
 		arrival, due, more := s.peek()
 		alarm := s.agenda.next()
 		switch {
-		case due > now && alarm > now:
+		case due > s.clock && alarm > s.clock:
 			return min(due, alarm, s.retry)
 		case due <= alarm && more:
 			s.supply.advance()
 			s.enter(arrival)
 		default:
-			if v := s.agenda.pop(now); v != nil {
-				s.onAlarm(v, now)
+			if v := s.agenda.pop(s.clock); v != nil {
+				s.onAlarm(v, s.clock)
 			}
 		}
 	}
-	return now
+	return s.clock
 }
 
 // peek gives the next arrival; at the schedule's end it is due never.
