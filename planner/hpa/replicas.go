@@ -135,11 +135,7 @@ func (p *Pod) unreadyForCPU(cfg *Config, now time.Duration) bool {
 // request is the pod's request in thousandths (rule 9).
 func (p *Pod) request(m *metric) (int64, error) {
 	if p.PodLevel && m.container == "" {
-		request, has := p.Request.milli(m.resource)
-		if !has {
-			return 0, ErrNoRequest
-		}
-		return request, nil
+		return p.podLevelRequest(m.resource)
 	}
 	sum := int64(0)
 	for i := range p.Containers {
@@ -160,6 +156,22 @@ func (p *Pod) request(m *metric) (int64, error) {
 		return 0, ErrNoContainer
 	}
 	return sum, nil
+}
+
+// podLevelRequest is the pod's own request, or for a resource it does not name what its containers add up to.
+func (p *Pod) podLevelRequest(r resource) (sum int64, err error) {
+	if request, has := p.Request.milli(r); has {
+		return request, nil
+	}
+	err = ErrNoRequest
+	for i := range p.Containers {
+		if c := &p.Containers[i]; !c.UsageOnly {
+			if request, has := c.Request.milli(r); has {
+				sum, err = sum+request, nil
+			}
+		}
+	}
+	return sum, err
 }
 
 // usage is the pod's usage in thousandths; false where its sample is missing or incomplete (rule 20).

@@ -288,7 +288,12 @@ func TestRequests(t *testing.T) {
 		{"without request, but not asked for", ofContainer("app"), pod(func(p *Pod) { p.Containers[1].Request = Amount{} }), 12, nil},
 		{"pod-level requests of 1000", all, pod(func(p *Pod) { p.PodLevel, p.Request = true, Of(1000, 1) }), 30, nil},
 		{"a container's name goes before them", ofContainer("proxy"), pod(func(p *Pod) { p.PodLevel, p.Request = true, Of(3000, 1) }), 36, nil},
-		{"pod-level without cpu", all, pod(func(p *Pod) { p.PodLevel = true }), 0, ErrNoRequest},
+		{"pod-level without cpu: the containers'", all, pod(func(p *Pod) { p.PodLevel = true }), 20, nil},
+		{"pod-level without cpu: those containers' that have one", all, pod(func(p *Pod) { p.PodLevel, p.Containers[0].Request = true, Amount{} }), 60, nil},
+		{"pod-level without cpu, nor has a container", all, pod(func(p *Pod) { p.PodLevel, p.Containers[0].Request, p.Containers[1].Request = true, Amount{}, Amount{} }), 0, ErrNoRequest},
+		{"pod-level without cpu: not an ephemeral container's", all, pod(func(p *Pod) {
+			p.PodLevel, p.Containers[0].Request, p.Containers[1].UsageOnly = true, Amount{}, true
+		}), 0, ErrNoRequest},
 		{"a container that only uses", all, pod(func(p *Pod) { p.Containers[1].UsageOnly = true }), 30, nil},
 		{"20: a container without usage", all, pod(func(p *Pod) { p.Containers[1].Usage = Amount{} }), 0, ErrNoUsableSample},
 		{"20: it does not matter to the other", ofContainer("app"), pod(func(p *Pod) { p.Containers[1].Usage = Amount{} }), 12, nil},
@@ -372,10 +377,6 @@ func TestCurrent(t *testing.T) {
 		if got := c.Current(i); i >= 2 && got != want {
 			t.Errorf("metric %d stands at %+v, want %+v", i, got, want)
 		}
-	}
-	in.Values[3] = Value{Milli: []int64{100_000}}
-	if c.Sync(in); c.Current(3) != (Current{true, 0, 100_000}) {
-		t.Errorf("without replicas the average is %+v, want the value", c.Current(3))
 	}
 	in.Values = in.Values[:2]
 	if d := c.Sync(in); d.Invalid != 3 || d.FirstInvalid != 2 || !errors.Is(d.Err, ErrNoSamples) || c.Current(2).Valid {
