@@ -55,34 +55,3 @@ func TestToleranceIsInclusive(t *testing.T) { // rule 7
 		}
 	}
 }
-
-// BenchmarkSync is a sync of 10 ready pods on one CPU metric, with the history that 5 minutes of syncs leave: with no
-// behavior 21 recommendations, with one also the changes of its policies' periods.
-func BenchmarkSync(b *testing.B) {
-	for name, spec := range map[string]*Spec{"none": cpuSpec(1, 100, 60), "behavior": WriteOut(cpuSpec(1, 100, 60), Default())} {
-		b.Run(name, func(b *testing.B) {
-			c := mustNew(b, spec)
-			in := input(0, 10, 590)
-			run := func() {
-				in.Now += 15 * time.Second
-				for i := range in.Pods {
-					in.Pods[i].Sample.Time = in.Now
-				}
-				if d := c.Sync(in); d.Err != nil {
-					b.Fatal(d.Err)
-				}
-			}
-			for i := range 40 { // fill the history, also with changes
-				in.SpecReplicas = int32(4 + i%14)
-				run()
-			}
-			in.SpecReplicas = 10
-			b.ReportAllocs()
-			b.ResetTimer()
-			for b.Loop() {
-				run()
-			}
-			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "syncs/s")
-		})
-	}
-}

@@ -94,9 +94,9 @@ type Selection uint8
 
 // The outcomes of the search for the pods.
 const (
-	Selected   Selection = iota
-	NoSelector           // the scale names no selector
-	BadSelector          // the scale's selector cannot be parsed
+	Selected    Selection = iota
+	NoSelector            // the scale names no selector
+	BadSelector           // the scale's selector cannot be parsed
 	// Shared: the selector finds a pod that another autoscaler of the namespace, synced since the controller started, finds
 	// by its own selector (rule 6). Both stop.
 	Shared

@@ -222,7 +222,9 @@ func (c *Controller) Reject(d *Decision, err error) {
 	d.Conditions.AbleToScale, d.Err = c.conditions.AbleToScale, err
 }
 
-func (c *Controller) warn(reason string) { c.events = append(c.events, Event{Warning: true, Reason: reason}) }
+func (c *Controller) warn(reason string) {
+	c.events = append(c.events, Event{Warning: true, Reason: reason})
+}
 
 // remember puts e into the last outdated slot, else at the end (rule 19).
 func remember(events []event, e event, longest time.Duration) []event {
