@@ -18,10 +18,10 @@ type counts struct {
 	Edits     int64   `json:"edits"`
 	Restarts  int64   `json:"restarts"`
 	Recreated int64   `json:"recreated"`
-	Lost      int64   `json:"lost"` // statuses that could not be written
-	Conflicts int64   `json:"conflicts"`  // syncs whose write met any
+	Lost      int64   `json:"lost"`        // statuses that could not be written
+	Conflicts int64   `json:"conflicts"`   // syncs whose write met any
 	OnTheEdge int64   `json:"on_the_edge"` // a metric at exactly 0.9 or 1.1 of its target
-	AtCutoff  int64   `json:"at_cutoff"`  // a change exactly as old as a policy's period
+	AtCutoff  int64   `json:"at_cutoff"`   // a change exactly as old as a policy's period
 	// Reasons counts reasons of conditions and events; Causes the errors.
 	Reasons map[string]int64 `json:"reasons"`
 	Causes  map[string]int64 `json:"causes"`

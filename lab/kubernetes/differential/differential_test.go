@@ -8,9 +8,10 @@ import (
 )
 
 var (
-	worlds = flag.Int("worlds", 5000, "how many worlds TestSameAsTheController plays")
-	seed   = flag.Uint64("seed", 0, "its first seed")
-	replay = flag.String("world", "", "a file with a world, as a failed test prints it, to play instead")
+	worlds  = flag.Int("worlds", 5000, "how many worlds TestSameAsTheController plays")
+	seed    = flag.Uint64("seed", 0, "its first seed")
+	smaller = flag.Bool("shrink", true, "minimise a world that differs")
+	replay  = flag.String("world", "", "a file with a world, as a failed test prints it, to play instead")
 )
 
 // TestSameAsTheController plays random worlds to the controller and to planner/hpa.
@@ -52,6 +53,9 @@ func same(t *testing.T, seed uint64, c *counts) bool {
 		return true
 	}
 	t.Errorf("seed %d: %s", seed, difference)
+	if !*smaller {
+		return false
+	}
 	small, difference := shrink(w, func(w *world) string { return play(t, w, newCounts()) })
 	t.Errorf("the smallest world that differs (play it with -world FILE): %s\n%s", difference, small)
 	return false

@@ -23,8 +23,8 @@ const steps = 40 // syncs of a world
 // dice draws from a seed.
 type dice struct{ *rand.Rand }
 
-func of[T any](d dice, values ...T) T     { return values[d.IntN(len(values))] }
-func (d dice) one(in int) bool            { return d.IntN(in) == 0 }
+func of[T any](d dice, values ...T) T         { return values[d.IntN(len(values))] }
+func (d dice) one(in int) bool                { return d.IntN(in) == 0 }
 func (d dice) seconds(v ...int) time.Duration { return time.Duration(of(d, v...)) * time.Second }
 
 // draw is the world of a seed. A planner/hpa of its own shows the way, so that the counts follow what is decided.
@@ -246,8 +246,8 @@ func (d dice) metric(i int) autoscalingv2.MetricSpec {
 
 // mood is what a world is like for some syncs.
 type mood struct {
-	calm  bool    // every pod is old, ready and measured
-	aimed bool    // usage is the target times ratio
+	calm  bool // every pod is old, ready and measured
+	aimed bool // usage is the target times ratio
 	ratio float64
 	level int64 // millicores otherwise
 }
