@@ -3,8 +3,8 @@
 // simulator some million times a plan; so a sync allocates nothing once the history has reached its length.
 //
 // The controller itself cannot be used for this: it needs clients, informers and the module of Kubernetes, and manages
-// some thousand syncs a second. The price is a second implementation; the tests name the rules (numbers of the project's
-// page on the autoscaler) and a module of its own compares decisions with the real controller.
+// some thousand syncs a second. The price is a second implementation; the tests name the rules (numbers of
+// docs/autoscaler.md) and a module of its own compares decisions with the real controller.
 //
 // The steps of a sync: clamp to min and max → for each metric class the pods, average, propose a count → take the
 // largest → stabilize over the history → limit the rate → decide. A sync is Decide, the caller's write of the scale, and

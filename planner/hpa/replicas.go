@@ -50,10 +50,15 @@ const (
 // sums are those of the pods of one class, in thousandths.
 type sums struct{ pods, usage, request int64 }
 
-func (s *sums) add(usage, request int64) {
+func (s *sums) add(usage int64) {
 	s.pods++
 	s.usage += usage
-	s.request += request
+}
+
+// join takes the pods of another class in, at no usage.
+func (s *sums) join(other *sums) {
+	s.pods += other.pods
+	s.request += other.request
 }
 
 // tally is what one pass over the pods finds: the sums by class, with which the second look of rules 11 to 13 can be
@@ -72,25 +77,34 @@ func (t *tally) addPods(cfg *Config, m *metric, in *Input) {
 	for i := range in.Pods {
 		p := &in.Pods[i]
 		t.answered = t.answered || p.Sample.Has
-		request := int64(0)
-		if m.kind == utilisation {
-			var err error
-			if request, err = p.request(m); err != nil {
-				t.noReq = err
-			}
-		}
 		usage, has := p.usage(m)
 		class := p.class(cfg, m.resource, has, in.Now)
-		t.of[class].add(usage, request)
-		if class == missing {
-			t.fallback += m.absent(request)
+		t.of[class].add(usage)
+		switch {
+		case m.kind == utilisation:
+			t.addRequest(p, m, class)
+		case class == missing:
+			t.fallback += m.target
 		}
 	}
 	for i := range in.Strays {
 		t.answered = t.answered || in.Strays[i].Sample.Has
 		if usage, has := in.Strays[i].usage(m); has {
-			t.of[stray].add(usage, 0)
+			t.of[stray].add(usage)
 		}
+	}
+}
+
+// addRequest adds what a pod requests. On the way down a missing pod is taken to use all of it, or the target's share where
+// that is more (rule 12).
+func (t *tally) addRequest(p *Pod, m *metric, class class) {
+	request, err := p.request(m)
+	if err != nil {
+		t.noReq = err
+	}
+	t.of[class].request += request
+	if class == missing {
+		t.fallback += request * max(100, m.target) / 100
 	}
 }
 
@@ -103,7 +117,7 @@ func (t *tally) addValues(cfg *Config, m *metric, value *Value, in *Input) {
 	for i := range value.Pods {
 		t.answered = t.answered || value.Pods[i].Has
 		if i >= len(in.Pods) && value.Pods[i].Has {
-			t.of[stray].add(value.Pods[i].Milli, 0)
+			t.of[stray].add(value.Pods[i].Milli)
 		}
 	}
 	for i := range in.Pods {
@@ -112,19 +126,11 @@ func (t *tally) addValues(cfg *Config, m *metric, value *Value, in *Input) {
 			v = value.Pods[i]
 		}
 		class := in.Pods[i].class(cfg, m.resource, v.Has, in.Now)
-		t.of[class].add(v.Milli, 0)
+		t.of[class].add(v.Milli)
 		if class == missing {
-			t.fallback += m.absent(0)
+			t.fallback += m.target
 		}
 	}
-}
-
-// absent is what a missing pod is taken to use when the others ask for fewer (rule 12).
-func (m *metric) absent(request int64) int64 {
-	if m.kind == utilisation {
-		return request * max(100, m.target) / 100
-	}
-	return m.target
 }
 
 // class is rule 8; measured says whether the metric has a sample of the pod.
@@ -210,9 +216,6 @@ func (p *Pod) usage(m *metric) (sum int64, has bool) {
 			return 0, false
 		}
 		sum, has = sum+usage, true
-		if m.container != "" {
-			return sum, true
-		}
 	}
 	return sum, has
 }
@@ -238,7 +241,10 @@ func (s *compiled) byPods(m *metric, t *tally, in *Input) (int32, Current, error
 	idle := t.of[unready].pods > 0 && ratio > 1
 	if idle || t.of[missing].pods > 0 {
 		replicas, err := s.secondLook(m, t, ratio, idle, in.SpecReplicas)
-		return replicas, current, err
+		if err != nil {
+			return 0, Current{}, err
+		}
+		return replicas, current, nil
 	}
 	if s.within(ratio) {
 		return in.SpecReplicas, current, nil
@@ -270,16 +276,15 @@ func (t *tally) check(m *metric) error {
 // that leaves no reason to change it, or turns the direction (rule 13).
 func (s *compiled) secondLook(m *metric, t *tally, ratio float64, idle bool, current int32) (int32, error) {
 	all := &t.of[counted]
-	if ratio != 1 {
-		all.pods += t.of[missing].pods
-		all.request += t.of[missing].request
-		if ratio < 1 {
-			all.usage += t.fallback
-		}
+	switch {
+	case ratio < 1:
+		all.join(&t.of[missing])
+		all.usage += t.fallback
+	case ratio > 1:
+		all.join(&t.of[missing])
 	}
 	if idle {
-		all.pods += t.of[unready].pods
-		all.request += t.of[unready].request
+		all.join(&t.of[unready])
 	}
 	if m.kind == utilisation && all.request == 0 { // requests so large that they ran over
 		return 0, ErrNothingMatched

@@ -153,7 +153,7 @@ func (c *Controller) decideByMetrics(in *Input, d *Decision) {
 
 // selected reports whether the workload's pods can be told from others (rule 6).
 func (c *Controller) selected(s Selection, d *Decision) bool {
-	event, reason := "", ""
+	var event, reason string
 	switch s {
 	case NoSelector:
 		d.Err, event, reason = ErrNoSelector, "SelectorRequired", invalidSelector
@@ -175,8 +175,8 @@ func (c *Controller) propose(in *Input, d *Decision) bool {
 	var replicas int32
 	for i := range c.spec.metrics {
 		proposal, current, err := c.spec.replicas(&c.cfg, i, in)
+		c.current[i] = current
 		if err != nil {
-			c.current[i] = Current{}
 			c.warn(c.spec.metrics[i].failed)
 			if d.Invalid == 0 {
 				d.FirstInvalid, d.Err = i, err
@@ -184,7 +184,6 @@ func (c *Controller) propose(in *Input, d *Decision) bool {
 			d.Invalid++
 			continue
 		}
-		c.current[i] = current
 		if replicas == 0 || proposal > replicas {
 			replicas, d.Metric = proposal, i
 		}

@@ -99,11 +99,7 @@ func benchmarkPlanner(b *testing.B) {
 func benchmarkStep() *step {
 	s := &step{Replicas: 9, Status: 9}
 	for range 10 {
-		s.Pods = append(s.Pods, hpa.Pod{
-			HasStart: true, Start: -time.Hour, Ready: hpa.Ready, ReadyChanged: -time.Hour + 10*time.Second,
-			Containers: []hpa.Container{{Name: "app", Request: hpa.Of(1000, 1<<28), Usage: hpa.Of(700, 1<<27)}},
-			Sample:     hpa.Sample{Has: true, Time: -time.Second, Window: 15 * time.Second},
-		})
+		s.Pods = append(s.Pods, steady(700))
 	}
 	return s
 }

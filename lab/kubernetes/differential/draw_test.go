@@ -317,11 +317,20 @@ func besides(spec *hpa.Spec) string {
 	return ""
 }
 
+// steady is an old, ready pod with 1000m of requests, of which it uses level.
+func steady(level int64) hpa.Pod {
+	return hpa.Pod{
+		HasStart: true, Start: -time.Hour, Ready: hpa.Ready, ReadyChanged: -time.Hour + 10*time.Second,
+		Containers: []hpa.Container{{Name: "app", Request: hpa.Of(1000, 1<<28), Usage: hpa.Of(level, 1<<27)}},
+		Sample:     hpa.Sample{Has: true, Time: -time.Second, Window: 15 * time.Second},
+	}
+}
+
 // pod is a pod with 1000m of requests in each container, that uses level there.
 func (d dice) pod(cfg *hpa.Config, calm bool, level int64, beside string) hpa.Pod {
-	p := hpa.Pod{HasStart: true, Start: -time.Hour, Ready: hpa.Ready, ReadyChanged: -time.Hour + 10*time.Second}
+	p := steady(level)
 	p.Sample = hpa.Sample{Has: true, Time: -d.seconds(0, 1, 5, 14, 15), Window: d.seconds(10, 15, 30)}
-	p.Containers = []hpa.Container{{Name: "app", Request: hpa.Of(1000, 1<<28), Usage: hpa.Of(level, of[int64](d, 1<<27, 1<<28, 1<<26))}}
+	p.Containers[0].Usage.Memory = of[int64](d, 1<<27, 1<<28, 1<<26)
 	if beside != "" {
 		p.Containers = append(p.Containers, p.Containers[0])
 		p.Containers[1].Name = beside

@@ -130,6 +130,16 @@ func short(s string) string {
 	return s
 }
 
+// besideError reports whether a value is returned beside an error or a false, where no one looks at it.
+func (e *editor) besideError(stack []ast.Node) bool {
+	r, ok := stack[len(stack)-1].(*ast.ReturnStmt)
+	if !ok || len(r.Results) < 2 {
+		return false
+	}
+	last := e.text(r.Results[len(r.Results)-1])
+	return last == "false" || strings.HasPrefix(last, "Err") || strings.HasSuffix(last, "err") || strings.HasSuffix(last, "Err") || strings.HasPrefix(last, "fmt.Errorf")
+}
+
 // swaps are what an operator becomes.
 var swaps = map[token.Token][]string{
 	token.LSS: {"<=", ">="}, token.LEQ: {"<", ">"}, token.GTR: {">=", "<="}, token.GEQ: {">", "<"},
@@ -155,7 +165,9 @@ func (e *editor) visit(n ast.Node, stack []ast.Node) {
 			e.add(n.Pos(), n.End(), e.text(n.X))
 		}
 	case *ast.BasicLit:
-		e.literal(n)
+		if !e.besideError(stack) {
+			e.literal(n)
+		}
 	case *ast.Ident:
 		e.ident(n)
 	case *ast.CallExpr:
