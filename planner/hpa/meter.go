@@ -47,7 +47,6 @@ func (m *Meter) usage() (Amount, bool) {
 // its containers that was scraped cannot be rated; its sample's time is the earliest of its containers'.
 func (p *Pod) Measure(meters []Meter) {
 	p.Sample = Sample{}
-	rated := true
 	for i := range p.Containers {
 		c := &p.Containers[i]
 		c.Usage, c.Unlisted = Amount{}, true
@@ -55,8 +54,9 @@ func (p *Pod) Measure(meters []Meter) {
 			continue
 		}
 		m := &meters[i]
-		if rated = rated && m.rated; !rated {
-			break
+		if !m.rated {
+			p.Sample = Sample{}
+			return
 		}
 		var given bool
 		if c.Usage, given = m.usage(); !given {
@@ -67,5 +67,4 @@ func (p *Pod) Measure(meters []Meter) {
 			p.Sample = Sample{Has: true, Time: m.last.At, Window: m.last.At - m.from.At}
 		}
 	}
-	p.Sample.Has = p.Sample.Has && rated
 }

@@ -34,6 +34,12 @@ func TestMeter(t *testing.T) {
 		{"the same reading twice stays rated", []Reading{reading(0, 100, 0), reading(0, 115, 1_500), reading(0, 115, 1_500)}, 100, 15},
 		{"the only reading twice", []Reading{reading(0, 100, 0), reading(0, 100, 0)}, none, 0},
 		{"an older reading than the one it is rated from", []Reading{reading(0, 100, 0), reading(0, 115, 1_500), reading(0, 100, 0)}, none, 0},
+		{"the first reading of one that started before the epoch", []Reading{reading(-10, 20, 900)}, none, 0},
+		{"fresh, and started before the epoch", []Reading{reading(-5, 7, 600)}, 50, 12},
+		{"the least there is", []Reading{{At: 100 * time.Second, Memory: 100}, {At: 115 * time.Second, CPU: 15, Memory: 115}}, 1, 15},
+		{"2,000 cores", []Reading{reading(0, 100, 0), reading(0, 115, 30_000_000)}, 2_000_000, 15},
+		{"restarted, and used more since", []Reading{reading(0, 100, 0), reading(0, 115, 1_500), reading(120, 125, 2_000)}, none, 0},
+		{"restarted at the reading before, and used more since", []Reading{reading(0, 100, 0), reading(0, 115, 1_500), reading(115, 135, 2_000)}, none, 0},
 		{"restarted", []Reading{reading(0, 100, 0), reading(0, 115, 1_500), reading(120, 125, 10)}, none, 0},
 		{"restarted, its start at the reading before", []Reading{reading(0, 100, 0), reading(0, 115, 1_500), reading(115, 135, 10)}, none, 0},
 		{"restarted and rated again", []Reading{reading(0, 115, 1_500), reading(120, 125, 0), reading(120, 140, 1_500)}, 100, 15},
@@ -67,7 +73,7 @@ func TestMeasure(t *testing.T) {
 		return m
 	}
 	rated, later := meter(reading(0, 100, 0), reading(0, 115, 1_500)), meter(reading(0, 106, 0), reading(0, 116, 1_000))
-	unrated := meter(reading(0, 100, 0))
+	unrated, fresh := meter(reading(0, 100, 0)), meter(reading(103, 115, 600))
 	backwards := meter(reading(0, 100, 100), reading(0, 115, 50))
 	earlier := meter(reading(50, 100, 100), reading(40, 115, 150))
 	for _, test := range []struct {
@@ -78,7 +84,10 @@ func TestMeasure(t *testing.T) {
 	}{
 		{"both", []Meter{rated, later}, Sample{true, 115 * time.Second, 15 * time.Second}, [2]bool{}},
 		{"the earlier one's time", []Meter{later, rated}, Sample{true, 115 * time.Second, 15 * time.Second}, [2]bool{}},
+		{"of two at the same time the first one's window", []Meter{rated, fresh}, Sample{true, 115 * time.Second, 15 * time.Second}, [2]bool{}},
+		{"or this one's", []Meter{fresh, rated}, Sample{true, 115 * time.Second, 12 * time.Second}, [2]bool{}},
 		{"one unrated", []Meter{rated, unrated}, Sample{}, [2]bool{false, true}},
+		{"one scraped once, that started before the epoch", []Meter{rated, meter(reading(-10, 120, 900))}, Sample{}, [2]bool{false, true}},
 		{"the first unrated", []Meter{unrated, rated}, Sample{}, [2]bool{true, true}},
 		{"one never scraped", []Meter{rated, {}}, Sample{true, 115 * time.Second, 15 * time.Second}, [2]bool{false, true}},
 		{"one without a meter", []Meter{later}, Sample{true, 116 * time.Second, 10 * time.Second}, [2]bool{false, true}},
