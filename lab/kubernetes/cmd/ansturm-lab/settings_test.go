@@ -41,7 +41,7 @@ func TestSettingsOverlayThePlatform(t *testing.T) {
 
 func TestSettingsSayWhatIsWrong(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "nobody.yaml")
-	nobody := "name: nobody\npools: [{name: vm, count: 1, capacity: {cpu: 1}}]\nworkloads: [{name: w, resources: {requests: {cpu: 1}}, replicas: 1, start: {}, steps: {a: {cpu: {fixed: 1ms}}}}]\n"
+	nobody := "name: nobody\npools: [{name: vm, count: 1, capacity: {cpu: 1, memory: 1Gi}}]\nworkloads: [{name: w, resources: {requests: {cpu: 1}}, replicas: 1, start: {}, steps: {a: {cpu: {fixed: 1ms}}}}]\n"
 	if err := os.WriteFile(file, []byte(nobody), 0o600); err != nil {
 		t.Fatal(err)
 	}
