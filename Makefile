@@ -75,8 +75,12 @@ nginx: build ## 600,000 arrivals at an nginx, its access log held against the le
 lab: build-lab ## a real Kubernetes control plane on loopback with PLATFORM in it, until Ctrl-C; LAB='--nodes vm=60' for its settings
 	bin/ansturm-lab $(PLATFORM) $(LAB)
 
+# What kubectl version shows; without it the API server calls itself v0.0.0-master.
+KUBERNETES = k8s.io/component-base/version
+VERSION_OF_LAB = -X $(KUBERNETES).gitVersion=v1.35.4 -X $(KUBERNETES).gitMajor=1 -X $(KUBERNETES).gitMinor=35
+
 build-lab: ## the binary, bin/ansturm-lab
-	cd lab/kubernetes && $(GO) build -o ../../bin/ansturm-lab ./cmd/ansturm-lab
+	cd lab/kubernetes && $(GO) build -ldflags '$(VERSION_OF_LAB)' -o ../../bin/ansturm-lab ./cmd/ansturm-lab
 
 test-lab: ## vet and tests of the lab's module, one package after another
 	cd lab/kubernetes && $(GO) vet ./... && $(GO) test -p 1 -timeout 10m ./...
