@@ -18,7 +18,7 @@ const childName = "ansturm-lab-apiserver"
 const (
 	wasteful   = 30 * time.Second
 	wastefulGC = "200"
-	frugalGC   = 50
+	frugalGC   = 40
 	mostMemory = "300MiB" // from here on it collects in any case
 )
 
