@@ -13,7 +13,7 @@ PLATFORM ?= briefwahl
 LAB      ?=
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test lint fmt bench bench-peers bench-quota fuzz soak stall nginx lab build-lab test-lab clean
+.PHONY: build demo test lint fmt bench bench-peers bench-quota fuzz soak soak-hpa mutate stall nginx lab build-lab test-lab clean
 
 build: ## the binary, bin/ansturm
 	$(GO) build -o bin/ansturm ./cmd/ansturm
@@ -64,6 +64,12 @@ soak: ## every soak, or SOAK=Parser alone, for the seeds FROM to TO, beside othe
 	    nice -n 19 $(GO) test -count 1 -timeout 0 -v -run "^$$target\$$" $$package -args -soak.from=$(FROM) -soak.to=$(TO) || exit 1; \
 	  done; \
 	done
+
+soak-hpa: ## planner/hpa against the controller, in the worlds FROM to TO, beside other work
+	cd lab/kubernetes && nice -n 19 $(GO) test -count 1 -timeout 0 -v -run '^TestSoakController$$' ./differential -args -soak.from=$(FROM) -soak.to=$(TO)
+
+mutate: ## every small change of planner/hpa, against its tests and the controller
+	cd lab/kubernetes && $(GO) run ./differential/mutate
 
 stall: ## coordinated omission over real sockets, the full 20 s with 2,500 and with 50 connections
 	$(GO) test ./loadgen -count 1 -v -run StallOverSockets -args -stall.full
