@@ -80,8 +80,8 @@ type PodSpec struct {
 	Image string
 	// Limit and Request are the CPU limit and request in cores. A Limit of 0 means none.
 	Limit, Request float64
-	// Warm: if it is one of the first Replicas pods of its tenant, it needs no pull, start or warm-up, as the initial
-	// replicas of [Serve]'s platform.
+	// Warm: its image is there, it starts and is ready at once and needs no warm-up, as the initial replicas of [Serve]'s
+	// platform.
 	Warm bool
 	// Process is the address, host:port on loopback, of a real process that answers for it. Such a pod's image is
 	// pulled as any other's; who runs the process then says when it is started and ready. Empty means a virtual pod.

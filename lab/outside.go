@@ -74,7 +74,7 @@ func (c *core) place(s PodSpec, handle *Pod, noticed func(p *pod, phase, message
 	if p.process != "" {
 		d.processes.Store(true)
 	}
-	if s.Warm && int32(d.number) <= d.workload.Replicas {
+	if s.Warm {
 		p.warmed = true
 		n.images[p.image] = c.now
 	}
