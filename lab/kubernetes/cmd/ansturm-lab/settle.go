@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/ansturm/ansturm/lab/kubernetes/controlplane"
+	"github.com/ansturm/ansturm/lab/kubernetes/objects"
+	"github.com/ansturm/ansturm/scenarios"
+)
+
+// longestSettling is after what time the lab is called ready with the pods that are.
+const longestSettling = 3 * time.Minute
+
+// tune holds the memory down: the process is idle most of the time, so collecting often costs little.
+func tune() {
+	debug.SetGCPercent(40)
+	debug.SetMemoryLimit(320 << 20)
+}
+
+// settle waits until every pod of the platform is ready or has been found without room.
+func (l *lab) settle(ctx context.Context) error {
+	pods, wanted := l.plane.Informers().Core().V1().Pods().Lister(), l.set.Replicas()
+	deadline, tick := time.Now().Add(longestSettling), time.NewTicker(100*time.Millisecond)
+	defer tick.Stop()
+	for told := time.Now(); ; {
+		list, err := pods.List(labels.Everything())
+		if err != nil {
+			return err
+		}
+		ready, homeless := count(list)
+		if ready+homeless >= wanted {
+			if homeless > 0 {
+				l.say("no node has room for %d of %d pods", homeless, wanted)
+			}
+			return nil
+		}
+		if time.Now().After(deadline) {
+			l.say("only %d of %d pods are ready after %s; going on", ready, wanted, longestSettling)
+			return nil
+		}
+		if time.Since(told) > 2*time.Second {
+			told = time.Now()
+			l.say("%d of %d pods are ready", ready, wanted)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// count is how many pods are ready, and how many the scheduler has no room for.
+func count(pods []*corev1.Pod) (ready, homeless int) {
+	for _, p := range pods {
+		for _, c := range p.Status.Conditions {
+			switch {
+			case c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue:
+				ready++
+			case c.Type == corev1.PodScheduled && c.Reason == corev1.PodReasonUnschedulable:
+				homeless++
+			}
+		}
+	}
+	return ready, homeless
+}
+
+// disrupt loses and adds nodes at their moments, each on its own, until ctx ends.
+func (l *lab) disrupt(ctx context.Context) {
+	for _, m := range l.losses {
+		l.background.Go(func() { l.at(ctx, m.at, "lose "+m.name, func() error { return l.loseNode(ctx, m.name) }) })
+	}
+	number := map[string]int{}
+	for _, m := range l.additions {
+		pool := poolOf(l.world.platform, m.name)
+		number[m.name]++
+		ref := scenarios.NodeRef{Name: fmt.Sprintf("%s-%d", pool.Name, pool.Count+number[m.name]), Pool: pool}
+		l.background.Go(func() {
+			l.at(ctx, m.at+pool.LeadTime, "add "+ref.Name, func() error { return l.addNode(ctx, ref) })
+		})
+	}
+}
+
+// at does something at a time after now, and says so.
+func (l *lab) at(ctx context.Context, after time.Duration, what string, do func() error) {
+	timer := time.NewTimer(after)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return
+	case <-timer.C:
+	}
+	if err := do(); err != nil {
+		l.say("%s: %v", what, err)
+		return
+	}
+	l.say("%s", what)
+}
+
+// loseNode marks the node as lost; the agent lets it die.
+func (l *lab) loseNode(ctx context.Context, name string) error {
+	client, err := l.plane.Client(controlplane.Agent)
+	if err != nil {
+		return err
+	}
+	body := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, objects.AnnotationLost, time.Now().UTC().Format(time.RFC3339Nano))
+	_, err = client.CoreV1().Nodes().Patch(ctx, name, types.MergePatchType, body, metav1.PatchOptions{})
+	return err
+}
+
+func (l *lab) addNode(ctx context.Context, ref scenarios.NodeRef) error {
+	client, err := l.plane.Client(controlplane.Agent)
+	if err != nil {
+		return err
+	}
+	return objects.Register(ctx, client, objects.Node(ref))
+}

@@ -1,0 +1,83 @@
+package controlplane
+
+import (
+	"context"
+	"sync/atomic"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"k8s.io/client-go/util/flowcontrol"
+)
+
+// RESTConfig is how a user speaks to the API server, without a limit of its own.
+func (p *Plane) RESTConfig(user string) *rest.Config {
+	return &rest.Config{
+		Host: p.Address(), BearerToken: p.tokens[user], UserAgent: "ansturm-lab/" + user, QPS: -1,
+		TLSClientConfig: rest.TLSClientConfig{CAData: p.ca.pem},
+		ContentConfig: rest.ContentConfig{
+			ContentType: runtime.ContentTypeProtobuf, AcceptContentTypes: runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON,
+		},
+	}
+}
+
+// Client is a user's client.
+func (p *Plane) Client(user string) (kubernetes.Interface, error) {
+	return kubernetes.NewForConfig(p.RESTConfig(user))
+}
+
+// WriteKubeconfig writes a kubeconfig with two contexts: ansturm-lab, who may do everything, and ansturm-lab-observer,
+// who may only look.
+func (p *Plane) WriteKubeconfig(path string) error {
+	c := clientcmdapi.NewConfig()
+	c.Clusters[Context] = &clientcmdapi.Cluster{Server: p.Address(), CertificateAuthorityData: p.ca.pem}
+	for context, user := range map[string]string{Context: Admin, ObserverContext: Observer} {
+		c.AuthInfos[context] = &clientcmdapi.AuthInfo{Token: p.tokens[user]}
+		c.Contexts[context] = &clientcmdapi.Context{Cluster: Context, AuthInfo: context}
+	}
+	c.CurrentContext = Context
+	return clientcmd.WriteToFile(*c, path)
+}
+
+// The contexts of the kubeconfig.
+const (
+	Context         = "ansturm-lab"
+	ObserverContext = "ansturm-lab-observer"
+)
+
+// pace says whether the clients are held to their rates yet.
+type pace struct{ begun atomic.Bool }
+
+func (p *pace) begin() { p.begun.Store(true) }
+
+// paced is a client's rate: none until the platform stands, then a cluster's.
+type paced struct {
+	pace *pace
+	flowcontrol.RateLimiter
+}
+
+func (l paced) TryAccept() bool { return !l.pace.begun.Load() || l.RateLimiter.TryAccept() }
+
+func (l paced) Accept() {
+	if l.pace.begun.Load() {
+		l.RateLimiter.Accept()
+	}
+}
+
+func (l paced) Wait(ctx context.Context) error {
+	if !l.pace.begun.Load() {
+		return ctx.Err()
+	}
+	return l.RateLimiter.Wait(ctx)
+}
+
+// limited is a component's config with its rate in a cluster: qps requests a second, burst at once. Clients made of one
+// config share its rate.
+func (p *Plane) limited(user string, qps float32, burst int) *rest.Config {
+	c := p.RESTConfig(user)
+	c.QPS, c.Burst = qps, burst
+	c.RateLimiter = paced{p.pace, flowcontrol.NewTokenBucketRateLimiter(qps, burst)}
+	return c
+}
