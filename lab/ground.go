@@ -98,7 +98,7 @@ type Notice struct {
 	Message string
 	// At is the moment on the wall clock.
 	At time.Time
-	// Pull is how the image came; set on PhasePulled.
+	// Pull is how the image comes; set from PhaseScheduled on.
 	Pull Pull
 }
 

@@ -81,8 +81,8 @@ func (c *core) place(s PodSpec, handle *Pod, noticed func(p *pod, phase, message
 	p.noticed = func(phase, message string) { noticed(p, phase, message) }
 	d.pods = append(d.pods, p)
 	p.bind(n)
-	p.phase(record.PhaseScheduled, "")
 	p.pull()
+	p.phase(record.PhaseScheduled, "")
 	d.forget()
 	return p, nil
 }
