@@ -2,7 +2,6 @@ package controlplane
 
 import (
 	"context"
-	"os"
 	"time"
 
 	"k8s.io/client-go/dynamic"
@@ -105,14 +104,3 @@ func (c *controllers) serviceAccountTokens(ctx context.Context) (run, error) {
 }
 
 func logger(ctx context.Context) klog.Logger { return klog.FromContext(ctx) }
-
-// redirectLogs sends what the controllers say to a file: the lab's own words are few.
-func (p *Plane) redirectLogs() error {
-	f, err := os.OpenFile(p.state.Path("controllers.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	klog.LogToStderr(false)
-	klog.SetOutput(f)
-	return nil
-}
