@@ -32,16 +32,13 @@ type Config struct {
 	Log io.Writer
 	// Say tells a person what should not be missed; nil: nobody listens.
 	Say func(format string, args ...any)
-	// Processes is the folder of the programs that [AnnotationProcess] calls by their bare names. Empty means that of
+	// Processes is the folder of the programs that [objects.AnnotationProcess] calls by their bare names. Empty means that of
 	// this process's own program.
 	Processes string
 	// RenewEvery is the time between two renewals of a node's lease. Zero means a quarter of the platform's
 	// NodeLossDetection, but at most a kubelet's 10 s.
 	RenewEvery time.Duration
 }
-
-// AnnotationProcess on a pod asks for a real process: the program's path, or its name in the folder of programs.
-const AnnotationProcess = "ansturm.dev/process"
 
 // Agent runs all nodes.
 type Agent struct {

@@ -90,7 +90,7 @@ func (a *Agent) newPod(o *corev1.Pod, now time.Time) *pod {
 	p := &pod{
 		a: a, number: a.seen, namespace: o.Namespace, name: o.Name, node: o.Spec.NodeName, uid: o.UID, object: o,
 		ip: a.addresses.next(), bound: now, warm: !a.begun.Load(), asked: -1,
-		program: o.Annotations[AnnotationProcess], idle: !a.tenants[o.Labels[objects.LabelTenant]],
+		program: o.Annotations[objects.AnnotationProcess], idle: !a.tenants[o.Labels[objects.LabelTenant]],
 	}
 	p.turn.pod = p
 	a.pods[o.UID] = p
@@ -292,7 +292,7 @@ func (p *pod) stopped(ctx context.Context, at time.Time, why string) {
 		return
 	}
 	if !p.ending || len(p.object.Finalizers) > 0 { // somebody wants to know how it ended
-		p.state.end(at, p.restarts)
+		p.state.end(at)
 		p.write(ctx)
 	}
 	if p.ending {
@@ -385,8 +385,8 @@ func (t *turn) in(at time.Time) {
 // rotate puts the pod into the balancer; t.mu is held.
 func (t *turn) rotate() {
 	t.rotated = true
+	t.pod.log(time.Now(), StageRotation, "") // first, or the first request would come before it
 	t.pod.body.InRotation(true)
-	t.pod.log(time.Now(), StageRotation, "")
 }
 
 // out is told that no EndpointSlice holds the pod as ready any more.
@@ -400,9 +400,9 @@ func (t *turn) out(at time.Time) {
 	if t.timer != nil {
 		t.timer.Stop()
 	}
+	t.pod.log(at, StageWithdrawn, "")
 	if t.rotated {
 		t.rotated = false
 		t.pod.body.InRotation(false)
 	}
-	t.pod.log(at, StageWithdrawn, "")
 }

@@ -96,7 +96,7 @@ func (p *pod) start(ctx context.Context) (*process, error) {
 		return nil, fmt.Errorf("a CPU limit of %v is asked for, and %s", c.Resources.Limits.Cpu(), p.a.cgroups)
 	}
 	proc.cmd = exec.Command(path, c.Args...)
-	proc.cmd.Env = append(os.Environ(), p.environment()...)
+	proc.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir()}, p.environment()...)
 	proc.cmd.Stdout, proc.cmd.Stderr = &proc.said, &proc.said
 	proc.cmd.WaitDelay = 2 * time.Second
 	if err := p.a.starter.start(ctx, proc); err != nil {
@@ -121,7 +121,7 @@ func (a *Agent) programPath(program string) (string, error) {
 	}
 	path := filepath.Join(dir, program)
 	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("annotation %s: %w", AnnotationProcess, err)
+		return "", fmt.Errorf("annotation %s: %w", objects.AnnotationProcess, err)
 	}
 	return path, nil
 }

@@ -11,6 +11,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/ansturm/ansturm/lab/kubernetes/objects"
 )
 
 // real makes a pod a process of the test's own program.
@@ -20,7 +22,7 @@ func (w *world) real(edit func(*corev1.Pod)) func(*corev1.Pod) {
 		w.t.Fatal(err)
 	}
 	return func(p *corev1.Pod) {
-		p.Annotations = map[string]string{AnnotationProcess: self}
+		p.Annotations = map[string]string{objects.AnnotationProcess: self}
 		c := &p.Spec.Containers[0]
 		c.Resources = corev1.ResourceRequirements{}
 		c.Ports = []corev1.ContainerPort{{ContainerPort: 8080}}

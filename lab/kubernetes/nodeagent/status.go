@@ -89,7 +89,7 @@ func (s *state) exit(code int, reason, message, wait string, started, at time.Ti
 }
 
 // end is the pod's own end: a container that ran to its end has said how already, another is said to have ended well.
-func (s *state) end(at time.Time, _ int32) {
+func (s *state) end(at time.Time) {
 	s.ready(false, at)
 	if s.container.Terminated == nil {
 		s.container = containerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Completed", FinishedAt: metav1.NewTime(at)}}

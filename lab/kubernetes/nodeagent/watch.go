@@ -93,13 +93,13 @@ func trimPod(o *corev1.Pod) *corev1.Pod {
 		Spec:   corev1.PodSpec{NodeName: o.Spec.NodeName, RestartPolicy: o.Spec.RestartPolicy},
 		Status: corev1.PodStatus{Phase: o.Status.Phase},
 	}
-	real := o.Annotations[AnnotationProcess] != ""
-	if real {
+	process := o.Annotations[objects.AnnotationProcess] != ""
+	if process {
 		kept.Annotations = o.Annotations
 	}
 	for _, c := range o.Spec.Containers {
 		container := corev1.Container{Name: c.Name, Image: c.Image, Resources: c.Resources}
-		if real {
+		if process {
 			container.Command, container.Args, container.Env, container.Ports = c.Command, c.Args, c.Env, c.Ports
 			container.ReadinessProbe = c.ReadinessProbe
 		}
