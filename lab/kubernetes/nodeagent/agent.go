@@ -53,7 +53,8 @@ type Agent struct {
 	cgroups       *cgroups
 	starter       *starter
 
-	workers *workers // pods' matters
+	workers *workers // what pods do
+	writers *workers // what the API server is told of them
 	tellers *workers // events, which may come late
 	begun   atomic.Bool
 	done    sync.WaitGroup
@@ -108,7 +109,7 @@ func (a *Agent) start(ctx context.Context) (err error) {
 	a.starter = newStarter(a.cgroups)
 	a.done.Go(func() { a.starter.run(ctx) })
 	a.done.Go(func() { a.endProcesses(ctx) })
-	a.workers, a.tellers = newWorkers(ctx, &a.done, 16), newWorkers(ctx, &a.done, 4)
+	a.workers, a.writers, a.tellers = newWorkers(ctx, &a.done, 4), newWorkers(ctx, &a.done, 16), newWorkers(ctx, &a.done, 4)
 	if err := a.serveGround(ctx); err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@
 //	→ endpoint (an EndpointSlice holds it as ready) → rotation (the balancer sends it requests) → serving (the first came)
 //	→ terminating (it was deleted) → stopped (within its grace) → deleted (its object is gone)
 //
-// What is watched arrives in one goroutine a kind; what a pod does is worked off by one of a few workers, a pod's own matters
-// always by the same one and in order. A worker waits for the API server; an API server that is away holds up the news of
-// pods, not the pods.
+// What is watched arrives in one goroutine a kind. What a pod does is worked off by one of a few workers, what the API server
+// is told of it by one of a few writers, a pod's own matters always by the same ones and in order: an API server that is away
+// holds up the news of pods, not the pods, and the news say when it was.
 package nodeagent

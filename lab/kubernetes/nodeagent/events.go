@@ -11,9 +11,13 @@ import (
 )
 
 // tell writes an Event as a kubelet does, with the microseconds that a kubelet leaves out.
-func (p *pod) tell(at time.Time, reason, message string) { p.tellOf(corev1.EventTypeNormal, at, reason, message) }
+func (p *pod) tell(at time.Time, reason, message string) {
+	p.tellOf(corev1.EventTypeNormal, at, reason, message)
+}
 
-func (p *pod) warn(at time.Time, reason, message string) { p.tellOf(corev1.EventTypeWarning, at, reason, message) }
+func (p *pod) warn(at time.Time, reason, message string) {
+	p.tellOf(corev1.EventTypeWarning, at, reason, message)
+}
 
 func (p *pod) tellOf(kind string, at time.Time, reason, message string) {
 	stamp := metav1.NewTime(at)
@@ -35,4 +39,3 @@ func (p *pod) tellOf(kind string, at time.Time, reason, message string) {
 		})
 	})
 }
-

@@ -72,7 +72,7 @@ func (a *Agent) sawNode(object any) {
 	case falls:
 		a.fell(n.name)
 	case n != nil && !lost && !isTrue(o.Status.Conditions, corev1.NodeReady):
-		a.workers.post(n.number, func(ctx context.Context) { a.sayNode(ctx, n) })
+		a.writers.post(n.number, func(ctx context.Context) { a.sayNode(ctx, n) })
 	}
 }
 
@@ -83,7 +83,7 @@ func (a *Agent) raise(n *node, o *corev1.Node) {
 		a.config.Say("node %s: %v", n.name, err)
 	}
 	a.journal.write(n.since, Entry{Stage: StageNodeReady, Node: n.name})
-	a.workers.post(n.number, func(ctx context.Context) {
+	a.writers.post(n.number, func(ctx context.Context) {
 		a.renew(ctx, n)
 		a.sayNode(ctx, n)
 	})
@@ -223,7 +223,7 @@ func (a *Agent) due(now time.Time) (list []*node) {
 		}
 		if now.Sub(n.said) > heartbeat {
 			n.said = now
-			a.workers.post(n.number, func(ctx context.Context) { a.sayNode(ctx, n) })
+			a.writers.post(n.number, func(ctx context.Context) { a.sayNode(ctx, n) })
 		}
 	}
 	slices.SortFunc(list, func(x, y *node) int { return x.due.Compare(y.due) })

@@ -107,11 +107,11 @@ func (p *pod) askEnd(o *corev1.Pod, now time.Time) {
 	}
 	first := p.asked < 0
 	p.asked = grace
-	p.post(func(ctx context.Context) {
+	p.post(func(context.Context) {
 		if first {
 			p.log(now, StageTerminating, "")
 		}
-		p.end(ctx, grace)
+		p.end(grace)
 	})
 }
 
@@ -188,7 +188,7 @@ func (p *pod) begin(ctx context.Context) {
 	held := p.a.rotation[p.uid] > 0
 	p.a.mu.Unlock()
 	if !p.warm {
-		p.write(ctx)
+		p.write()
 	}
 	if held {
 		p.turn.in(time.Now())
@@ -230,18 +230,18 @@ func (p *pod) noticed(ctx context.Context, n lab.Notice) {
 		if !p.warm {
 			p.tell(n.At, "Created", "Container created")
 			p.tell(n.At, "Started", "Container started")
-			p.write(ctx)
+			p.write()
 		}
 	case record.PhaseReady:
 		p.log(n.At, StageReady, "")
 		p.turn.ready(n.At)
 		p.state.ready(true, n.At)
-		p.write(ctx)
+		p.write()
 	case record.PhaseServing:
 		p.log(n.At, StageServing, "")
 	case record.PhaseDeleted:
 		if p.program == "" {
-			p.stopped(ctx, n.At, n.Message)
+			p.stopped(n.At, n.Message)
 		}
 	}
 }
@@ -260,7 +260,7 @@ func (p *pod) tellPulled(n lab.Notice) {
 }
 
 // end has the pod end within grace; called again it can only hasten it.
-func (p *pod) end(ctx context.Context, grace time.Duration) {
+func (p *pod) end(grace time.Duration) {
 	first := !p.ending
 	p.ending = true
 	if p.finished || p.dead.Load() {
@@ -276,12 +276,12 @@ func (p *pod) end(ctx context.Context, grace time.Duration) {
 	case p.program == "" && p.body != nil:
 		p.body.Terminate(grace)
 	default:
-		p.stopped(ctx, time.Now(), "")
+		p.stopped(time.Now(), "")
 	}
 }
 
 // stopped ends the pod: nothing of it runs any more.
-func (p *pod) stopped(ctx context.Context, at time.Time, why string) {
+func (p *pod) stopped(at time.Time, why string) {
 	p.finished = true
 	p.kill("ended")
 	if l := p.life.Load(); l != nil {
@@ -293,18 +293,20 @@ func (p *pod) stopped(ctx context.Context, at time.Time, why string) {
 	}
 	if !p.ending || len(p.object.Finalizers) > 0 { // somebody wants to know how it ended
 		p.state.end(at)
-		p.write(ctx)
+		p.write()
 	}
 	if p.ending {
-		p.remove(ctx)
+		p.remove()
 	}
 }
 
 // remove takes the object away, as a kubelet does when nothing runs any more.
-func (p *pod) remove(ctx context.Context) {
+func (p *pod) remove() {
 	options := metav1.NewDeleteOptions(0)
 	options.Preconditions = metav1.NewUIDPreconditions(string(p.uid))
-	p.a.retry(ctx, func() error { return p.a.config.Client.CoreV1().Pods(p.namespace).Delete(ctx, p.name, *options) })
+	p.send(func(ctx context.Context) error {
+		return p.a.config.Client.CoreV1().Pods(p.namespace).Delete(ctx, p.name, *options)
+	})
 }
 
 // die is the end with the node.

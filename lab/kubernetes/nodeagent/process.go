@@ -60,7 +60,7 @@ func (p *pod) launch(ctx context.Context) {
 		p.warn(now, "Failed", "Error: "+err.Error())
 		p.log(now, StageError, err.Error())
 		p.state.exit(128, "StartError", err.Error(), "CreateContainerError", now, now)
-		p.again(ctx)
+		p.again()
 		return
 	}
 	p.life.Store(&life{started: now, process: proc})
@@ -70,7 +70,7 @@ func (p *pod) launch(ctx context.Context) {
 	p.a.done.Go(func() {
 		<-proc.over
 		ended := time.Now()
-		p.post(func(ctx context.Context) { p.exited(ctx, proc, ended) })
+		p.post(func(context.Context) { p.exited(proc, ended) })
 	})
 	if p.body != nil {
 		p.body.Started()
@@ -236,7 +236,7 @@ func (p *pod) answers(ctx context.Context) bool {
 }
 
 // exited follows the process's end: the pod's, or the beginning of another try.
-func (p *pod) exited(ctx context.Context, proc *process, at time.Time) {
+func (p *pod) exited(proc *process, at time.Time) {
 	started := p.life.Load().started
 	p.life.Store(&life{started, proc, true})
 	proc.group.remove()
@@ -255,7 +255,7 @@ func (p *pod) exited(ctx context.Context, proc *process, at time.Time) {
 	final := p.ending || p.dead.Load() || policy == corev1.RestartPolicyNever || policy == corev1.RestartPolicyOnFailure && code == 0
 	if final {
 		p.state.exit(code, reason, proc.said.String(), "", started, at)
-		p.stopped(ctx, at, why)
+		p.stopped(at, why)
 		return
 	}
 	p.log(at, StageStopped, why)
@@ -263,17 +263,17 @@ func (p *pod) exited(ctx context.Context, proc *process, at time.Time) {
 		p.backOff = 0
 	}
 	p.state.exit(code, reason, proc.said.String(), "CrashLoopBackOff", started, at)
-	p.again(ctx)
+	p.again()
 }
 
 // again has the process started once more, later and later.
-func (p *pod) again(ctx context.Context) {
+func (p *pod) again() {
 	if p.body != nil {
 		p.body.Ready(false)
 	}
 	p.restarts++
 	p.backOff = min(max(firstBackOff, 2*p.backOff), mostBackOff)
-	p.write(ctx)
+	p.write()
 	time.AfterFunc(p.backOff, func() { p.post(p.launch) })
 }
 

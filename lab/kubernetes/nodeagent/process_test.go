@@ -150,7 +150,8 @@ func TestEnvironmentOfAProcess(t *testing.T) {
 				Annotations: map[string]string{"batch.kubernetes.io/job-completion-index": "3"},
 			},
 			Spec: corev1.PodSpec{Containers: []corev1.Container{{Env: []corev1.EnvVar{
-				{Name: "PLAIN", Value: "v"}, field("INDEX", "metadata.annotations['batch.kubernetes.io/job-completion-index']"),
+				{Name: "PLAIN", Value: "v"},
+				field("INDEX", "metadata.annotations['batch.kubernetes.io/job-completion-index']"),
 				field("LABEL", "metadata.labels['a/b']"), field("IP", "status.podIP"), field("NODE", "spec.nodeName"), field("UID", "metadata.uid"),
 			}}}},
 		},

@@ -100,8 +100,8 @@ func (s *state) end(at time.Time) {
 	}
 }
 
-// write patches the status. PodScheduled is the scheduler's and stays as it is.
-func (p *pod) write(ctx context.Context) {
+// write has the status patched, as it is now. PodScheduled is the scheduler's and stays as it is.
+func (p *pod) write() {
 	if p.dead.Load() {
 		return
 	}
@@ -110,10 +110,7 @@ func (p *pod) write(ctx context.Context) {
 		return // it holds nothing that could not be encoded
 	}
 	said := fmt.Sprintf("%s, ready %v", p.state.phase, p.state.isReady)
-	p.a.retry(ctx, func() error {
-		if p.dead.Load() {
-			return nil
-		}
+	p.send(func(ctx context.Context) error {
 		o, err := p.a.config.Client.CoreV1().Pods(p.namespace).Patch(ctx, p.name, types.StrategicMergePatchType, body, metav1.PatchOptions{}, "status")
 		if err == nil {
 			p.a.journal.write(time.Now(), Entry{
@@ -121,6 +118,18 @@ func (p *pod) write(ctx context.Context) {
 			})
 		}
 		return err
+	})
+}
+
+// send has something written after all that was to be written of the pod before, until its node is gone.
+func (p *pod) send(try func(context.Context) error) {
+	p.a.writers.post(p.number, func(ctx context.Context) {
+		p.a.retry(ctx, func() error {
+			if p.dead.Load() {
+				return nil
+			}
+			return try(ctx)
+		})
 	})
 }
 

@@ -26,12 +26,14 @@ func (a *Agent) watch(ctx context.Context) error {
 			informers.WithTweakListOptions(tweak), informers.WithTransform(trim))
 	}
 	nodes := factory(func(o *metav1.ListOptions) { o.LabelSelector = objects.LabelPool })
-	pods := factory(func(o *metav1.ListOptions) { o.FieldSelector = fields.OneTermNotEqualSelector("spec.nodeName", "").String() })
+	pods := factory(func(o *metav1.ListOptions) {
+		o.FieldSelector = fields.OneTermNotEqualSelector("spec.nodeName", "").String()
+	})
 	slices := factory(func(o *metav1.ListOptions) { o.LabelSelector = discoveryv1.LabelServiceName })
 	a.store = pods.Core().V1().Pods().Informer().GetStore()
 	for _, w := range []struct {
-		factory  informers.SharedInformerFactory
-		informer cache.SharedIndexInformer
+		factory   informers.SharedInformerFactory
+		informer  cache.SharedIndexInformer
 		saw, gone func(any)
 	}{
 		{nodes, nodes.Core().V1().Nodes().Informer(), a.sawNode, a.sawNodeGo},
