@@ -9,9 +9,11 @@ FROM     ?= -1
 NGINX    ?=
 PEERS    ?=
 TO       ?= -1
+PLATFORM ?= briefwahl
+LAB      ?=
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test lint fmt bench bench-peers bench-quota fuzz soak stall nginx clean
+.PHONY: build demo test lint fmt bench bench-peers bench-quota fuzz soak stall nginx lab build-lab test-lab clean
 
 build: ## the binary, bin/ansturm
 	$(GO) build -o bin/ansturm ./cmd/ansturm
@@ -68,6 +70,16 @@ stall: ## coordinated omission over real sockets, the full 20 s with 2,500 and w
 
 nginx: build ## 600,000 arrivals at an nginx, its access log held against the ledger: 9 minutes; NGINX='-only trouble' for a part
 	$(GO) run ./testdata/bench/nginx $(NGINX)
+
+# The lab's module contains Kubernetes' own source: its first build takes minutes, the next ones seconds.
+lab: build-lab ## a real Kubernetes control plane on loopback with PLATFORM in it, until Ctrl-C; LAB='--nodes vm=60' for its settings
+	bin/ansturm-lab $(PLATFORM) $(LAB)
+
+build-lab: ## the binary, bin/ansturm-lab
+	cd lab/kubernetes && $(GO) build -o ../../bin/ansturm-lab ./cmd/ansturm-lab
+
+test-lab: ## vet and tests of the lab's module, one package after another
+	cd lab/kubernetes && $(GO) vet ./... && $(GO) test -p 1 -timeout 10m ./...
 
 clean: ## what the other targets made, but no records
 	rm -rf bin bench.txt

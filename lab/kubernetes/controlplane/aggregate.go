@@ -85,8 +85,8 @@ func (p *Plane) registerMetrics(ctx context.Context, port int) error {
 		TypeMeta:   metav1.TypeMeta{APIVersion: "apiregistration.k8s.io/v1", Kind: "APIService"},
 		ObjectMeta: metav1.ObjectMeta{Name: "v1beta1.metrics.k8s.io"},
 		Spec: apiregistration.APIServiceSpec{
-			Service:  &apiregistration.ServiceReference{Namespace: metricsNamespace, Name: metricsService, Port: ptr.To(int32(port))},
-			Group:    "metrics.k8s.io", Version: "v1beta1", CABundle: p.ca.pem, GroupPriorityMinimum: 100, VersionPriority: 100,
+			Service: &apiregistration.ServiceReference{Namespace: metricsNamespace, Name: metricsService, Port: ptr.To(int32(port))},
+			Group:   "metrics.k8s.io", Version: "v1beta1", CABundle: p.ca.pem, GroupPriorityMinimum: 100, VersionPriority: 100,
 		},
 	})
 	if err != nil {

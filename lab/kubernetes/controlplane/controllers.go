@@ -79,7 +79,7 @@ func (p *Plane) startControllers(ctx context.Context) error {
 	for _, work := range all {
 		p.workers.Go(func() { work(ctx) })
 	}
-	p.workers.Go(func() { wait.Until(c.mapper.Reset, 30*time.Second, ctx.Done()) })
+	p.workers.Go(func() { wait.Until(c.mapper.Reset, 30*time.Second, ctx.Done()) }) // it never finds out by itself
 	return nil
 }
 

@@ -2,7 +2,6 @@ package controlplane
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -144,9 +143,11 @@ func (p *Plane) Informers() informers.SharedInformerFactory { return p.informers
 func (p *Plane) Settled() { p.pace.begin() }
 
 // Stop ends the controllers, the API server and the store, in this order. The state folder is left to its owner.
-func (p *Plane) Stop() error {
+func (p *Plane) Stop() {
 	p.cancel()
-	late := waitFor(&p.workers, 5*time.Second)
+	if waitFor(&p.workers, 5*time.Second) {
+		p.config.Say("some controllers are still at work after 5 s; they end with the process")
+	}
 	p.closeMetrics()
 	p.metrics.Wait()
 	p.cancelServer()
@@ -154,10 +155,6 @@ func (p *Plane) Stop() error {
 	if p.etcd != nil {
 		p.etcd.Close()
 	}
-	if late {
-		return errors.New("control plane: some controllers were still at work after 5 s")
-	}
-	return nil
 }
 
 // waitFor is true when the group was not done in time.

@@ -3,6 +3,7 @@ package controlplane
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -70,14 +71,18 @@ func (p *Plane) runServer(ctx context.Context) error {
 	return err
 }
 
-// freePort is a port on 127.0.0.1 that nobody listens on. It stays the API server's, so that clients find it again.
+// freePort is a port on 127.0.0.1 that nobody listens on. It stays the API server's, so that clients find it again. It is
+// below those that the kernel gives to outgoing connections: while the API server is away, a client that dials it could
+// otherwise be given the port itself, and be connected with itself.
 func freePort() (int, error) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+	const lowest, ports, tries = 20_000, 10_000, 100
+	for range tries {
+		port := lowest + rand.IntN(ports)
+		if l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			return port, l.Close()
+		}
 	}
-	port := l.Addr().(*net.TCPAddr).Port
-	return port, l.Close()
+	return 0, fmt.Errorf("no free port from %d to %d", lowest, lowest+ports-1)
 }
 
 // logTail is the end of a log, for the message when a start fails.

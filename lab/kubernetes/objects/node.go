@@ -13,14 +13,12 @@ import (
 // Node makes one node of a pool, as its kubelet would register it: not ready yet, that is for the agent to say.
 func Node(ref scenarios.NodeRef) *corev1.Node {
 	labels := map[string]string{
-		LabelPool:                   ref.Pool.Name,
-		corev1.LabelHostname:        ref.Name,
-		corev1.LabelOSStable:        "linux",
-		corev1.LabelArchStable:      "amd64",
-		"ansturm.dev/kind":          ref.Pool.Kind,
-		corev1.LabelTopologyZone:    ref.Pool.Site,
-		corev1.LabelTopologyRegion:  "lab",
-		"node.kubernetes.io/exclude-from-external-load-balancers": "true",
+		LabelPool:                ref.Pool.Name,
+		corev1.LabelHostname:     ref.Name,
+		corev1.LabelOSStable:     "linux",
+		corev1.LabelArchStable:   "amd64",
+		"ansturm.dev/kind":       ref.Pool.Kind,
+		corev1.LabelTopologyZone: ref.Pool.Site,
 	}
 	maps.DeleteFunc(labels, func(_, value string) bool { return value == "" })
 	capacity := corev1.ResourceList{corev1.ResourcePods: *resource.NewQuantity(scenarios.DefaultPods, resource.DecimalSI)}

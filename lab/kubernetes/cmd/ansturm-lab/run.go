@@ -41,8 +41,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	tune()
 	l := &lab{settings: s, world: w, stdout: stdout, stderr: stderr, begun: time.Now()}
-	err = l.serve(ctx)
-	if err != nil && !(ctx.Err() != nil && errors.Is(err, context.Canceled)) {
+	if err := l.serve(ctx); err != nil {
 		fmt.Fprintf(stderr, "ansturm-lab: %v\n", err)
 		return exitInternal
 	}
@@ -94,7 +93,10 @@ func (l *lab) serve(ctx context.Context) (err error) {
 	defer func() {
 		cancel()
 		l.background.Wait()
-		err = errors.Join(err, l.plane.Stop())
+		l.plane.Stop()
+		if ctx.Err() != nil { // stopped while it started
+			err = nil
+		}
 	}()
 	if err != nil {
 		return err
