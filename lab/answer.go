@@ -21,15 +21,15 @@ func (s *server) answer(ctx *fasthttp.RequestCtx) {
 	}
 	tenant := s.tenants[ctx.LocalAddr().(*net.TCPAddr).Port]
 	step, known := s.stepOf(ctx)
-	if !known || s.clock.core.tenants[tenant].works[step] == nil {
-		ctx.SetContentType("application/json")
-		ctx.SetStatusCode(fasthttp.StatusNotFound)
-		ctx.SetBodyString(`{"error":"no such step: name it by the header Ansturm-Step or the first segment of the path"}`)
+	d := s.clock.core.tenants[tenant]
+	known = known && d.works[step] != nil
+	if !known && !d.processes.Load() {
+		missing(ctx)
 		return
 	}
 	r := s.pool.Get().(*request)
 	ready := r.ready
-	*r = request{tenant: tenant, step: step, ready: ready}
+	*r = request{tenant: tenant, step: step, foreign: !known, ready: ready}
 	r.key, r.keyed = parseKey(ctx.Request.Header.Peek("Idempotency-Key"))
 	if !s.clock.hand(r) {
 		s.turnedAway.Add(1)
@@ -38,7 +38,11 @@ func (s *server) answer(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	<-ready
-	s.write(ctx, r)
+	if r.outcome == forwarded {
+		s.pass(ctx, r)
+	} else {
+		s.write(ctx, r)
+	}
 	if !r.orphaned { // else a back end still holds it
 		s.pool.Put(r)
 	}
@@ -66,6 +70,8 @@ func (s *server) write(ctx *fasthttp.RequestCtx, r *request) {
 		ctx.SetBody(body)
 	case cut:
 		reset(ctx)
+	case unknown:
+		missing(ctx)
 	case unavailable:
 		refuse(ctx, "no pod is ready")
 	case closing:
@@ -73,6 +79,12 @@ func (s *server) write(ctx *fasthttp.RequestCtx, r *request) {
 	default:
 		refuse(ctx, "overloaded")
 	}
+}
+
+func missing(ctx *fasthttp.RequestCtx) {
+	ctx.SetContentType("application/json")
+	ctx.SetStatusCode(fasthttp.StatusNotFound)
+	ctx.SetBodyString(`{"error":"no such step: name it by the header Ansturm-Step or the first segment of the path"}`)
 }
 
 func refuse(ctx *fasthttp.RequestCtx, why string) {

@@ -24,6 +24,8 @@ type clock struct {
 	alarm *alarm
 	// start is offset 0 on the wall; zero until begun.
 	start time.Time
+	// origin is the offset at which the present run of a [Ground] began; zero for a platform of one run.
+	origin time.Duration
 	// armed is the platform time the alarm is set to.
 	armed    time.Duration
 	finished bool
@@ -31,7 +33,10 @@ type clock struct {
 	timeline *timeline
 }
 
-var errBegun = errors.New("lab: begun already")
+var (
+	errBegun = errors.New("lab: begun already")
+	errOver  = errors.New("lab: the platform has ended")
+)
 
 // begin lets platform time start: offset 0 is at start.
 func (k *clock) begin(start, now time.Time) error {
@@ -43,6 +48,7 @@ func (k *clock) begin(start, now time.Time) error {
 	k.start = now.Add(start.Sub(now)) // on the monotonic clock
 	k.core.emit = func(e record.Event) {
 		e.Wall = k.wall(e.At).Round(0)
+		e.At = max(0, e.At-k.origin)
 		k.timeline.add(e)
 	}
 	k.core.begin(k.platform(now))
@@ -72,6 +78,11 @@ func (k *clock) arm(now time.Time, least time.Duration) {
 
 // hand gives a request to the platform; its ready channel gets a word when it has its outcome. False: not begun, or over.
 func (k *clock) hand(r *request) bool {
+	return k.act(func(c *core) { c.submit(r) })
+}
+
+// act lets f change the core at the present moment. False: not begun, or over; f was not called.
+func (k *clock) act(f func(c *core)) bool {
 	now := time.Now()
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -79,7 +90,7 @@ func (k *clock) hand(r *request) bool {
 		return false
 	}
 	k.core.advance(k.platform(now))
-	k.core.submit(r)
+	f(k.core)
 	k.arm(now, 0)
 	return true
 }

@@ -22,6 +22,8 @@ const (
 	unavailable                    // the balancer knows no ready pod
 	cut                            // the pod died under it: the client sees its connection break
 	closing                        // the lab was finished
+	unknown                        // a virtual pod was asked for a step its workload does not know
+	forwarded                      // a real process behind its address is to answer it
 )
 
 // request is one request in the platform. Who hands it in sets tenant, step and key; the rest is the core's.
@@ -29,6 +31,8 @@ type request struct {
 	tenant, step int
 	key          uint32
 	keyed        bool
+	// foreign: the workload knows no such step; only a process may answer.
+	foreign bool
 
 	outcome outcome
 	// doneAt is the platform time at which outcome came about.
@@ -77,6 +81,10 @@ type core struct {
 
 	// answered is called once for every request handed in, when its outcome is known.
 	answered func(*request)
+	// opened, announced and freed are the control plane's: time begins, a pod is ready, a pod's place on its node is
+	// free again. The embedded one is put in by govern; a [Ground] is governed from outside, and they do nothing.
+	opened           func()
+	announced, freed func(*pod)
 	// emit takes an event of the timeline; At is set, Wall is not.
 	emit func(record.Event)
 
@@ -90,11 +98,24 @@ type core struct {
 // counts say what became of the requests: handed = served + refused + cut + those still inside.
 type counts struct{ handed, served, refused, cut int64 }
 
-// newCore builds the platform with its initial replicas ready at moment at, and its control loop starting there.
+// newCore builds the platform with its nodes and the embedded control plane over them.
 func newCore(p *scenarios.Platform, s *scenarios.Scenario, seed uint64) (*core, error) {
+	c, err := newGround(p, s, seed)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.govern(); err != nil {
+		return nil, fmt.Errorf("lab: %w", err)
+	}
+	return c, nil
+}
+
+// newGround builds what serves requests and nothing that decides: tenants without pods, back ends, no node.
+func newGround(p *scenarios.Platform, s *scenarios.Scenario, seed uint64) (*core, error) {
 	c := &core{
 		platform: p, seed: seed, auto: p.Autoscaling.WithDefaults(), accepted: roaring.New(),
 		answered: func(*request) {}, emit: func(record.Event) {},
+		opened: func() {}, announced: func(*pod) {}, freed: func(*pod) {},
 	}
 	if c.auto.SyncPeriod < 0 || c.auto.MetricResolution < 0 {
 		return nil, errors.New("lab: the autoscaling's syncPeriod and metricResolution must be more than 0")
@@ -110,34 +131,51 @@ func newCore(p *scenarios.Platform, s *scenarios.Scenario, seed uint64) (*core, 
 		}
 		c.backends = append(c.backends, newBackend(c, &p.Backends[i]))
 	}
+	if err := c.deploy(s); err != nil {
+		return nil, fmt.Errorf("lab: %w", err)
+	}
+	return c, nil
+}
+
+// govern puts the embedded control plane over the platform: its nodes, scheduler, autoscalers and mishaps.
+func (c *core) govern() error {
 	var nodes []pack.Node
-	for _, ref := range p.Nodes() {
+	for _, ref := range c.platform.Nodes() {
 		n := newNode(ref)
 		c.nodes = append(c.nodes, n)
 		nodes = append(nodes, n.spec)
 	}
 	c.cluster = pack.NewCluster(nodes)
-	if err := c.deploy(s); err != nil {
-		return nil, fmt.Errorf("lab: %w", err)
-	}
-	c.kicked.fire = c.schedule
-	for _, d := range p.Disruptions {
-		if !slices.ContainsFunc(c.nodes, func(n *node) bool { return n.name == d.LoseNode }) {
-			return nil, fmt.Errorf("lab: disruption at %v: platform %q has no node %q", d.At, p.Name, d.LoseNode)
+	for _, d := range c.tenants {
+		d.desired = d.workload.Replicas
+		var err error
+		if d.scaler, err = newScaler(d); err != nil {
+			return err
 		}
 	}
-	return c, nil
+	c.kicked.fire = c.schedule
+	c.opened, c.announced, c.freed = c.open, c.announce, c.free
+	for _, d := range c.platform.Disruptions {
+		if !slices.ContainsFunc(c.nodes, func(n *node) bool { return n.name == d.LoseNode }) {
+			return fmt.Errorf("disruption at %v: platform %q has no node %q", d.At, c.platform.Name, d.LoseNode)
+		}
+	}
+	return nil
 }
 
-// begin lets the platform's time start at moment at (at most 0): nodes and initial replicas are ready, their images
-// there, their control loops set.
-func (c *core) begin(at time.Duration) {
-	c.now = min(at, 0)
+// open starts the embedded control plane: nodes and initial replicas are ready, their images there, the loops set.
+func (c *core) open() {
 	c.warm()
 	c.control()
 	for _, d := range c.platform.Disruptions {
 		c.at(max(c.now, d.At), func() { c.loseNode(d.LoseNode) })
 	}
+}
+
+// begin lets the platform's time start at moment at (at most 0).
+func (c *core) begin(at time.Duration) {
+	c.now = min(at, 0)
+	c.opened()
 	for _, b := range c.backends {
 		b.report()
 	}
@@ -164,10 +202,16 @@ func (c *core) submit(r *request) {
 		return
 	}
 	d := c.tenants[r.tenant]
-	r.work = d.works[r.step]
+	if !r.foreign {
+		r.work = d.works[r.step]
+	}
 	p := d.choose()
 	if p == nil {
 		c.end(r, unavailable)
+		return
+	}
+	if r.foreign && p.process == "" {
+		c.end(r, unknown)
 		return
 	}
 	if !r.keyed {
@@ -177,8 +221,14 @@ func (c *core) submit(r *request) {
 	p.take(r)
 }
 
-// end gives a request its outcome and, if it is an application that was worked off, keeps it.
+// end gives a request its outcome and tells whoever waits for it.
 func (c *core) end(r *request, o outcome) {
+	c.count(r, o)
+	c.answered(r)
+}
+
+// count gives a request its outcome and, if it is an application that was worked off, keeps it.
+func (c *core) count(r *request, o outcome) {
 	r.outcome, r.doneAt = o, c.now
 	switch o {
 	case served:
@@ -190,13 +240,12 @@ func (c *core) end(r *request, o outcome) {
 	default:
 		c.counts.refused++
 	}
-	c.answered(r)
 }
 
 // keep marks an application as accepted: before its answer is written, as a real platform commits first.
 func (c *core) keep(r *request) {
 	switch {
-	case !r.work.accepts:
+	case r.work == nil || !r.work.accepts:
 	case !r.keyed:
 		c.unkeyed++
 	case !c.accepted.CheckedAdd(r.key):

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/ansturm/ansturm/loadgen/record"
@@ -34,6 +35,8 @@ type deployment struct {
 	turn     int
 
 	scaler *scaler
+	// processes: some of its pods are real ones, which know steps of their own.
+	processes atomic.Bool
 
 	unkeyed  uint32
 	served   int64
@@ -52,12 +55,7 @@ func (c *core) deploy(s *scenarios.Scenario) error {
 		if works[w] == nil {
 			works[w] = c.compile(w)
 		}
-		d := newDeployment(c, i, t.Name, w, works[w])
-		var err error
-		if d.scaler, err = newScaler(d); err != nil {
-			return err
-		}
-		c.tenants = append(c.tenants, d)
+		c.tenants = append(c.tenants, newDeployment(c, i, t.Name, w, works[w]))
 	}
 	if len(c.tenants) == 0 {
 		return fmt.Errorf("scenario %q has no tenants", s.Name)
@@ -65,15 +63,18 @@ func (c *core) deploy(s *scenarios.Scenario) error {
 	return nil
 }
 
+// leastWeight is the kernel's least share of a CPU.
+const leastWeight = 0.002
+
 func newDeployment(c *core, index int, tenant string, w *scenarios.Workload, works []*work) *deployment {
 	d := &deployment{
-		c: c, index: index, tenant: tenant, workload: w, works: works, desired: w.Replicas,
+		c: c, index: index, tenant: tenant, workload: w, works: works,
 		threads: cmp.Or(w.Threads, 16), backlog: cmp.Or(w.Backlog, 32),
 		limit: w.CPULimit(), weight: w.CPURequest(),
 	}
 	d.claim = pack.Pod{CPU: int64(math.Round(d.weight * 1000)), Memory: w.MemoryRequest(), Group: w.Name + "/" + tenant}
 	d.request = d.weight
-	d.weight = max(d.weight, 0.002) // the kernel's least share
+	d.weight = max(d.weight, leastWeight)
 	if d.limit == 0 {
 		d.limit = math.Inf(1)
 	}
@@ -126,7 +127,7 @@ func (d *deployment) resize(n int32) {
 	d.desired = n
 	for len(d.pods) < int(n) {
 		d.number++
-		p := newPod(d, d.number)
+		p := newPod(d, d.number, d.podName(d.number))
 		d.pods = append(d.pods, p)
 		p.phase(record.PhaseCreated, "")
 		d.c.waiting = append(d.c.waiting, p)
@@ -214,7 +215,10 @@ func without(pods []*pod, p *pod) []*pod {
 	return slices.DeleteFunc(pods, func(other *pod) bool { return other == p })
 }
 
-// drawn gives a pod's own draw of d; kind keeps its draws apart.
+// drawn gives a pod's own draw of d; kind keeps its draws apart. A warm pod waits for nothing.
 func (p *pod) drawn(d *scenarios.Distribution, kind uint64) time.Duration {
+	if p.warmed {
+		return 0
+	}
 	return delay(d, unit(mix(p.c.seed, uint64(p.d.index), p.number, kind, 0x706f64)))
 }

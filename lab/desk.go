@@ -34,7 +34,7 @@ func (s *server) control() http.Handler {
 			http.Error(w, "begin: "+err.Error(), http.StatusBadRequest)
 			return
 		}
-		if err := s.clock.begin(b.Start, time.Now()); err != nil {
+		if err := s.begin(b.Start, time.Now()); err != nil {
 			http.Error(w, err.Error(), http.StatusConflict)
 		}
 	})
@@ -47,7 +47,7 @@ func (s *server) control() http.Handler {
 		_ = json.NewEncoder(w).Encode(stats)
 	})
 	mux.HandleFunc("POST /finish", func(w http.ResponseWriter, _ *http.Request) {
-		s.clock.finish()
+		s.finish()
 		a := s.account()
 		bits, err := a.Accepted.ToBytes()
 		if err != nil {
@@ -64,8 +64,10 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	flush := http.NewResponseController(w)
 	encoder := json.NewEncoder(w)
+	var t *timeline
+	s.clock.look(func(*core) { t = s.clock.timeline })
 	for i := 0; ; {
-		events, err := s.clock.timeline.from(r.Context(), i)
+		events, err := t.from(r.Context(), i)
 		if err != nil || len(events) == 0 {
 			return
 		}

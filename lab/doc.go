@@ -17,6 +17,9 @@
 //	scrape → served MetricLag later → planner/hpa at each tenant's own phase → pods created or removed
 //	→ planner/pack → pull queued on the node → start → ready → balancer EndpointDelay later
 //
+// That loop is the embedded control plane. A [Ground] is the same platform without it: nodes and pods come from outside,
+// which is how package lab/kubernetes/nodeagent puts virtual pods under a real Kubernetes.
+//
 // Beside the generator there is only one more core, so a request must cost little: fasthttp carries the sockets, one
 // lock guards the core, and a completion is one event in a heap of pods, not of requests.
 package lab

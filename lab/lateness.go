@@ -47,6 +47,13 @@ func upper(i int) time.Duration {
 
 func (l *lateness) add(d time.Duration) { l.second[bucketOf(d)].Add(1) }
 
+// forget begins anew.
+func (l *lateness) forget() {
+	l.turn()
+	l.total, l.open = [buckets]int64{}, [buckets]int64{}
+	l.seconds, l.judged, l.over = 0, 0, 0
+}
+
 // turn closes a second and gives its 99 % quantile; zero where nothing was answered in it.
 func (l *lateness) turn() time.Duration {
 	var counts [buckets]int64

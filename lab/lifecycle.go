@@ -17,12 +17,12 @@ const (
 // warm puts the initial replicas on the nodes, ready since long ago, with their images there.
 func (c *core) warm() {
 	for _, n := range c.nodes {
-		c.say(record.Event{Kind: record.KindNode, Object: n.name, Workload: n.pool.Name, Phase: "ready"})
+		c.sayNode(n)
 	}
 	for _, d := range c.tenants {
 		for range d.desired {
 			d.number++
-			p := newPod(d, d.number)
+			p := newPod(d, d.number, d.podName(d.number))
 			d.pods = append(d.pods, p)
 			n := c.room(p)
 			if n == nil {
@@ -35,7 +35,7 @@ func (c *core) warm() {
 			n.images[d.workload.Name] = c.now - 24*time.Hour
 			p.created, p.scheduled, p.started, p.readyAt = longAgo(c.now), longAgo(c.now), longAgo(c.now), longAgo(c.now)
 			p.running, p.ready = true, true
-			d.rotation = append(d.rotation, p)
+			p.rotate(true)
 			p.phase(record.PhaseReady, "initial")
 		}
 		d.report()
@@ -87,16 +87,23 @@ func (p *pod) bind(n *node) {
 	n.pods = append(n.pods, p)
 }
 
-// pull gets the workload's image onto the node, once, behind the pulls queued there.
+// pull gets the pod's image onto the node, once, behind the pulls queued there. From then on a virtual pod goes its way
+// by itself; a process is started by whoever runs it.
 func (p *pod) pull() {
-	n, image := p.node, p.d.workload.Name
-	there, known := n.images[image]
+	n := p.node
+	there, known := n.images[p.image]
 	if !known {
-		there = max(p.c.now, n.pulled) + p.drawn(p.d.workload.Start.Pull, drawPull)
-		n.images[image], n.pulled = there, there
+		p.fetched.Took = p.drawn(p.d.workload.Start.Pull, drawPull)
+		there = max(p.c.now, n.pulled) + p.fetched.Took
+		n.images[p.image], n.pulled = there, there
 	}
+	p.fetched.Waited = max(0, there-p.c.now)
+	p.fetched.Present = known && p.fetched.Waited == 0
 	p.then(max(p.c.now, there), func() {
 		p.phase(record.PhasePulled, "")
+		if p.process != "" {
+			return
+		}
 		p.then(p.c.now+p.drawn(p.d.workload.Start.Start, drawStart), p.start)
 	})
 }
@@ -104,14 +111,16 @@ func (p *pod) pull() {
 func (p *pod) start() {
 	p.running, p.started = true, p.c.now
 	p.phase(record.PhaseStarted, "")
-	p.then(p.c.now+p.drawn(p.d.workload.Start.Ready, drawReady), p.becomeReady)
+	if p.process == "" {
+		p.then(p.c.now+p.drawn(p.d.workload.Start.Ready, drawReady), p.becomeReady)
+	}
 }
 
-// becomeReady begins the warm-up, and tells the balancer, which hears it later.
+// becomeReady begins the warm-up, and tells the control plane.
 func (p *pod) becomeReady() {
 	p.ready, p.readyAt = true, p.c.now
 	p.phase(record.PhaseReady, "")
-	if w := p.d.workload.Start.WarmUp; w.For > 0 && w.Factor > 0 {
+	if w := p.d.workload.Start.WarmUp; w.For > 0 && w.Factor > 0 && !p.warmed {
 		p.factor = w.Factor
 		p.warm.fire = func() {
 			p.catchUp()
@@ -120,8 +129,27 @@ func (p *pod) becomeReady() {
 		}
 		p.c.queue.set(&p.warm, p.c.now+w.For)
 	}
-	p.then(p.c.now+p.c.auto.EndpointDelay, func() { p.d.rotation = append(p.d.rotation, p) })
+	p.c.announced(p)
 	p.d.report()
+}
+
+// announce has the balancer hear of a ready pod EndpointDelay later.
+func (c *core) announce(p *pod) {
+	p.then(c.now+c.auto.EndpointDelay, func() { p.rotate(true) })
+}
+
+// rotate has the balancer know the pod, or know it no more.
+func (p *pod) rotate(in bool) {
+	if in == p.known || in && p.dead {
+		return
+	}
+	p.known = in
+	if in {
+		p.d.rotation = append(p.d.rotation, p)
+		return
+	}
+	p.d.rotation = without(p.d.rotation, p)
+	p.settle()
 }
 
 // then sets the next stage of the pod's life.
@@ -132,27 +160,34 @@ func (p *pod) then(at time.Duration, fire func()) {
 
 // withdraw takes the pod out of the balancer and ends its way to readiness.
 func (p *pod) withdraw() {
-	p.d.rotation = without(p.d.rotation, p)
+	p.rotate(false)
 	p.c.queue.drop(&p.life)
 }
 
 // remove is a scale-down: the pod leaves the balancer at once and goes when its requests are finished.
 func (p *pod) remove() {
-	p.leaving = true
 	p.withdraw()
 	p.d.pods = without(p.d.pods, p)
 	if p.dead {
 		return
 	}
+	p.leaving = true
 	p.d.leaving = append(p.d.leaving, p)
-	if p.open == 0 {
+	p.settle()
+}
+
+// settle ends a leaving pod that nobody needs any more: no request is in it, and the balancer sends none.
+func (p *pod) settle() {
+	if p.leaving && !p.dead && !p.known && p.open == 0 {
 		p.gone("scaled down")
 	}
 }
 
 // gone ends the pod and gives its room back.
 func (p *pod) gone(why string) {
+	p.dead = true
 	p.phase(record.PhaseDeleted, why)
+	p.c.queue.drop(&p.life)
 	p.c.queue.drop(&p.warm)
 	p.d.leaving = without(p.d.leaving, p)
 	if p.node == nil {
@@ -163,8 +198,13 @@ func (p *pod) gone(why string) {
 	p.node.leave(p)
 	p.d.usedGone += p.used
 	p.used = 0
-	p.c.cluster.Remove(slices.Index(p.c.nodes, p.node), p.d.claim)
-	p.c.kick(p.c.now + p.c.auto.SchedulingDelay)
+	p.c.freed(p)
+}
+
+// free has the scheduler use a pod's place again.
+func (c *core) free(p *pod) {
+	c.cluster.Remove(slices.Index(c.nodes, p.node), p.d.claim)
+	c.kick(c.now + c.auto.SchedulingDelay)
 }
 
 // die is the pod's end with its node: its connections are cut. The control plane goes on counting it until it notices.

@@ -22,9 +22,14 @@ import (
 // startLab serves until the test ends and waits until it has.
 func startLab(t testing.TB, cfg Config) Endpoints {
 	t.Helper()
+	return serveUntilEnd(t, func(ctx context.Context, ready func(Endpoints)) error { return Serve(ctx, cfg, ready) })
+}
+
+func serveUntilEnd(t testing.TB, serve func(context.Context, func(Endpoints)) error) Endpoints {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	up, down := make(chan Endpoints, 1), make(chan error, 1)
-	go func() { down <- Serve(ctx, cfg, func(e Endpoints) { up <- e }) }()
+	go func() { down <- serve(ctx, func(e Endpoints) { up <- e }) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-down; err != nil {

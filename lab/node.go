@@ -104,13 +104,22 @@ func (c *core) loseNode(name string) {
 		return
 	}
 	n := c.nodes[i]
+	c.fell(n)
+	c.cluster.Lose(i)
+	c.at(c.now+c.auto.NodeLossDetection, func() { c.bury(n) })
+}
+
+func (c *core) sayNode(n *node) {
+	c.say(record.Event{Kind: record.KindNode, Object: n.name, Workload: n.pool.Name, Phase: "ready"})
+}
+
+// fell ends a node and all that is on it.
+func (c *core) fell(n *node) {
 	n.lost = true
 	c.say(record.Event{Kind: record.KindNode, Object: n.name, Workload: n.pool.Name, Phase: "lost"})
 	for _, p := range slices.Clone(n.pods) {
 		p.die("node lost")
 	}
-	c.cluster.Lose(i)
-	c.at(c.now+c.auto.NodeLossDetection, func() { c.bury(n) })
 }
 
 // bury is the control plane noticing that a node is gone.

@@ -18,6 +18,20 @@ type pod struct {
 	created, scheduled, started, readyAt time.Duration
 
 	pending, running, ready, leaving, dead, serving bool
+	// known: the balancer sends it requests.
+	known bool
+	// warmed: its image is there, and it starts and is ready at once, without a warm-up.
+	warmed bool
+	image  string
+	// fetched is how its image came.
+	fetched Pull
+	// process is the address of the real process that answers for it; empty: the pod is virtual.
+	process string
+	// noticed is told of each phase it enters; nil: nobody wants to know.
+	noticed func(phase, message string)
+	// handle is what they hold; nil: nobody does.
+	handle *Pod
+
 	// life is the next stage on the way to being ready and known, warm the end of the warm-up.
 	life, warm event
 
@@ -37,9 +51,9 @@ type pod struct {
 	last, next, shown sample
 }
 
-func newPod(d *deployment, number uint64) *pod {
+func newPod(d *deployment, number uint64, name string) *pod {
 	p := &pod{
-		c: d.c, d: d, number: number, name: d.podName(number), created: d.c.now,
+		c: d.c, d: d, number: number, name: name, image: d.workload.Name, created: d.c.now,
 		limit: d.limit, weight: d.weight, factor: 1, threads: d.threads, backlog: d.backlog,
 	}
 	p.cpu = sharing{queue: &d.c.queue, at: d.c.now}
@@ -49,7 +63,7 @@ func newPod(d *deployment, number uint64) *pod {
 
 // take lets a request in: into service, into the backlog, or not at all.
 func (p *pod) take(r *request) {
-	if p.inService >= p.threads && p.open-p.inService >= p.backlog {
+	if p.process == "" && p.inService >= p.threads && p.open-p.inService >= p.backlog {
 		p.c.end(r, overloaded)
 		return
 	}
@@ -59,6 +73,11 @@ func (p *pod) take(r *request) {
 	if !p.serving {
 		p.serving = true
 		p.phase(record.PhaseServing, "")
+	}
+	if p.process != "" {
+		r.outcome = forwarded
+		p.c.answered(r)
+		return
 	}
 	if p.inService < p.threads {
 		p.serve(r)
@@ -108,9 +127,7 @@ func (p *pod) release() {
 		r.next = nil
 		p.serve(r)
 	}
-	if p.leaving && p.open == 0 {
-		p.gone("scaled down")
-	}
+	p.settle()
 }
 
 func (p *pod) catchUp() {
@@ -180,7 +197,15 @@ func (p *pod) memory() float64 {
 	return float64(m.Base) + float64(m.PerRequest)*n
 }
 
+// phase notes that the pod entered a phase.
 func (p *pod) phase(phase, message string) {
+	p.say(phase, message)
+	if p.noticed != nil {
+		p.noticed(phase, message)
+	}
+}
+
+func (p *pod) say(phase, message string) {
 	e := record.Event{
 		Kind: record.KindPod, Tenant: p.d.tenant, Workload: p.d.workload.Name, Object: p.name, Phase: phase, Message: message,
 	}

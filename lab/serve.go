@@ -16,15 +16,20 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/scenarios"
 )
 
 // Serve is the platform on loopback until ctx ends. ready gets the addresses once all are listened on; time begins with
 // [Client.Begin], and until then every request is answered 503.
 func Serve(ctx context.Context, cfg Config, ready func(Endpoints)) error {
-	s, err := newServer(cfg)
+	s, err := newServer(cfg, newCore)
 	if err != nil {
 		return err
 	}
+	return s.serve(ctx, ready)
+}
+
+func (s *server) serve(ctx context.Context, ready func(Endpoints)) error {
 	defer s.clock.alarm.close()
 	listeners, endpoints, err := s.listen()
 	if err != nil {
@@ -70,6 +75,11 @@ type server struct {
 	tenants map[int]int
 	steps   map[string]int
 	pool    sync.Pool
+	// begin and finish are what the desk does when a client asks for them.
+	begin  func(start, now time.Time) error
+	finish func()
+	// forward carries requests to real processes.
+	forward fasthttp.Client
 
 	connections, turnedAway atomic.Int64
 	// From most connections on they are answered 503, from shut on they are closed unread.
@@ -78,7 +88,7 @@ type server struct {
 	lateMu     sync.Mutex
 }
 
-func newServer(cfg Config) (*server, error) {
+func newServer(cfg Config, build func(*scenarios.Platform, *scenarios.Scenario, uint64) (*core, error)) (*server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -88,7 +98,7 @@ func newServer(cfg Config) (*server, error) {
 	if cfg.MaxConnections == 0 {
 		cfg.MaxConnections = 8_000
 	}
-	c, err := newCore(cfg.Platform, cfg.Scenario, cfg.Seed)
+	c, err := build(cfg.Platform, cfg.Scenario, cfg.Seed)
 	if err != nil {
 		return nil, err
 	}
@@ -100,6 +110,8 @@ func newServer(cfg Config) (*server, error) {
 	s.most, s.shut = limits(int64(cfg.MaxConnections), descriptors())
 	s.late.limit = latenessLimit(cfg.Scenario, cfg.Speed)
 	s.clock.core, s.clock.speed, s.clock.alarm, s.clock.timeline = c, cfg.Speed, a, newTimeline()
+	s.begin, s.finish = s.clock.begin, s.clock.finish
+	s.forward = forwarder()
 	for i, name := range c.steps {
 		s.steps[name] = i
 	}
@@ -194,7 +206,7 @@ func (s *server) watch(ctx context.Context) {
 			refused := c.counts.refused + s.turnedAway.Load()
 			c.say(record.Event{Kind: record.KindLab, Values: map[string]float64{
 				"lateness_p99_seconds": p99.Seconds(), "connections": float64(s.connections.Load()),
-				"refused": float64(refused - refusedBefore), "cpu_share": share,
+				"refused": float64(max(0, refused-refusedBefore)), "cpu_share": share,
 			}})
 			refusedBefore = refused
 		})

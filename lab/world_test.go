@@ -75,6 +75,13 @@ func newWorld(t testing.TB, p *scenarios.Platform, s *scenarios.Scenario) *world
 	if err != nil {
 		t.Fatal(err)
 	}
+	w := watched(t, c)
+	c.begin(0)
+	return w
+}
+
+// watched keeps what a core says.
+func watched(t testing.TB, c *core) *world {
 	w := &world{core: c, t: t, outcomes: map[*request]outcome{}}
 	c.emit = func(e record.Event) { w.events = append(w.events, e) }
 	c.answered = func(r *request) {
@@ -83,7 +90,6 @@ func newWorld(t testing.TB, p *scenarios.Platform, s *scenarios.Scenario) *world
 		}
 		w.outcomes[r] = r.outcome
 	}
-	c.begin(0)
 	return w
 }
 

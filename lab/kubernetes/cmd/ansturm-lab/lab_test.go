@@ -70,11 +70,11 @@ func TestLab(t *testing.T) {
 	if err := errors.Join(os.WriteFile(file, []byte(platform), 0o600), os.Mkdir(state, 0o700)); err != nil {
 		t.Fatal(err)
 	}
-	killed := start(t, file, "--state", state)
+	killed := start(t, file, "--state", state, "--agent", "standin")
 	t.Run("a killed lab takes its API server along", func(t *testing.T) { killedTakesServer(t, killed) })
 
 	config := filepath.Join(dir, "kubeconfig")
-	p := start(t, file, "--state", state, "--kubeconfig", config, "--seed", "7", "--add-node", "vm@0s")
+	p := start(t, file, "--state", state, "--kubeconfig", config, "--seed", "7", "--agent", "standin", "--add-node", "vm@0s")
 	t.Run("the next start removes what it left", func(t *testing.T) {
 		if _, err := os.Stat(killed.State); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s is still there: %v", killed.State, err)

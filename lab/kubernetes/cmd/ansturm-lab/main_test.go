@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -15,6 +16,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/ansturm/ansturm/lab/kubernetes/burner"
 	"github.com/ansturm/ansturm/lab/kubernetes/controlplane"
 )
 
@@ -22,12 +24,24 @@ import (
 const asProgram = "ANSTURM_LAB_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
+	if os.Getenv("ANSTURM_LISTEN") != "" { // a pod's process
+		burn()
+	}
 	controlplane.Child()
 	if os.Getenv(asProgram) != "" {
 		main()
 		return
 	}
 	os.Exit(m.Run())
+}
+
+func burn() {
+	c, err := burner.FromEnvironment(os.Getenv)
+	if err == nil {
+		err = burner.Serve(context.Background(), c)
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
 }
 
 // process is a lab under test.

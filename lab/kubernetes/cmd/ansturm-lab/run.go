@@ -60,6 +60,7 @@ type lab struct {
 	plane      *controlplane.Plane
 	agent      agent
 	set        *objects.Set
+	where      whereabouts
 	background sync.WaitGroup
 }
 
@@ -119,11 +120,14 @@ func (l *lab) furnish(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if l.agent, err = l.startAgent(ctx, client, l.world); err != nil {
+	if l.agent, err = l.startAgent(ctx, client); err != nil {
 		return err
 	}
 	l.background.Go(l.agent.Wait)
 	if l.set, err = objects.Make(l.world.platform, l.tenants, l.agent.Targets()); err != nil {
+		return err
+	}
+	if err := l.wish(); err != nil {
 		return err
 	}
 	admin, err := l.plane.Client(controlplane.Admin)
@@ -191,6 +195,7 @@ type readiness struct {
 	ServerPID  int               `json:"serverPid"`
 	Seconds    float64           `json:"seconds"`
 	Targets    map[string]string `json:"targets,omitempty"`
+	whereabouts
 }
 
 // ready writes the kubeconfig and the ready line.
@@ -211,6 +216,7 @@ func (l *lab) ready() error {
 		Server: l.plane.Address(), Kubeconfig: path, Contexts: []string{controlplane.Context, controlplane.ObserverContext},
 		Audit: l.plane.AuditLog(), State: l.state.Dir, Nodes: len(l.set.Nodes), Tenants: len(l.tenants), Pods: l.set.Replicas(),
 		PID: os.Getpid(), ServerPID: l.plane.ServerPID(), Seconds: time.Since(l.begun).Seconds(), Targets: l.agent.Targets(),
+		whereabouts: l.where,
 	}
 	if l.json {
 		return json.NewEncoder(l.stdout).Encode(r)

@@ -30,7 +30,8 @@ type settings struct {
 	kubeconfig, state  string
 	json               bool
 	seed               uint64
-	agent              string
+	agent, journal     string
+	processes          []string
 
 	auto              scenarios.Autoscaling
 	pull, start       time.Duration
@@ -64,6 +65,8 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	f.BoolVar(&s.json, "json", false, "the ready line as JSON")
 	f.Uint64Var(&s.seed, "seed", 1, "seed of the delays")
 	f.StringVar(&s.agent, "agent", agents[0], "what runs the pods: "+strings.Join(agents, ", "))
+	f.StringVar(&s.journal, "journal", "", "where to write every stage of every pod (default: in the state folder)")
+	f.StringArrayVar(&s.processes, "process", nil, "run a workload's pods as real processes, WORKLOAD=PROGRAM: antrag=burner; may be repeated")
 	f.DurationVar(&s.auto.SyncPeriod, "sync-period", 0, "the autoscaler's period (default: the platform's)")
 	f.DurationVar(&s.auto.MetricResolution, "metric-resolution", 0, "the time between two scrapes (default: the platform's)")
 	f.DurationVar(&s.auto.MetricLag, "metric-lag", 0, "from a scrape to its being served (default: the platform's)")
