@@ -57,7 +57,7 @@ type Run struct {
 	Lab *LabAccount `json:"lab,omitempty"`
 	// Cluster is the Kubernetes cluster that was watched; nil on other targets.
 	Cluster  *Cluster  `json:"cluster,omitempty"`
-	Warnings []Warning   `json:"warnings,omitempty"`
+	Warnings []Warning `json:"warnings,omitempty"`
 }
 
 // Cluster names a Kubernetes cluster as it was reached.
