@@ -71,6 +71,7 @@ type Client struct {
 	Context, Version string
 
 	rest   *rest.Config
+	clock  ahead
 	groups map[schema.GroupVersion]rest.Interface
 }
 
@@ -118,6 +119,8 @@ func FromConfig(ctx context.Context, name string, config *rest.Config, patience 
 	config.QPS = -1 // priority and fairness are the server's; a limit here would only delay what is seen
 	config.UserAgent = "ansturm"
 	c := &Client{Context: name, rest: config, groups: map[schema.GroupVersion]rest.Interface{}}
+	config.WarningHandler = rest.NoWarnings{}
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &dated{next, &c.clock} })
 	transport, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("context %q: %w", name, err)
@@ -177,7 +180,7 @@ func list[L metav1.ListInterface](ctx context.Context, c rest.Interface, resourc
 	options := metav1.ListOptions{Limit: 500, LabelSelector: selector}
 	for range 10_000 {
 		page := into()
-		err := c.Get().Namespace(namespace).Resource(resource).VersionedParams(&options, parameters).Do(ctx).Into(any(page).(runtime.Object))
+		err := c.Get().Namespace(namespace).Resource(resource).VersionedParams(&options, metav1.ParameterCodec).Do(ctx).Into(any(page).(runtime.Object))
 		if err != nil {
 			return fmt.Errorf("list %s: %w", resource, err)
 		}
@@ -188,8 +191,6 @@ func list[L metav1.ListInterface](ctx context.Context, c rest.Interface, resourc
 	}
 	return fmt.Errorf("list %s: no end to it", resource)
 }
-
-var parameters = runtime.NewParameterCodec(scheme)
 
 func sortedKeys[V any](m map[string]V) []string {
 	keys := make([]string, 0, len(m))
