@@ -23,6 +23,7 @@ import (
 	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/transport"
 	metricsv1beta1 "k8s.io/metrics/pkg/apis/metrics/v1beta1"
 )
 
@@ -120,13 +121,18 @@ func FromConfig(ctx context.Context, name string, config *rest.Config, patience 
 	config.UserAgent = "ansturm"
 	c := &Client{Context: name, rest: config, groups: map[schema.GroupVersion]rest.Interface{}}
 	config.WarningHandler = rest.NoWarnings{}
+	if config.BearerTokenFile != "" {
+		// client-go reads the file again every 50 s; this does, too, and at once when a token is refused.
+		config.Wrap(transport.ResettableTokenSourceWrapTransport(transport.NewCachedFileTokenSource(config.BearerTokenFile)))
+		config.BearerToken, config.BearerTokenFile = "", ""
+	}
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &dated{next, &c.clock} })
-	transport, err := rest.HTTPClientFor(config)
+	client, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("context %q: %w", name, err)
 	}
 	for _, group := range []schema.GroupVersion{Core, Apps, Autoscaling, Discovery, Metrics} {
-		if c.groups[group], err = clientFor(config, group, transport); err != nil {
+		if c.groups[group], err = clientFor(config, group, client); err != nil {
 			return nil, fmt.Errorf("context %q: %w", name, err)
 		}
 	}
@@ -136,7 +142,7 @@ func FromConfig(ctx context.Context, name string, config *rest.Config, patience 
 	return c, err
 }
 
-func clientFor(config *rest.Config, group schema.GroupVersion, transport *http.Client) (rest.Interface, error) {
+func clientFor(config *rest.Config, group schema.GroupVersion, client *http.Client) (rest.Interface, error) {
 	config = rest.CopyConfig(config)
 	config.GroupVersion = &group
 	config.APIPath = "/apis"
@@ -148,7 +154,7 @@ func clientFor(config *rest.Config, group schema.GroupVersion, transport *http.C
 	if group == Metrics {
 		config.AcceptContentTypes = "application/json" // aggregated servers need not speak the other
 	}
-	return rest.RESTClientForConfigAndClient(config, transport)
+	return rest.RESTClientForConfigAndClient(config, client)
 }
 
 // version asks for the API server's version, which is answered to everybody.

@@ -2,11 +2,13 @@ package observe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
@@ -81,10 +83,11 @@ func (l *line) WatchWithContext(ctx context.Context, o metav1.ListOptions) (w wa
 	if err != nil {
 		return nil, err
 	}
-	if o.SendInitialEvents == nil || !*o.SendInitialEvents {
+	initial := o.SendInitialEvents != nil && *o.SendInitialEvents
+	if !initial {
 		l.join(false)
 	}
-	return l.tap(w), nil
+	return l.tap(ctx, w, o, initial), nil
 }
 
 // insist calls try until it succeeds, or says something that only a relist can mend, or the line was never up.
@@ -182,44 +185,102 @@ func (l *line) last() gap {
 	return l.was
 }
 
-// tap is a watch that tells its line when it ends.
+// tap is a watch that does not end when its connection breaks: it is taken up where it ended, and its reflector, which
+// would list anew after a short watch, does not hear of it. It ends when a relist is needed.
 type tap struct {
-	watch.Interface
-	out  chan watch.Event
-	quit chan struct{}
-	once sync.Once
+	line    *line
+	options metav1.ListOptions
+	initial bool // the state is still coming: it cannot be taken up in the middle
+	out     chan watch.Event
+	ctx     context.Context
+	cancel  context.CancelFunc
 }
 
-func (l *line) tap(w watch.Interface) *tap {
-	t := &tap{Interface: w, out: make(chan watch.Event), quit: make(chan struct{})}
-	l.group.Go(func() { t.run(l) })
+func (l *line) tap(ctx context.Context, w watch.Interface, o metav1.ListOptions, initial bool) *tap {
+	t := &tap{line: l, options: o, initial: initial, out: make(chan watch.Event)}
+	t.ctx, t.cancel = context.WithCancel(ctx)
+	t.options.SendInitialEvents, t.options.ResourceVersionMatch = nil, ""
+	l.group.Go(func() { t.run(w) })
 	return t
 }
 
-// run passes events on. A broken stream ends the watch, as a closed one does, so that the reflector takes it up where it
-// ended; only an error that needs a relist is passed on.
-func (t *tap) run(l *line) {
+func (t *tap) run(w watch.Interface) {
 	defer close(t.out)
-	for e := range t.Interface.ResultChan() {
-		if e.Type == watch.Error {
-			err := apierrors.FromObject(e.Object)
-			l.cut(err.Error())
-			if !needsRelist(err) {
-				return
-			}
-		} else {
-			l.heard()
-		}
-		select {
-		case t.out <- e:
-		case <-t.quit:
+	for {
+		begun := time.Now()
+		if again := t.drain(w); !again || t.initial || t.ctx.Err() != nil {
 			return
 		}
+		if time.Since(begun) < leastPause { // a server that takes watches only to end them
+			select {
+			case <-t.ctx.Done():
+				return
+			case <-time.After(leastPause):
+			}
+		}
+		err := t.line.insist(t.ctx, func() (err error) {
+			w, err = t.line.lister.WatchWithContext(t.ctx, t.options)
+			return err
+		})
+		if err != nil {
+			if status := apierrors.APIStatus(nil); errors.As(err, &status) {
+				is := status.Status()
+				t.pass(watch.Event{Type: watch.Error, Object: &is})
+			}
+			return
+		}
+		t.line.join(false)
 	}
+}
+
+// drain passes a watch's events on until it ends; again, if it can be taken up.
+func (t *tap) drain(w watch.Interface) (again bool) {
+	defer w.Stop()
+	for {
+		select {
+		case <-t.ctx.Done():
+			return false
+		case e, open := <-w.ResultChan():
+			if !open {
+				t.line.cut("the API server ended the watch")
+				return true
+			}
+			if e.Type == watch.Error {
+				err := apierrors.FromObject(e.Object)
+				t.line.cut(err.Error())
+				if !needsRelist(err) { // a broken stream, as a rule
+					return true
+				}
+				t.pass(e)
+				return false
+			}
+			t.line.heard()
+			t.note(e)
+			if !t.pass(e) {
+				return false
+			}
+		}
+	}
+}
+
+// note remembers where the watch is.
+func (t *tap) note(e watch.Event) {
+	o, err := meta.Accessor(e.Object)
+	if err != nil {
+		return
+	}
+	t.options.ResourceVersion = o.GetResourceVersion()
+	if o.GetAnnotations()[metav1.InitialEventsAnnotationKey] == "true" {
+		t.initial = false
+	}
+}
+
+func (t *tap) pass(e watch.Event) bool {
 	select {
-	case <-t.quit: // ended by us
-	default:
-		l.cut("the API server ended the watch")
+	case t.out <- e:
+		return true
+	case <-t.ctx.Done():
+		return false
 	}
 }
 
@@ -227,10 +288,7 @@ func (t *tap) run(l *line) {
 func (t *tap) ResultChan() <-chan watch.Event { return t.out }
 
 // Stop ends the watch.
-func (t *tap) Stop() {
-	t.once.Do(func() { close(t.quit) })
-	t.Interface.Stop()
-}
+func (t *tap) Stop() { t.cancel() }
 
 // String is for the message of a gap's event.
 func (g gap) String() string {

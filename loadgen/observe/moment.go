@@ -36,7 +36,7 @@ func (s seen) around(stamp time.Time) moment {
 	m := moment{at: s.at, from: s.at, to: s.at, evidence: record.EvidenceArrival, late: s.late}
 	if stamp.IsZero() {
 		if s.late {
-			m.from = s.gap.from
+			m.from = s.gap.heard // a broken connection is noticed after it broke
 		}
 		return m
 	}
