@@ -47,6 +47,8 @@ type line struct {
 	cutAt   time.Time // zero: connected
 	reason  string
 	heardAt time.Time
+	// silent is heardAt when the line was cut.
+	silent time.Time
 	// was is the last gap that was closed: what happened in it is late.
 	was gap
 
@@ -123,7 +125,7 @@ func (l *line) cut(reason string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.up && l.cutAt.IsZero() {
-		l.cutAt, l.reason = l.now(), reason
+		l.cutAt, l.reason, l.silent = l.now(), reason, l.heardAt
 	}
 }
 
@@ -132,9 +134,9 @@ func (l *line) join(relisted bool) {
 	now := l.now()
 	l.mu.Lock()
 	over := l.up && (!l.cutAt.IsZero() || relisted)
-	g := gap{from: l.cutAt, to: now, heard: l.heardAt, relisted: relisted, reason: l.reason}
+	g := gap{from: l.cutAt, to: now, heard: l.silent, relisted: relisted, reason: l.reason}
 	if l.cutAt.IsZero() {
-		g.from = now
+		g.from, g.heard = now, l.heardAt
 	}
 	if over {
 		l.was = g
@@ -159,7 +161,7 @@ func (l *line) end() (gap, bool) {
 	now := l.now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return gap{from: l.cutAt, to: now, heard: l.heardAt, reason: l.reason}, l.up && !l.cutAt.IsZero()
+	return gap{from: l.cutAt, to: now, heard: l.silent, reason: l.reason}, l.up && !l.cutAt.IsZero()
 }
 
 // late says whether a change that arrived at a moment and was written in the second that begins with stamp happened in the
