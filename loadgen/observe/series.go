@@ -120,6 +120,9 @@ func points(name, kind string, result json.RawMessage) ([]point, error) {
 	}
 	var out []point
 	for _, s := range vector[:min(len(vector), mostSeries)] {
+		if s == nil {
+			continue
+		}
 		p := point{name: name, tenant: string(s.Metric["namespace"]), at: s.Timestamp.Time(), exact: true, values: map[string]float64{"value": float64(s.Value)}}
 		if len(s.Metric) > 0 {
 			p.labels = s.Metric.String()
