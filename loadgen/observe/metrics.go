@@ -200,7 +200,6 @@ func (o *Observer) pollAll(ctx context.Context) {
 	}
 }
 
-
 func byWorkload(a, b *workload) int {
 	return cmp.Or(cmp.Compare(a.tenant, b.tenant), cmp.Compare(a.name, b.name))
 }
