@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/planner/chain"
 	"github.com/ansturm/ansturm/planner/gate"
 	"github.com/ansturm/ansturm/scenarios"
 )
@@ -44,6 +45,8 @@ type measured struct {
 
 	chain   []stage
 	pods    podCount
+	// reactions sums the scale-ups up.
+	reactions chain.Summary
 	tenants map[string]*tenantMeasured
 }
 

@@ -20,8 +20,7 @@ import (
 type clusterFlags struct {
 	context, kubeconfig string
 	prometheus          string
-	queries             map[string]string
-	scrapes             []string
+	queries, scrapes    []string
 	linger              time.Duration
 }
 
@@ -33,7 +32,7 @@ func (k *clusterFlags) flags(cmd *cobra.Command) {
 	flags.StringVar(&k.context, "kube-context", "", "fire at the tenants of this context's cluster, and watch it")
 	flags.StringVar(&k.kubeconfig, "kubeconfig", "", "file with the context (default: KUBECONFIG, else the one in the home directory)")
 	flags.StringVar(&k.prometheus, "prometheus", "", "Prometheus to ask during the run, like http://127.0.0.1:9090")
-	flags.StringToStringVar(&k.queries, "query", nil, "what to ask it, by name: --query waiting='sum(x)' (default: throttling and CPU pressure)")
+	flags.StringArrayVar(&k.queries, "query", nil, "what to ask it: NAME=PROMQL; may be repeated (default: throttling and CPU pressure)")
 	flags.StringArrayVar(&k.scrapes, "scrape", nil, "metrics page to read during the run, perhaps of one tenant: [TENANT=]URL")
 	flags.DurationVar(&k.linger, "linger", defaultLinger, "how long the cluster is watched after the last answer")
 	must(cmd.MarkFlagFilename("kubeconfig"))
@@ -86,13 +85,8 @@ func (a *app) openCluster(ctx context.Context, k *clusterFlags, s *scenarios.Sce
 	if t.watch.Scrapes, err = scrapesOf(k.scrapes, tenants); err != nil {
 		return nil, err
 	}
-	if k.prometheus != "" {
-		t.watch.Prometheus = observe.Prometheus{URL: k.prometheus, Queries: k.queries}
-		if len(k.queries) == 0 {
-			t.watch.Prometheus.Queries = observe.DefaultQueries
-		}
-	} else if len(k.queries) > 0 {
-		return nil, inputError(errors.New("--query without --prometheus"), "name the server with --prometheus http://HOST:PORT")
+	if t.watch.Prometheus, err = k.prometheusOf(); err != nil {
+		return nil, err
 	}
 	if !a.quiet {
 		nodes := 0
@@ -140,6 +134,30 @@ func addressesOf(found *cluster.Found, address string) ([]string, error) {
 		}
 	}
 	return out, nil
+}
+
+// prometheusOf is the server to be asked, and what; nothing where none is named.
+func (k *clusterFlags) prometheusOf() (p observe.Prometheus, err error) {
+	const hint = "write it like --prometheus http://127.0.0.1:9090 --query 'waiting=sum(x)'"
+	switch {
+	case k.prometheus == "" && len(k.queries) > 0:
+		return p, inputError(errors.New("--query without --prometheus"), hint)
+	case k.prometheus == "":
+		return p, nil
+	case !strings.HasPrefix(k.prometheus, "http://") && !strings.HasPrefix(k.prometheus, "https://"):
+		return p, inputError(fmt.Errorf("--prometheus %s: not a URL", k.prometheus), hint)
+	case len(k.queries) == 0:
+		return observe.Prometheus{URL: k.prometheus, Queries: observe.DefaultQueries}, nil
+	}
+	p = observe.Prometheus{URL: k.prometheus, Queries: map[string]string{}}
+	for _, text := range k.queries {
+		name, query, ok := strings.Cut(text, "=")
+		if !ok || name == "" || query == "" {
+			return p, inputError(fmt.Errorf("--query %s: not NAME=PROMQL", text), hint)
+		}
+		p.Queries[name] = query
+	}
+	return p, nil
 }
 
 // scrapesOf reads TENANT=URL, or a URL alone.

@@ -169,8 +169,5 @@ func (a *app) tellAccount(rec *record.Record) error {
 	if err != nil {
 		return err
 	}
-	if a.json {
-		return a.printJSON(account)
-	}
-	return printAccount(a.stdout, rec, account)
+	return a.tell(rec, account, false)
 }

@@ -1,8 +1,10 @@
 package observe
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -21,6 +23,7 @@ import (
 // feed is one resource to be watched.
 type feed struct {
 	resource string
+	title    string // resource, where empty
 	group    schema.GroupVersion
 	kind     any
 	// namespaced resources are watched in the tenants' namespaces only, selected by the labels where they carry them.
@@ -34,7 +37,7 @@ type feed struct {
 func (o *Observer) feeds() []feed {
 	events := func(kind string) feed {
 		return feed{
-			resource: "events", group: cluster.Core, kind: &corev1.Event{}, namespaced: true,
+			resource: "events", title: "events of " + strings.ToLower(kind) + "s", group: cluster.Core, kind: &corev1.Event{}, namespaced: true,
 			field: "involvedObject.kind=" + kind, store: tableOf(digestNotice, (*Observer).noticeChanged, trimNotice),
 		}
 	}
@@ -101,7 +104,8 @@ func (o *Observer) watchAll(ctx, running context.Context) error {
 		case err == nil:
 		case !f.needed && (apierrors.IsForbidden(err) || apierrors.IsNotFound(err)):
 			o.warn("not-observed",
-				fmt.Sprintf("%s wurden nicht beobachtet: %v", f.resource, err), fmt.Sprintf("%s were not observed: %v", f.resource, err))
+				fmt.Sprintf("%s wurden nicht beobachtet: %v", cmp.Or(f.title, f.resource), err),
+				fmt.Sprintf("%s were not observed: %v", cmp.Or(f.title, f.resource), err))
 		default:
 			return fmt.Errorf("observe %s: %w", f.resource, err)
 		}
@@ -129,7 +133,7 @@ func (o *Observer) watchFeed(ctx, running context.Context, f feed) error {
 
 // watch starts one line and waits for its first list.
 func (o *Observer) watch(ctx, running context.Context, f feed, namespace string) error {
-	name := f.resource
+	name := cmp.Or(f.title, f.resource)
 	if namespace != "" {
 		name += " in " + namespace
 	}

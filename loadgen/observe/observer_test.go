@@ -217,7 +217,7 @@ func TestMissingRights(t *testing.T) {
 	w.Deny("events", "nodes")
 	w.observe(nil)
 	warnings := w.Stop()
-	for _, resource := range []string{"events", "nodes"} {
+	for _, resource := range []string{"events of pods", "events of horizontalpodautoscalers", "nodes"} {
 		if !slices.ContainsFunc(warnings, func(x record.Warning) bool {
 			return x.Code == "not-observed" && strings.Contains(x.Text["en"], resource+" were not observed")
 		}) {

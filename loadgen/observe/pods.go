@@ -76,18 +76,15 @@ func requestOf(c *corev1.Container) int64 {
 	return q.MilliValue()
 }
 
-// deploymentOf is the name of the Deployment a pod is of; of a pod without, its owner's or its own name.
+// deploymentOf is the name of the Deployment a pod is of; empty for a pod of something else, a Job for example.
 func deploymentOf(p *corev1.Pod) string {
+	hash := p.Labels["pod-template-hash"]
 	for _, o := range p.OwnerReferences {
-		if o.Controller == nil || !*o.Controller {
-			continue
-		}
-		if hash := p.Labels["pod-template-hash"]; o.Kind == "ReplicaSet" && hash != "" {
+		if o.Controller != nil && *o.Controller && o.Kind == "ReplicaSet" && hash != "" {
 			return strings.TrimSuffix(o.Name, "-"+hash)
 		}
-		return o.Name
 	}
-	return p.Name
+	return ""
 }
 
 // pod is a pod and what was told of it.
@@ -109,6 +106,9 @@ func (p *pod) counts() bool { return !p.leaving && !p.terminal }
 func (o *Observer) podChanged(was, is *podDigest, s seen) {
 	if is == nil {
 		o.podGone(was, s)
+		return
+	}
+	if is.deployment == "" {
 		return
 	}
 	p := o.pods[is.uid]
@@ -167,15 +167,16 @@ func (o *Observer) podGone(was *podDigest, s seen) {
 
 // introduce says of a pod that was there before the run what it is: a ready one in one word, as the embedded platform does.
 func (o *Observer) introduce(p *pod, s seen) {
-	s.version = ""
 	m := moment{at: o.start, from: o.start, to: o.start}
-	if p.ready {
+	if p.ready || !p.counts() {
 		for _, phase := range []string{
 			record.PhaseCreated, record.PhaseScheduled, record.PhasePulled, record.PhaseStarted, record.PhaseRotation,
 		} {
 			p.told[phase] = true
 		}
-		o.tell(p, record.PhaseReady, "initial", m, s)
+		if p.counts() {
+			o.tell(p, record.PhaseReady, "initial", m, s)
+		}
 		return
 	}
 	o.tell(p, record.PhaseCreated, "initial", m, s)

@@ -2,7 +2,6 @@ package observe
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -177,6 +176,3 @@ func (o *Observer) sliceChanged(was, is *sliceDigest, s seen) {
 		}
 	}
 }
-
-// String is for messages.
-func (h *hpaState) String() string { return fmt.Sprintf("%s/%s", h.namespace, h.name) }

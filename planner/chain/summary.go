@@ -90,7 +90,7 @@ func follow(times map[string]*lengths, reasons map[Reason]int, stages []Moment, 
 				t = &lengths{}
 				times[m.Stage] = t
 			}
-			t.length = append(t.length, m.At-before.At)
+			t.length = append(t.length, max(0, m.At-before.At)) // estimates may cross
 			t.unsure = append(t.unsure, m.To-m.From)
 			if m.Late {
 				t.late++
