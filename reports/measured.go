@@ -43,11 +43,11 @@ type measured struct {
 	desired, current, ready []float64
 	rows                    []row
 
-	chain   []stage
-	pods    podCount
+	chain []stage
+	pods  podCount
 	// reactions sums the scale-ups up.
 	reactions chain.Summary
-	tenants map[string]*tenantMeasured
+	tenants   map[string]*tenantMeasured
 }
 
 // row is a longer stretch of the series, for the table beside a chart.
