@@ -130,7 +130,7 @@ func (t tongue) attributed(s *chain.Summary) string {
 	}
 	most, n := chain.Reason(""), 0
 	for _, r := range slices.Sorted(maps.Keys(s.Reasons)) {
-		if r != chain.EndOfRecord && s.Reasons[r] > n {
+		if r.Unseen() && s.Reasons[r] > n {
 			most, n = r, s.Reasons[r]
 		}
 	}

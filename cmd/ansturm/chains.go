@@ -18,8 +18,8 @@ func chainRows(row func(name, format string, args ...any), s *chain.Summary) {
 	if s.ScaleUps == 0 {
 		return
 	}
-	row("reactions", "%d scale-ups: %d attributed stage by stage, %d in part, %d cut off by the record's end",
-		s.ScaleUps, s.Attributed, s.Partly, s.CutOff)
+	row("reactions", "%d scale-ups: %d attributed stage by stage, %d in part, %d unfinished",
+		s.ScaleUps, s.Attributed, s.Partly, s.Unfinished)
 	for _, r := range slices.SortedFunc(maps.Keys(s.Reasons), func(a, b chain.Reason) int {
 		return cmp.Or(cmp.Compare(s.Reasons[b], s.Reasons[a]), cmp.Compare(a, b))
 	}) {

@@ -39,8 +39,8 @@ const zoneLabel = "topology.kubernetes.io/zone"
 // describe makes the Platform.
 func (f *Found) describe(name string, nodes []corev1.Node, version string) {
 	f.Platform = &scenarios.Platform{Name: dnsLabel(name), Pools: poolsOf(nodes)}
-	if parts := strings.SplitN(strings.TrimPrefix(version, "v"), ".", 3); len(parts) >= 2 {
-		f.Platform.Kubernetes = parts[0] + "." + strings.TrimRight(parts[1], "+")
+	if v := minorVersion.FindStringSubmatch(version); v != nil {
+		f.Platform.Kubernetes = v[1]
 	}
 	if len(nodes) == 0 {
 		f.warn("nodes-unknown", "Die Knoten des Clusters konnten nicht gelesen werden; die Beschreibung der Plattform nennt keine.",
@@ -173,6 +173,9 @@ func asJSON(v any) string {
 	}
 	return string(b)
 }
+
+// minorVersion is a release's; one built without its number calls itself v0.0.0.
+var minorVersion = regexp.MustCompile(`^v?(1\.[0-9]{1,2})`)
 
 var notInLabels = regexp.MustCompile(`[^a-z0-9]+`)
 

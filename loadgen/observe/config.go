@@ -37,7 +37,8 @@ type Config struct {
 
 // Defaults of Config's zero values.
 const (
-	DefaultMetricsEvery = 2 * time.Second
+	// DefaultMetricsEvery is no divisor of a second, so that the answers' Dates bound the clock ever more narrowly.
+	DefaultMetricsEvery = 1930 * time.Millisecond
 	DefaultSeriesEvery  = 15 * time.Second
 	defaultTogether     = 9
 )

@@ -52,28 +52,29 @@ func trimNode(n *corev1.Node) {
 
 // trimDeployment keeps of the managers' fields the one that wrote the replicas, and the last one.
 func trimDeployment(d *appsv1.Deployment) {
-	who := scaledBy(d)
+	who, known := scaledBy(d)
 	trimMeta(d)
-	if who.Time != nil {
+	if known {
 		d.ManagedFields = append(d.ManagedFields, who)
 	}
 	d.Spec.Template, d.Status = corev1.PodTemplateSpec{}, appsv1.DeploymentStatus{}
 }
 
-// scaledBy is the manager that wrote spec.replicas last, with nothing but this field; empty where none says so.
-func scaledBy(d *appsv1.Deployment) (last metav1.ManagedFieldsEntry) {
+// scaledBy is the manager that wrote spec.replicas last, with nothing but this field. One that wrote them through the
+// subresource scale takes them from the others, and has no time: the API server loses it on the way.
+func scaledBy(d *appsv1.Deployment) (last metav1.ManagedFieldsEntry, known bool) {
 	for _, m := range d.ManagedFields {
-		if m.Time == nil || m.Subresource == "status" || m.FieldsV1 == nil || !bytes.Contains(m.FieldsV1.Raw, []byte(`"f:replicas"`)) {
+		if m.Subresource == "status" || m.FieldsV1 == nil || !bytes.Contains(m.FieldsV1.Raw, []byte(`"f:replicas"`)) {
 			continue
 		}
-		if last.Time == nil || !m.Time.Before(last.Time) {
-			last = m
+		if !known || m.Subresource == "scale" || last.Subresource != "scale" && stampOf(m.Time).After(stampOf(last.Time)) {
+			last, known = m, true
 		}
 	}
-	if last.FieldsV1 != nil {
+	if known {
 		last.FieldsV1 = &metav1.FieldsV1{Raw: []byte(`{"f:spec":{"f:replicas":{}}}`)}
 	}
-	return last
+	return last, known
 }
 
 func trimSet(r *appsv1.ReplicaSet) {

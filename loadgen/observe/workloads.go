@@ -60,7 +60,7 @@ func (o *Observer) report(w *workload, s seen) {
 type deploymentDigest struct {
 	namespace, name string
 	replicas        int32
-	// by wrote the replicas last, in the second that begins at.
+	// by wrote the replicas last, in the second that begins at, if that is known.
 	by string
 	at time.Time
 }
@@ -70,8 +70,8 @@ func digestDeployment(d *appsv1.Deployment) deploymentDigest {
 	if d.Spec.Replicas != nil {
 		out.replicas = *d.Spec.Replicas
 	}
-	if who := scaledBy(d); who.Time != nil {
-		out.by, out.at = cmp.Or(who.Manager, "unknown"), who.Time.Time
+	if who, known := scaledBy(d); known {
+		out.by, out.at = cmp.Or(who.Manager, "unknown"), stampOf(who.Time)
 		if who.Subresource != "" {
 			out.by += "/" + who.Subresource
 		}

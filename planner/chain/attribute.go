@@ -169,6 +169,7 @@ func (p *pod) stages(end time.Duration) Pod {
 // missing says why a stage was not seen, and what the stages around it leave open.
 func (p *pod) missing(i int, end time.Duration) Moment {
 	m := Moment{Stage: PodStages[i], To: end, Missing: EndOfRecord}
+	_, scheduled := p.seen[record.PhaseScheduled]
 	for _, before := range PodStages[:i] {
 		if b, known := p.seen[before]; known {
 			m.From = max(m.From, b.From)
@@ -177,7 +178,7 @@ func (p *pod) missing(i int, end time.Duration) Moment {
 	switch {
 	case p.isGone:
 		m.Missing, m.To = PodGone, p.gone
-	case p.waited && PodStages[i] == record.PhaseScheduled:
+	case p.waited && !scheduled:
 		m.Missing = NoRoom
 	}
 	for _, after := range PodStages[i+1:] {

@@ -94,26 +94,26 @@ func (s *ScaleUp) Stage(name string) Moment { return find(s.Stages, name) }
 // Attributed says whether every stage of the scale-up and of all its pods is known.
 func (s *ScaleUp) Attributed() bool { return s.state() == whole }
 
-// CutOff says whether nothing is missing but what the end of the record cuts off.
-func (s *ScaleUp) CutOff() bool { return s.state() == cutOff }
+// Unfinished says whether nothing is missing but what did not happen: before the record's end, for want of room, or
+// because the pods were taken back.
+func (s *ScaleUp) Unfinished() bool { return s.state() == unfinished }
 
 type state int
 
 const (
 	whole state = iota
-	cutOff
+	unfinished
 	partly
 )
 
 func (s *ScaleUp) state() state {
 	worst := whole
 	see := func(r Reason) {
-		switch r {
-		case "":
-		case EndOfRecord:
-			worst = max(worst, cutOff)
-		default:
+		switch {
+		case r.Unseen():
 			worst = partly
+		case r != "":
+			worst = max(worst, unfinished)
 		}
 	}
 	see(s.Why)

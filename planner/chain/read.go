@@ -172,23 +172,20 @@ func (p *pod) phase(e *record.Event) {
 // sharper are the phases that a notice tells of, too.
 var sharper = map[string]string{"Scheduled": record.PhaseScheduled, "Started": record.PhaseStarted}
 
-// notice makes a phase's moment sharper: the truth is within both, as long as they meet.
+// notice makes a phase's moment sharper: an Event is made right after what it tells of, so that the truth is not later. One
+// with microseconds that came before the watch's own word is the best estimate; one with whole seconds bounds the truth too.
 func (p *pod) notice(e *record.Event) {
 	stage, known := sharper[e.Phase]
 	had, told := p.seen[stage]
-	if !known || !told || had.Late {
+	if !known || !told || had.Late || e.Late {
 		return
 	}
-	is := momentOf(stage, "the "+e.Phase+" event", e)
-	if e.Evidence == record.EvidenceExact {
-		p.seen[stage] = is
+	is := momentOf(stage, "", e)
+	if is.To >= had.To || is.To < had.From {
 		return
 	}
-	from, to := max(had.From, is.From), min(had.To, is.To)
-	if from > to || to-from >= had.To-had.From {
-		return
-	}
-	had.From, had.To, had.At = from, to, min(max(had.At, from), to)
+	had.To, had.At = is.To, min(had.At, is.At)
+	had.At = max(had.At, had.From)
 	had.Evidence += ", the " + e.Phase + " event"
 	p.seen[stage] = had
 }

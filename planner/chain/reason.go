@@ -30,6 +30,15 @@ var reasons = map[Reason]scenarios.Text{
 	EndOfRecord: {"de": "die Aufzeichnung endet vorher", "en": "the record ends before"},
 }
 
+// Unseen says whether what is missing happened, or may have, and was not seen; the other reasons say that it did not happen.
+func (r Reason) Unseen() bool {
+	switch r {
+	case "", EndOfRecord, NoRoom, PodGone, TakenBack:
+		return false
+	}
+	return true
+}
+
 // Text says the reason in both languages.
 func (r Reason) Text() scenarios.Text {
 	if t, known := reasons[r]; known {

@@ -8,12 +8,12 @@ import (
 
 // Summary is what the chains of a record amount to.
 type Summary struct {
-	// ScaleUps = Attributed + CutOff + Partly.
+	// ScaleUps = Attributed + Unfinished + Partly.
 	ScaleUps   int `json:"scaleUps"`
 	Attributed int `json:"attributed"`
-	CutOff     int `json:"cutOff"` // complete but for what the end of the record cuts off
-	Partly     int `json:"partly"`
-	Strays     int `json:"strays"` // pods of no scale-up
+	Unfinished int `json:"unfinished"` // whole but for what did not happen: the record's end, no room, pods taken back
+	Partly     int `json:"partly"`     // something happened that was not seen
+	Strays     int `json:"strays"`     // pods of no scale-up
 	// Reasons count what is missing, in stages and pods.
 	Reasons map[Reason]int `json:"reasons,omitempty"`
 	// Stages are the lengths of the stages that were seen, in their order.
@@ -31,7 +31,7 @@ type StageTimes struct {
 	Late   int           `json:"late,omitempty"`
 }
 
-// Share of the scale-ups that are over which is fully attributed, 0 to 1; not a number where there is none.
+// Share of the scale-ups that came to their end which is fully attributed, 0 to 1; not a number where there is none.
 func (s *Summary) Share() float64 {
 	if s.Attributed+s.Partly == 0 {
 		return math.NaN()
@@ -48,8 +48,8 @@ func (c *Chains) Summary() Summary {
 		switch up.state() {
 		case whole:
 			s.Attributed++
-		case cutOff:
-			s.CutOff++
+		case unfinished:
+			s.Unfinished++
 		case partly:
 			s.Partly++
 		}
