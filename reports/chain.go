@@ -1,10 +1,13 @@
 package reports
 
 import (
+	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/planner/chain"
 )
 
 // stage is one stage of the reaction chain, over all pods that went through it.
@@ -18,7 +21,7 @@ type stage struct {
 type podCount struct{ made, ready int }
 
 // stages are the phases in their order; each stage goes from the phase before that a pod was seen in.
-var stages = []string{record.PhaseScheduled, record.PhasePulled, record.PhaseStarted, record.PhaseReady, record.PhaseServing}
+var stages = []string{record.PhaseScheduled, record.PhasePulled, record.PhaseStarted, record.PhaseReady, record.PhaseRotation, record.PhaseServing}
 
 // readTimeline takes replicas, pods and the lab's own timers from the timeline.
 func (m *measured) readTimeline(r *record.Record) error {
@@ -28,6 +31,7 @@ func (m *measured) readTimeline(r *record.Record) error {
 	}
 	m.sumReplicas(events)
 	m.chain, m.pods = reactionChain(events)
+	m.reactions = chain.Of(events, r.Run.Platform).Summary()
 	for _, e := range events {
 		if v, has := e.Values["lateness_p99_seconds"]; has && e.Kind == record.KindLab {
 			i := int(e.At / m.bin)
@@ -105,11 +109,30 @@ func reactionChain(events []record.Event) ([]stage, podCount) {
 			times["total"] = append(times["total"], (at - pod[record.PhaseCreated]).Seconds())
 		}
 	}
-	var chain []stage
+	var through []stage
 	for _, phase := range append(append([]string{}, stages...), "total") {
 		if ts := times[phase]; len(ts) > 0 {
-			chain = append(chain, stage{phase: phase, count: len(ts), median: quantileOf(ts, 0.5), p95: quantileOf(ts, 0.95)})
+			through = append(through, stage{phase: phase, count: len(ts), median: quantileOf(ts, 0.5), p95: quantileOf(ts, 0.95)})
 		}
 	}
-	return chain, count
+	return through, count
+}
+
+// attributed says how many of the scale-ups that are over can be told stage by stage, and what keeps the others from it.
+func (t tongue) attributed(s *chain.Summary) string {
+	over := s.Attributed + s.Partly
+	if over == 0 {
+		return ""
+	}
+	say := " " + t.say("chain.attributed", t.count(int64(s.Attributed)), t.count(int64(over)))
+	if s.Partly == 0 {
+		return say
+	}
+	most, n := chain.Reason(""), 0
+	for _, r := range slices.Sorted(maps.Keys(s.Reasons)) {
+		if r.Unseen() && s.Reasons[r] > n {
+			most, n = r, s.Reasons[r]
+		}
+	}
+	return say + " " + t.say("chain.unattributed", t.text(most.Text()))
 }

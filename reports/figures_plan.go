@@ -35,7 +35,7 @@ func (f *figurist) chain() (figure, bool) {
 		}
 	}
 	pods := f.sides[0].pods
-	fig.Say = f.say("chain.say", f.count(int64(pods.made)), f.count(int64(pods.ready)))
+	fig.Say = f.say("chain.say", f.count(int64(pods.made)), f.count(int64(pods.ready))) + f.attributed(&f.sides[0].measured.reactions)
 	fig.Wide = len(fig.Panels) > 1
 	return fig, len(fig.Panels) > 0
 }

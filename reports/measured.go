@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/planner/chain"
 	"github.com/ansturm/ansturm/planner/gate"
 	"github.com/ansturm/ansturm/scenarios"
 )
@@ -42,9 +43,11 @@ type measured struct {
 	desired, current, ready []float64
 	rows                    []row
 
-	chain   []stage
-	pods    podCount
-	tenants map[string]*tenantMeasured
+	chain []stage
+	pods  podCount
+	// reactions sums the scale-ups up.
+	reactions chain.Summary
+	tenants   map[string]*tenantMeasured
 }
 
 // row is a longer stretch of the series, for the table beside a chart.

@@ -25,7 +25,7 @@ together with the surge.`,
 		Example: "  ansturm calibrate quick --speed 10 -o runs\n  ansturm plan runs/calibration-1 runs/calibration-2 runs/surge",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := checkSpeed(speed, ""); err != nil {
+			if err := checkSpeed(speed, "", ""); err != nil {
 				return err
 			}
 			w, err := loadWorld(args[0], platform)

@@ -41,7 +41,7 @@ platform is too small and its autoscaling badly set, so that the first verdict i
 			if err := checkLang(d.lang); err != nil {
 				return err
 			}
-			if err := checkSpeed(d.speed, ""); err != nil {
+			if err := checkSpeed(d.speed, "", ""); err != nil {
 				return err
 			}
 			scenario := "briefwahl"

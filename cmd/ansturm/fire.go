@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ansturm/ansturm/loadgen"
+	"github.com/ansturm/ansturm/loadgen/observe"
 	"github.com/ansturm/ansturm/loadgen/record"
 	"github.com/ansturm/ansturm/scenarios"
 	"github.com/ansturm/ansturm/scenarios/arrivals"
@@ -21,7 +22,8 @@ import (
 type firing struct {
 	scenario *scenarios.Scenario
 	platform *scenarios.Platform // nil: fire at target
-	target   string              // a URL on loopback; empty: the embedded platform
+	target   string              // a URL on loopback, or a cluster's name; empty: the embedded platform
+	cluster  *kubeTarget         // nil: none
 	speed    float64
 	dir      string
 	purpose  string
@@ -62,6 +64,13 @@ func (a *app) fire(ctx context.Context, p *progress, f firing) (*record.Record, 
 		}
 		defer platform.stop()
 	}
+	var observer *observe.Observer
+	if f.cluster != nil {
+		if observer, err = f.cluster.observe(ctx); err != nil {
+			return nil, err
+		}
+		defer observer.Stop()
+	}
 	run, rec := f.run(time.Now().Add(headStart)), &recorder{}
 	cfg := loadgen.Config{
 		Scenario: f.scenario, Schedule: schedule, RunID: run.ID, Speed: f.speed, Start: run.StartedAt,
@@ -84,10 +93,14 @@ func (a *app) fire(ctx context.Context, p *progress, f firing) (*record.Record, 
 	if f.announcement != "" && !a.quiet {
 		a.say("%s", f.announcement)
 	}
-	result, account, err := shoot(ctx, p, f, engine, platform, rec.Writer, run.StartedAt)
+	result, account, err := shoot(ctx, p, f, engine, platform, observer, rec.Writer, run.StartedAt)
+	var seen []record.Warning
+	if observer != nil {
+		seen = observer.Stop()
+	}
 	closeErr := rec.Close(time.Now(), func(r *record.Run) {
 		r.Totals, r.Validity, r.Interrupted, r.Lab = result.Totals, result.Validity, result.Interrupted, account
-		r.Warnings = append(r.Warnings, result.Warnings...)
+		r.Warnings = append(append(r.Warnings, result.Warnings...), seen...)
 		judgeLab(r)
 		if f.closed > 0 { // only now the total is known
 			r.Scenario = f.scenario.Clone()
@@ -113,7 +126,10 @@ func (a *app) fire(ctx context.Context, p *progress, f firing) (*record.Record, 
 
 // address says where a tenant is: on the embedded platform, or the target, which is checked before.
 func (f firing) address(platform *labProcess) func(int) string {
-	if platform == nil {
+	switch {
+	case f.cluster != nil:
+		return func(tenant int) string { return f.cluster.addresses[tenant] }
+	case platform == nil:
 		return func(int) string { return f.target }
 	}
 	return func(tenant int) string { return platform.Endpoints.Tenants[f.scenario.Tenants.List[tenant].Name] }
@@ -143,16 +159,20 @@ func (f firing) run(start time.Time) record.Run {
 	if target == "" {
 		target = "lab"
 	}
-	return record.Run{
+	run := record.Run{
 		Format: record.FormatVersion, ID: newRunID(), Ansturm: version(), Go: runtime.Version(), Purpose: f.purpose,
 		Scenario: f.scenario, Platform: f.platform, Target: target, Speed: f.speed, Closed: f.closed,
 		Workers: 1, StartedAt: start,
 	}
+	if f.cluster != nil {
+		f.cluster.describe(&run)
+	}
+	return run
 }
 
 // shoot runs the engine against the platform, the timeline flowing into the record meanwhile.
 func shoot(ctx context.Context, p *progress, f firing, engine *loadgen.Engine, platform *labProcess,
-	w *record.Writer, start time.Time,
+	observer *observe.Observer, w *record.Writer, start time.Time,
 ) (loadgen.Result, *record.LabAccount, error) {
 	// The timeline must outlive Ctrl-C: the platform goes on answering what was sent.
 	labCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -164,11 +184,17 @@ func shoot(ctx context.Context, p *progress, f firing, engine *loadgen.Engine, p
 		}
 		go func() { timeline <- platform.Timeline(labCtx, w.Event) }()
 	}
+	if observer != nil {
+		observer.Attach(start, w.Event)
+	}
 	show := f.show(p)
 	stopWatching := watch(func() { show.now(engine.Progress()) })
 	result, err := engine.Run(ctx)
 	stopWatching()
 	show.end(engine.Progress(), result.Interrupted)
+	if observer != nil && err == nil {
+		f.cluster.wait(ctx)
+	}
 	if platform == nil {
 		return result, nil, err
 	}

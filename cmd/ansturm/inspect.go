@@ -13,16 +13,20 @@ import (
 
 	"github.com/ansturm/ansturm/loadgen"
 	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/planner/chain"
 	"github.com/ansturm/ansturm/planner/gate"
 )
 
 func (a *app) inspectCommand() *cobra.Command {
-	var repair bool
+	var repair, chains bool
 	c := &cobra.Command{
 		Use:   "inspect RUN",
 		Short: "What a record holds, and whether it adds up",
 		Long: `Reads the whole record and holds its parts against each other: the ledger against the total, and, for the
 embedded platform, against its own log of the applications it accepted, as sets. Exits 3 when something is missing.
+
+--chains shows the reaction chain of every scale-up, from the load's rise to the pod in rotation: each stage with what it
+was taken from and the bounds within which it lies, and why where it cannot be told.
 
 --repair finishes the record of a killed run: half lines are cut, arrivals without a fate become indeterminate. The
 record of a run that still goes on is left alone.`,
@@ -48,11 +52,7 @@ record of a run that still goes on is left alone.`,
 			if err != nil {
 				return inputError(err, "")
 			}
-			if a.json {
-				err = a.printJSON(account)
-			} else {
-				err = printAccount(a.stdout, rec, account)
-			}
+			err = a.tell(rec, account, chains)
 			if err == nil && len(account.Problems) > 0 {
 				err = ended(gate.Inconclusive.ExitCode())
 			}
@@ -60,11 +60,41 @@ record of a run that still goes on is left alone.`,
 		},
 	}
 	c.Flags().BoolVar(&repair, "repair", false, "finish the record of a killed run")
+	c.Flags().BoolVar(&chains, "chains", false, "show the reaction chain of every scale-up")
 	return c
 }
 
+// inspection is what inspect and run print as JSON.
+type inspection struct {
+	*record.Account
+	// Chains sums the reaction chains up; ScaleUps are all of them, where they were asked for.
+	Chains   chain.Summary   `json:"chains"`
+	ScaleUps []chain.ScaleUp `json:"scaleUps,omitempty"`
+}
+
+// tell prints what a record holds; all, with every reaction chain.
+func (a *app) tell(rec *record.Record, account *record.Account, all bool) error {
+	events, err := rec.Timeline()
+	if err != nil {
+		return err
+	}
+	chains := chain.Of(events, rec.Run.Platform)
+	sum := chains.Summary()
+	if a.json {
+		i := inspection{Account: account, Chains: sum}
+		if all {
+			i.ScaleUps = chains.ScaleUps
+		}
+		return a.printJSON(i)
+	}
+	if err := printAccount(a.stdout, rec, account, &sum); err != nil || !all {
+		return err
+	}
+	return printChains(a.stdout, chains)
+}
+
 // printAccount writes an account for people.
-func printAccount(out io.Writer, rec *record.Record, account *record.Account) error {
+func printAccount(out io.Writer, rec *record.Record, account *record.Account, chains *chain.Summary) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	run, l := rec.Run, account.Ledger
 	row := func(name, format string, args ...any) {
@@ -84,6 +114,10 @@ func printAccount(out io.Writer, rec *record.Record, account *record.Account) er
 	if c := account.Lab; c != nil {
 		row("platform", "%d applications accepted, %d of them again; agrees with the ledger: %s", c.Accepted, c.Duplicates, yesNo(c.Agrees))
 	}
+	if account.Gaps > 0 {
+		row("watching", "%d gaps, see timeline.jsonl", account.Gaps)
+	}
+	chainRows(row, chains)
 	row("generator", "lateness p50 %v, p99 %v (limit %v): %s", run.Validity.LatenessP50, run.Validity.LatenessP99,
 		run.Validity.LatenessLimit, validWord(run.Validity.Valid))
 	for _, reason := range run.Validity.Reasons {

@@ -32,7 +32,7 @@ PLATFORM is a file, by default the one that ships with the scenario. Time starts
 			if len(args) == 0 {
 				return inputError(fmt.Errorf("no scenario given"), "ansturm scenario ls shows those that ship")
 			}
-			if err := checkSpeed(speed, ""); err != nil {
+			if err := checkSpeed(speed, "", ""); err != nil {
 				return err
 			}
 			w, err := loadWorld(args[0], optional(args, 1))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ansturm/ansturm/loadgen"
+	"github.com/ansturm/ansturm/loadgen/cluster"
 	"github.com/ansturm/ansturm/loadgen/record"
 	"github.com/ansturm/ansturm/planner/gate"
 )
@@ -23,6 +25,7 @@ const (
 func (a *app) runCommand() *cobra.Command {
 	var f firing
 	var client client
+	var kube clusterFlags
 	var useLab bool
 	var platform string
 	var seed uint64
@@ -33,14 +36,21 @@ func (a *app) runCommand() *cobra.Command {
 SCENARIO is a name from the library (ansturm scenario ls) or a file.
 
 The embedded platform (--lab, the default) is the one of the file NAME.platform.yaml beside the scenario, or
---platform. Ctrl-C stops firing, keeps what was recorded, and exits 130.`,
-		Example: "  ansturm run quick --speed 10\n  ansturm run school.yaml --platform bigger.yaml -o runs/bigger",
-		Args:    cobra.ExactArgs(1),
+--platform. Ctrl-C stops firing, keeps what was recorded, and exits 130.
+
+With --kube-context the tenants are namespaces of a cluster. Each must carry the label ansturm.dev/load-test=allowed, and
+its Service say by the annotation ansturm.dev/url where it is served, on this machine; --target names one address for
+all. The cluster is watched (see ansturm rbac for the rights that takes) and described as far as it can be read; what a
+request costs there is taken from --platform.`,
+		Example: "  ansturm run quick --speed 10\n  ansturm run school.yaml --platform bigger.yaml -o runs/bigger\n" +
+			"  ansturm run quick --kube-context lab --kubeconfig lab.kubeconfig",
+		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if useLab && f.target != "" {
-				return inputError(errors.New("--lab and --target exclude each other"), "")
+			changed := c.Flags().Changed
+			if err := checkWhere(useLab, f.target, &kube, changed); err != nil {
+				return err
 			}
-			if err := checkSpeed(f.speed, f.target); err != nil {
+			if err := checkSpeed(f.speed, f.target, kube.context); err != nil {
 				return err
 			}
 			if f.target != "" { // before anything is read or opened: no packet without consent
@@ -49,15 +59,22 @@ The embedded platform (--lab, the default) is the one of the file NAME.platform.
 					return inputError(err, "fire at the embedded platform (--lab), or at a server on 127.0.0.1")
 				}
 				f.target = address
-			} else if flag := client.given(c.Flags().Changed); flag != "" {
+			} else if flag := client.given(changed); flag != "" && kube.context == "" {
 				return inputError(fmt.Errorf("--%s without --target: the embedded platform speaks HTTP/1.1 without TLS", flag), "")
 			}
-			var err error
-			if f.way, err = client.way(f.target); err != nil {
+			w, err := a.runWorld(args[0], platform, cmp.Or(f.target, kube.context))
+			if err != nil {
 				return err
 			}
-			w, err := a.runWorld(args[0], platform, f.target)
-			if err != nil {
+			address := f.target
+			if kube.context != "" {
+				if f.cluster, err = a.openCluster(c.Context(), &kube, w.scenario, f.target); err != nil {
+					return err
+				}
+				w.platform = cluster.Overlay(f.cluster.found.Platform, w.platform)
+				f.target, address = f.cluster.name(), f.cluster.addresses[0]
+			}
+			if f.way, err = client.way(address); err != nil {
 				return err
 			}
 			if c.Flags().Changed("seed") {
@@ -79,6 +96,7 @@ The embedded platform (--lab, the default) is the one of the file NAME.platform.
 	flags.StringVarP(&f.dir, "output", "o", "", "directory of the record (default runs/NAME)")
 	flags.IntVar(&f.maxConnections, "connections", 0, "most open connections (0: 15000)")
 	client.flags(c)
+	kube.flags(c)
 	return c
 }
 
@@ -90,13 +108,36 @@ func (a *app) runWorld(scenario, platform, target string) (*world, error) {
 	return loadWorld(scenario, platform)
 }
 
+// checkWhere refuses flags that do not go together.
+func checkWhere(useLab bool, target string, kube *clusterFlags, changed func(string) bool) error {
+	switch {
+	case useLab && target != "":
+		return inputError(errors.New("--lab and --target exclude each other"), "")
+	case useLab && kube.context != "":
+		return inputError(errors.New("--lab and --kube-context exclude each other"), "")
+	case kube.context == "" && changed("kube-context"):
+		return inputError(errors.New("--kube-context names no context"), "kubectl config get-contexts shows those there are")
+	case kube.linger < 0:
+		return inputError(fmt.Errorf("--linger %v: must not be negative", kube.linger), "")
+	case kube.context == "":
+		if flag := kube.given(changed); flag != "" {
+			return inputError(fmt.Errorf("--%s without --kube-context", flag), "name the context whose cluster is meant")
+		}
+	}
+	return nil
+}
+
 // checkSpeed refuses speeds that would make another system of the platform.
-func checkSpeed(speed float64, target string) error {
+func checkSpeed(speed float64, target, kubeContext string) error {
+	flag := "--target"
+	if kubeContext != "" {
+		flag = "--kube-context"
+	}
 	switch {
 	case !(speed > 0) || speed > topSpeed:
 		return inputError(fmt.Errorf("--speed %g: must be above 0 and at most %d", speed, topSpeed), "")
-	case target != "" && speed != lifeSpeed:
-		return inputError(fmt.Errorf("--speed %g with --target: only the embedded platform can go faster than life", speed),
+	case (target != "" || kubeContext != "") && speed != lifeSpeed:
+		return inputError(fmt.Errorf("--speed %g with %s: only the embedded platform can go faster than life", speed, flag),
 			"leave --speed out, and shorten the scenario instead")
 	}
 	return nil
@@ -128,8 +169,5 @@ func (a *app) tellAccount(rec *record.Record) error {
 	if err != nil {
 		return err
 	}
-	if a.json {
-		return a.printJSON(account)
-	}
-	return printAccount(a.stdout, rec, account)
+	return a.tell(rec, account, false)
 }

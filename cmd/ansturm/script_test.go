@@ -60,4 +60,7 @@ func exitCode(ts *testscript.TestScript, command []string) int {
 }
 
 // scriptCommands are the words that scripts know beside testscript's own.
-var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "serve": serve, "await": await}
+var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
+	"exits": exits, "serve": serve, "await": await,
+	"apiserver": apiserver, "agree": agree, "refuse": refuse, "serves": serves,
+}

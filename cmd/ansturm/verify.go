@@ -32,7 +32,7 @@ not. Exits 1 when either is otherwise.
 A run in which the generator or the embedded platform was the limit says nothing; it is fired once more.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := errors.Join(checkLang(lang), checkSpeed(speed, "")); err != nil {
+			if err := errors.Join(checkLang(lang), checkSpeed(speed, "", "")); err != nil {
 				return err
 			}
 			plan, err := planner.LoadPlan(args[0])

@@ -54,8 +54,16 @@ type Run struct {
 	Totals      Totals    `json:"totals"`
 	Validity    Validity  `json:"validity"`
 	// Lab is the embedded platform's own count, the other side of the ledger; nil on other targets.
-	Lab      *LabAccount `json:"lab,omitempty"`
-	Warnings []Warning   `json:"warnings,omitempty"`
+	Lab *LabAccount `json:"lab,omitempty"`
+	// Cluster is the Kubernetes cluster that was watched; nil on other targets.
+	Cluster  *Cluster  `json:"cluster,omitempty"`
+	Warnings []Warning `json:"warnings,omitempty"`
+}
+
+// Cluster names a Kubernetes cluster as it was reached.
+type Cluster struct {
+	Context string `json:"context"`
+	Version string `json:"version"` // the API server's, like v1.35.4
 }
 
 // Complete says whether the run was closed in order.
@@ -204,10 +212,18 @@ func (f Fate) String() string {
 
 // Event is one line of the timeline: something the cluster, the lab or the generator did.
 type Event struct {
-	// At is the offset from the start in platform time; Wall the clock on the wall.
+	// At is the offset from the start in platform time. Wall is the clock on the wall: at At, or, of what was seen of a
+	// cluster, when it arrived here.
 	At   time.Duration `json:"at"`
 	Wall time.Time     `json:"wall"`
-	// Source is "lab", "generator" or "watch".
+	// Within holds the truth where At is an estimate only, for example because an object's stamp has whole seconds; nil
+	// where At is as exact as the source's clock.
+	Within *Span `json:"within,omitempty"`
+	// Evidence is what At rests on, one of the Evidence constants; empty where the source made it happen itself.
+	Evidence string `json:"evidence,omitempty"`
+	// Late: it happened while the watching was interrupted, and was seen only afterwards.
+	Late bool `json:"late,omitempty"`
+	// Source is "lab", "generator", "watch" (the API server's), "metrics" (metrics.k8s.io), "prometheus" or "scrape".
 	Source          string `json:"source"`
 	ResourceVersion string `json:"resourceVersion,omitempty"`
 	// Kind is one of the Kind constants; it says which of the fields below are set.
@@ -232,6 +248,19 @@ type Event struct {
 	Message string             `json:"message,omitempty"`
 }
 
+// Span is a stretch of platform time, both ends included.
+type Span struct {
+	From time.Duration `json:"from"`
+	To   time.Duration `json:"to"`
+}
+
+// What the moment of an event rests on.
+const (
+	EvidenceArrival = "arrival" // the watch brought it at that moment
+	EvidenceStamp   = "stamp"   // a stamp of whole seconds in the object
+	EvidenceExact   = "exact"   // a stamp of microseconds or finer
+)
+
 // The kinds of events.
 const (
 	// KindScale: the autoscaler wrote a new count. From, Desired, Message (reason).
@@ -252,8 +281,20 @@ const (
 	// KindGenerator: one second of the generator's own health. Values: lateness_p99_seconds (wall), cpu_share,
 	// run_queue_seconds, stolen_seconds (by the hypervisor), gc_pause_seconds, descriptors, connections, late, sent, goroutines.
 	KindGenerator = "generator"
-	// KindGap: the watching was interrupted from At for Values["seconds"].
+	// KindGap: the watching was interrupted from At for Values["seconds"]. Of a cluster, Object is the resource and
+	// Values["relisted"] is 1 where its state had to be listed anew, so that what came and went meanwhile is not known.
 	KindGap = "gap"
+	// KindAutoscaler: an autoscaler's status changed. Current, Desired (its own recommendation), Phase (the reasons of
+	// conditions that hold it back), Values: utilisation_percent, target_percent (where it scales on CPU).
+	KindAutoscaler = "autoscaler"
+	// KindReplicaSet: the Deployment's controller wrote a new count. Object is the set; From, Desired.
+	KindReplicaSet = "replicaset"
+	// KindNotice: the cluster's own Event. Object is what it is about, Phase its reason, Message its text.
+	KindNotice = "notice"
+	// KindSeries: a sample of a series that a Prometheus or a target gave. Object is its name, Values: value.
+	KindSeries = "series"
+	// KindClock: how far a cluster's clock is ahead of this machine's. Values: ahead_low_seconds, ahead_high_seconds.
+	KindClock = "clock"
 )
 
 // The phases of a pod: the reaction chain's stages.
@@ -264,7 +305,8 @@ const (
 	PhasePulled    = "pulled"
 	PhaseStarted   = "started"
 	PhaseReady     = "ready"
-	PhaseServing   = "serving" // first request served
+	PhaseRotation  = "rotation" // an EndpointSlice has it as ready
+	PhaseServing   = "serving"  // first request served
 	PhaseDeleted   = "deleted"
 )
 

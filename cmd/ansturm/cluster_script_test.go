@@ -1,0 +1,75 @@
+package main
+
+import (
+	"os"
+	"sync"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/ansturm/ansturm/loadgen/cluster"
+	"github.com/ansturm/ansturm/loadgen/cluster/clustertest"
+)
+
+// apiservers are those that scripts have started, by their working directory.
+var apiservers sync.Map
+
+// scriptT lets a script's server end with the script.
+type scriptT struct {
+	testing.TB
+	ts *testscript.TestScript
+}
+
+func (t scriptT) Helper()                           {}
+func (t scriptT) Cleanup(f func())                  { t.ts.Defer(f) }
+func (t scriptT) Fatalf(format string, args ...any) { t.ts.Fatalf(format, args...) }
+
+// apiserver starts a small API server and writes the file kubeconfig with its context test: apiserver.
+func apiserver(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: apiserver")
+	}
+	s := clustertest.Start(scriptT{ts: ts})
+	ts.Check(os.WriteFile(ts.MkAbs("kubeconfig"), []byte(s.Kubeconfig("test", "")), 0o600))
+	apiservers.Store(ts.Getenv("WORK"), s)
+}
+
+func apiserverOf(ts *testscript.TestScript) *clustertest.Server {
+	s, ok := apiservers.Load(ts.Getenv("WORK"))
+	if !ok {
+		ts.Fatalf("usage: apiserver first")
+	}
+	return s.(*clustertest.Server)
+}
+
+// agree lets a namespace agree to be fired at: agree NAME. refuse lets it be there and not agree.
+func agree(ts *testscript.TestScript, _ bool, args []string) {
+	putNamespace(ts, args, map[string]string{cluster.ConsentLabel: cluster.ConsentValue})
+}
+
+func refuse(ts *testscript.TestScript, _ bool, args []string) { putNamespace(ts, args, nil) }
+
+func putNamespace(ts *testscript.TestScript, args []string, labels map[string]string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: agree NAME, refuse NAME")
+	}
+	apiserverOf(ts).Put("namespaces", &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: args[0], Labels: labels}})
+}
+
+// serves lets a tenant have a Deployment web of 3, and a Service that says where it is: serves NAME URL.
+func serves(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: serves NAME URL")
+	}
+	meta := metav1.ObjectMeta{Namespace: args[0], Name: "web", Annotations: map[string]string{cluster.URLAnnotation: args[1]}}
+	replicas := int32(3)
+	d := &appsv1.Deployment{ObjectMeta: meta}
+	d.Spec.Replicas, d.Spec.Template.Labels = &replicas, map[string]string{"app": "web"}
+	apiserverOf(ts).Put("deployments", d)
+	service := &corev1.Service{ObjectMeta: meta}
+	service.Spec.Selector = map[string]string{"app": "web"}
+	apiserverOf(ts).Put("services", service)
+}

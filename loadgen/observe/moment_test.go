@@ -1,0 +1,59 @@
+package observe
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/ansturm/ansturm/loadgen/record"
+)
+
+var epoch = time.Date(2027, 3, 1, 8, 0, 0, 0, time.UTC)
+
+// Whatever the moment and however long a change was on its way, the bounds hold the truth, the estimate is within them,
+// and a change that came promptly is told to its own delay.
+func TestBoundsHoldTheTruth(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		truth := epoch.Add(time.Duration(rapid.Int64Range(0, int64(10*time.Second)).Draw(t, "truth")))
+		delay := time.Duration(rapid.Int64Range(0, int64(20*time.Second)).Draw(t, "delay"))
+		s := seen{at: truth.Add(delay), late: rapid.Bool().Draw(t, "late")}
+		s.gap = gap{heard: truth.Add(-time.Second)}
+		stamped := rapid.Bool().Draw(t, "stamped")
+		stamp := time.Time{}
+		if stamped {
+			stamp = truth.Truncate(time.Second)
+		}
+		m := s.around(stamp)
+		if m.at.Before(m.from) || m.at.After(m.to) {
+			t.Fatalf("the estimate %v is not within %v to %v", m.at, m.from, m.to)
+		}
+		if (stamped || s.late) && (truth.Before(m.from) || truth.After(m.to)) {
+			t.Fatalf("the truth %v is not within %v to %v", truth, m.from, m.to)
+		}
+		if stamped && m.to.Sub(m.from) > time.Second {
+			t.Fatalf("bounds of %v from a stamp of whole seconds", m.to.Sub(m.from))
+		}
+		if off := m.at.Sub(truth).Abs(); stamped && !s.late && delay <= nearby && off > delay || stamped && off > time.Second {
+			t.Fatalf("the estimate is off by %v after a delay of %v", off, delay)
+		}
+	})
+}
+
+// A cluster's clock that is ahead cannot turn the bounds around, and before the run there are no offsets.
+func TestMomentEdges(t *testing.T) {
+	s := seen{at: epoch}
+	m := s.around(epoch.Add(3 * time.Second))
+	if m.from.After(m.at) || m.to.Before(m.at) {
+		t.Errorf("with a clock ahead: %+v", m)
+	}
+	var e record.Event
+	m.place(&e, epoch.Add(time.Minute))
+	if e.At != 0 || e.Within != nil {
+		t.Errorf("before the run: %+v", e)
+	}
+	s.exact(epoch.Add(-1500*time.Microsecond)).place(&e, epoch.Add(-time.Second))
+	if e.At != 998500*time.Microsecond || e.Within != nil || e.Evidence != record.EvidenceExact {
+		t.Errorf("an exact moment: %+v", e)
+	}
+}
