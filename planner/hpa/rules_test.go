@@ -226,6 +226,7 @@ func TestAverages(t *testing.T) {
 		{"12: or at the raw target", averageValue("600m"), 4, append(used(0, 0, 0), missing), 1},
 		{"12: on the way up a missing pod is at 0", percent(60), 4, append(used(1200, 1200, 1200), missing), 6},
 		{"12: an unready pod is at 0 on the way up", percent(60), 4, append(used(1200, 1200, 1200), pending), 6},
+		{"12: exactly 100 % also where the target is less", percent(60), 4, append(used(80), missing), 4},
 		{"12: exactly 100 %: with a hundredth less it would not hold", percent(100), 4, append(used(800), missing), 4},
 		{"12: exactly 100 %: with a hundredth more it would hold", percent(100), 4, append(used(790), missing), 2},
 		{"12: an unready pod can turn the direction", percent(60), 1, append(used(700), pending), 1},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,6 +20,7 @@ import (
 )
 
 func init() {
+	debug.SetGCPercent(800) // the heap is small and the garbage much: a third of the time otherwise
 	klog.LogToStderr(false)
 	klog.SetOutput(io.Discard)
 }

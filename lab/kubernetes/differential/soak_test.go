@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +15,7 @@ import (
 // The flags of make soak, as in the main module: a range of seeds, each a world. The soak goes through it piece by piece
 // and writes one line of proof for each, so that it can be ended at any time and goes on where it stopped.
 var (
-	soakFrom  = flag.Int64("soak.from", -1, "first seed; -1: after the last one that the proofs have")
+	soakFrom  = flag.Int64("soak.from", -1, "first seed; -1: all that the proofs do not have yet")
 	soakTo    = flag.Int64("soak.to", 0, "the seed after the last; -1: the soak's own goal; 0: nothing")
 	soakProof = flag.String("soak.proof", "../../../testdata/proofs/hpa.jsonl", "the file of proofs")
 )
@@ -33,7 +34,7 @@ type piece struct {
 	From        int64  `json:"from"`
 	To          int64  `json:"to"`
 	Differences int    `json:"differences"`
-	*counts
+	counts
 	Seconds float64 `json:"seconds"`
 }
 
@@ -42,14 +43,18 @@ func TestSoakController(t *testing.T) {
 	if *soakTo == 0 {
 		t.Skip("TestSameAsTheController plays a few thousand worlds; more on -soak.to")
 	}
-	from, to := *soakFrom, *soakTo
-	if from < 0 {
-		from = soakedUntil(t)
-	}
+	from, to := max(0, *soakFrom), *soakTo
 	if to < 0 {
 		to = soakGoal
 	}
+	var proofs []piece
+	if *soakFrom < 0 {
+		proofs = soaked(t)
+	}
 	for ; from < to && !t.Failed(); from += soakPiece {
+		if slices.ContainsFunc(proofs, func(p piece) bool { return p.From <= from && min(from+soakPiece, to) <= p.To }) {
+			continue
+		}
 		p := soak(t, from, min(from+soakPiece, to))
 		appendProof(t, p)
 		t.Logf("seeds %d to %d: %d syncs, %.0f HPA-hours, %d differences in %.0f s", p.From, p.To, p.Syncs, p.Hours, p.Differences, p.Seconds)
@@ -66,15 +71,15 @@ func soak(t *testing.T, from, to int64) piece {
 	}
 	return piece{
 		Date: began.UTC().Format(time.DateOnly), Commit: commit(), Kubernetes: "1.35.4", Grammar: grammar, From: from, To: to,
-		Differences: differences, counts: c, Seconds: float64(time.Since(began).Milliseconds()) / 1000,
+		Differences: differences, counts: *c, Seconds: float64(time.Since(began).Milliseconds()) / 1000,
 	}
 }
 
-// soakedUntil is where the proofs of this grammar end.
-func soakedUntil(t *testing.T) (until int64) {
+// soaked are the proofs of this grammar without a difference.
+func soaked(t *testing.T) (proofs []piece) {
 	f, err := os.Open(*soakProof)
 	if os.IsNotExist(err) {
-		return 0
+		return nil
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -87,11 +92,14 @@ func soakedUntil(t *testing.T) (until int64) {
 		if err := json.Unmarshal(lines.Bytes(), &p); err != nil {
 			t.Fatal(err)
 		}
-		if p.Grammar == grammar && p.From <= until && p.Differences == 0 {
-			until = max(until, p.To)
+		if p.Grammar == grammar && p.Differences == 0 {
+			proofs = append(proofs, p)
 		}
 	}
-	return until
+	if err := lines.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return proofs
 }
 
 func appendProof(t *testing.T, p piece) {

@@ -74,7 +74,6 @@ type editor struct {
 	within   *ast.FuncDecl
 	seen     map[string]int
 	mutants  []mutant
-	messages int // depth within a call that makes an error's text
 }
 
 func (e *editor) walk(n ast.Node) {
@@ -184,7 +183,7 @@ func (e *editor) visit(n ast.Node, stack []ast.Node) {
 			}
 		}
 	case *ast.KeyValueExpr:
-		e.field(n, stack)
+		e.field(n)
 	case ast.Stmt:
 		e.statement(n, stack)
 	}
@@ -233,7 +232,7 @@ func (e *editor) ident(n *ast.Ident) {
 }
 
 // field drops a field of a composite literal.
-func (e *editor) field(n *ast.KeyValueExpr, stack []ast.Node) {
+func (e *editor) field(n *ast.KeyValueExpr) {
 	to := e.at(n.End())
 	if to < len(e.src) && e.src[to] == ',' {
 		e.add(n.Pos(), n.End()+1, "")

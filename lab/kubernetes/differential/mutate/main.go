@@ -179,9 +179,9 @@ func trial(ctx context.Context, l *lab, mutants []mutant, known map[string]strin
 			}
 		}
 	}
-	real := len(mutants) - fates[stillborn] - (fates[survived] - unexplained)
+	able := len(mutants) - fates[stillborn] - (fates[survived] - unexplained)
 	fmt.Fprintf(stdout, "%d mutants: %d do not compile, %d killed by the package's tests, %d by the differential test, %d equivalent, %d survived: score %.1f %%\n",
-		len(mutants), fates[stillborn], fates[killed], fates[differed], fates[survived]-unexplained, unexplained, 100*float64(real-unexplained)/float64(max(1, real)))
+		len(mutants), fates[stillborn], fates[killed], fates[differed], fates[survived]-unexplained, unexplained, 100*float64(able-unexplained)/float64(max(1, able)))
 	return unexplained == 0 && stale == 0, nil
 }
 
