@@ -13,7 +13,7 @@ PLATFORM ?= briefwahl
 LAB      ?=
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test lint fmt bench bench-peers bench-quota fuzz soak stall nginx lab build-lab test-lab clean
+.PHONY: build demo test lint fmt bench bench-peers bench-quota fuzz soak soak-hpa mutate stall nginx lab build-lab test-lab clean
 
 build: ## the binary, bin/ansturm
 	$(GO) build -o bin/ansturm ./cmd/ansturm
@@ -65,6 +65,12 @@ soak: ## every soak, or SOAK=Parser alone, for the seeds FROM to TO, beside othe
 	  done; \
 	done
 
+soak-hpa: ## planner/hpa against the controller, in the worlds FROM to TO, beside other work
+	cd lab/kubernetes && nice -n 19 $(GO) test -count 1 -timeout 0 -v -run '^TestSoakController$$' ./differential -args -soak.from=$(FROM) -soak.to=$(TO)
+
+mutate: ## every small change of planner/hpa, against its tests and the controller
+	cd lab/kubernetes && $(GO) run ./differential/mutate
+
 stall: ## coordinated omission over real sockets, the full 20 s with 2,500 and with 50 connections
 	$(GO) test ./loadgen -count 1 -v -run StallOverSockets -args -stall.full
 
@@ -75,8 +81,12 @@ nginx: build ## 600,000 arrivals at an nginx, its access log held against the le
 lab: build-lab ## a real Kubernetes control plane on loopback with PLATFORM in it, until Ctrl-C; LAB='--nodes vm=60' for its settings
 	bin/ansturm-lab $(PLATFORM) $(LAB)
 
+# What kubectl version shows; without it the API server calls itself v0.0.0-master.
+KUBERNETES = k8s.io/component-base/version
+VERSION_OF_LAB = -X $(KUBERNETES).gitVersion=v1.35.4 -X $(KUBERNETES).gitMajor=1 -X $(KUBERNETES).gitMinor=35
+
 build-lab: ## the binary, bin/ansturm-lab
-	cd lab/kubernetes && $(GO) build -o ../../bin/ansturm-lab ./cmd/ansturm-lab
+	cd lab/kubernetes && $(GO) build -ldflags '$(VERSION_OF_LAB)' -o ../../bin/ansturm-lab ./cmd/ansturm-lab
 
 test-lab: ## vet and tests of the lab's module, one package after another
 	cd lab/kubernetes && $(GO) vet ./... && $(GO) test -p 1 -timeout 10m ./...

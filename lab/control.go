@@ -38,7 +38,7 @@ func newScaler(d *deployment) (*scaler, error) {
 		return nil, nil
 	}
 	cfg := hpa.Default()
-	cfg.SyncPeriod = d.c.auto.SyncPeriod
+	cfg.Version, cfg.SyncPeriod = d.c.platform.Kubernetes, d.c.auto.SyncPeriod
 	controller, err := hpa.New(d.workload.HPA, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("workload %q, tenant %q: %w", d.workload.Name, d.tenant, err)

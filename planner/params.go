@@ -160,7 +160,7 @@ func (f *forge) params(pf *scenarios.Platform, draw int) (*sim.Params, error) {
 		EndpointDelay: math.Max(0, a.EndpointDelay.Seconds()), SchedulingDelay: math.Max(0, a.SchedulingDelay.Seconds()),
 		LossDetection: math.Max(0, a.NodeLossDetection.Seconds()), HPA: hpa.Default(),
 	}
-	p.Control.HPA.SyncPeriod = a.SyncPeriod
+	p.Control.HPA.Version, p.Control.HPA.SyncPeriod = pf.Kubernetes, a.SyncPeriod
 	for _, n := range pf.Nodes() {
 		cores, memory, pods := n.Pool.Allocatable()
 		p.Nodes = append(p.Nodes, sim.Node{Name: n.Name, Pool: n.Pool.Name, Cores: cores, Memory: memory, Pods: pods})

@@ -1,6 +1,7 @@
 package hpa
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -196,7 +197,7 @@ func TestRestartForgets(t *testing.T) { // rule 2
 func TestRejectedScaleLeavesNoEvent(t *testing.T) {
 	c := mustNew(t, exact(99, &autoscalingv2.HorizontalPodAutoscalerBehavior{ScaleUp: window(0, pods(4, 60)), ScaleDown: window(0)}))
 	d := c.Decide(asking(0, 10, 90))
-	c.Reject(&d)
+	c.Reject(&d, errors.New("refused"))
 	if d.Desired != 14 || d.Conditions.AbleToScale != (Condition{false, "FailedUpdateScale"}) {
 		t.Errorf("rejected: %+v", d)
 	}

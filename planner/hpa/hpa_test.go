@@ -55,19 +55,3 @@ func TestToleranceIsInclusive(t *testing.T) { // rule 7
 		}
 	}
 }
-
-func BenchmarkSync(b *testing.B) {
-	c := mustNew(b, cpuSpec(1, 100, 60))
-	in := input(0, 10, 590)
-	b.ReportAllocs()
-	for b.Loop() {
-		in.Now += 15 * time.Second
-		for i := range in.Pods {
-			in.Pods[i].Sample.Time = in.Now
-		}
-		if d := c.Sync(in); d.Err != nil {
-			b.Fatal(d.Err)
-		}
-	}
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "syncs/s")
-}

@@ -7,6 +7,13 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 )
 
+// Reasons of conditions and events that stand in more than one place.
+const (
+	failedGetScale  = "FailedGetScale"
+	invalidSelector = "InvalidSelector"
+)
+
+// Reasons of the conditions AbleToScale and ScalingLimited.
 const (
 	withinRange    = "DesiredWithinRange"
 	readyForNew    = "ReadyForNewScale"

@@ -22,7 +22,7 @@ func (s *compiled) replicas(cfg *Config, i int, in *Input) (int32, Current, erro
 		return s.byShare(m, value, in)
 	case podsAverage:
 		t := tally{}
-		t.addValues(value, in.Pods)
+		t.addValues(cfg, m, value, in)
 		return s.byPods(m, &t, in)
 	}
 	t := tally{}
@@ -35,18 +35,40 @@ func (s *compiled) within(ratio float64) bool {
 	return (1.0-s.tolDown) <= ratio && ratio <= (1.0+s.tolUp)
 }
 
-// tally is what one pass over the pods finds: how many are of which class (rule 8), and the sums with which every
-// second look of rules 11 to 13 can be answered without a second pass.
+// class is what a pod's sample counts for.
+type class uint8
+
+const (
+	ignored class = iota
+	unready
+	missing
+	counted
+	stray // of a pod that is gone: it enters averages, not utilisation
+	classes
+)
+
+// sums are those of the pods of one class, in thousandths.
+type sums struct{ pods, usage, request int64 }
+
+func (s *sums) add(usage int64) {
+	s.pods++
+	s.usage += usage
+}
+
+// join takes the pods of another class in, at no usage.
+func (s *sums) join(other *sums) {
+	s.pods += other.pods
+	s.request += other.request
+}
+
+// tally is what one pass over the pods finds: the sums by class, with which the second look of rules 11 to 13 can be
+// answered without a second pass.
 type tally struct {
 	answered bool // the metrics API named any pod
 	pods     int  // of the selector
 	noReq    error
-
-	counted, unready, missing, strays int64
-	// usage and request of those counted; usage of strays enters averages, not utilisation.
-	usage, strayUsage, request int64
-	// of the missing and the unready
-	missingRequest, missingFallback, unreadyRequest int64
+	of       [classes]sums
+	fallback int64 // what the missing pods use when the others ask for fewer
 }
 
 // addPods sorts the pods by class for a resource metric.
@@ -55,70 +77,75 @@ func (t *tally) addPods(cfg *Config, m *metric, in *Input) {
 	for i := range in.Pods {
 		p := &in.Pods[i]
 		t.answered = t.answered || p.Sample.Has
-		request := int64(0)
-		if m.kind == utilisation {
-			var err error
-			if request, err = p.request(m); err != nil {
-				t.noReq = err
-			}
+		usage, has := p.usage(m)
+		class := p.class(cfg, m.resource, has, in.Now)
+		t.of[class].add(usage)
+		switch {
+		case m.kind == utilisation:
+			t.addRequest(p, m, class)
+		case class == missing:
+			t.fallback += m.target
 		}
-		t.addPod(cfg, m, p, request, in.Now)
 	}
 	for i := range in.Strays {
 		t.answered = t.answered || in.Strays[i].Sample.Has
 		if usage, has := in.Strays[i].usage(m); has {
-			t.strays++
-			t.strayUsage += usage
+			t.of[stray].add(usage)
 		}
 	}
 }
 
-// addPod is rule 8.
-func (t *tally) addPod(cfg *Config, m *metric, p *Pod, request int64, now time.Duration) {
-	if p.Deleting || p.Phase == Failed {
-		return
+// addRequest adds what a pod requests. On the way down a missing pod is taken to use all of it, or the target's share where
+// that is more (rule 12).
+func (t *tally) addRequest(p *Pod, m *metric, class class) {
+	request, err := p.request(m)
+	if err != nil {
+		t.noReq = err
 	}
-	usage, has := p.usage(m)
-	switch {
-	case p.Phase != Pending && !has:
-		t.missing++
-		t.missingRequest += request
-		t.missingFallback += request * max(100, m.target) / 100
-	case p.Phase == Pending || m.resource == cpu && p.unreadyForCPU(cfg, now):
-		t.unready++
-		t.unreadyRequest += request
-	default:
-		t.counted++
-		t.usage += usage
-		t.request += request
+	t.of[class].request += request
+	if class == missing {
+		t.fallback += request * max(100, m.target) / 100
 	}
 }
 
 // addValues sorts the pods by class for a custom metric.
-func (t *tally) addValues(value *Value, pods []Pod) {
-	t.pods = len(pods)
+func (t *tally) addValues(cfg *Config, m *metric, value *Value, in *Input) {
+	t.pods = len(in.Pods)
 	if value == nil {
 		return
 	}
 	for i := range value.Pods {
 		t.answered = t.answered || value.Pods[i].Has
-		if i >= len(pods) && value.Pods[i].Has {
-			t.strays++
-			t.strayUsage += value.Pods[i].Milli
+		if i >= len(in.Pods) && value.Pods[i].Has {
+			t.of[stray].add(value.Pods[i].Milli)
 		}
 	}
-	for i := range pods {
-		switch p := &pods[i]; {
-		case p.Deleting || p.Phase == Failed:
-		case p.Phase == Pending:
-			t.unready++
-		case i >= len(value.Pods) || !value.Pods[i].Has:
-			t.missing++
-		default:
-			t.counted++
-			t.usage += value.Pods[i].Milli
+	for i := range in.Pods {
+		v := PodValue{}
+		if i < len(value.Pods) {
+			v = value.Pods[i]
+		}
+		class := in.Pods[i].class(cfg, m.resource, v.Has, in.Now)
+		t.of[class].add(v.Milli)
+		if class == missing {
+			t.fallback += m.target
 		}
 	}
+}
+
+// class is rule 8; measured says whether the metric has a sample of the pod.
+func (p *Pod) class(cfg *Config, r resource, measured bool, now time.Duration) class {
+	switch {
+	case p.Deleting || p.Phase == Failed:
+		return ignored
+	case p.Phase == Pending:
+		return unready
+	case !measured:
+		return missing
+	case r == cpu && p.unreadyForCPU(cfg, now):
+		return unready
+	}
+	return counted
 }
 
 // unreadyForCPU is the last part of rule 8.
@@ -135,11 +162,7 @@ func (p *Pod) unreadyForCPU(cfg *Config, now time.Duration) bool {
 // request is the pod's request in thousandths (rule 9).
 func (p *Pod) request(m *metric) (int64, error) {
 	if p.PodLevel && m.container == "" {
-		request, has := p.Request.milli(m.resource)
-		if !has {
-			return 0, ErrNoRequest
-		}
-		return request, nil
+		return p.podLevelRequest(m.resource)
 	}
 	sum := int64(0)
 	for i := range p.Containers {
@@ -162,6 +185,22 @@ func (p *Pod) request(m *metric) (int64, error) {
 	return sum, nil
 }
 
+// podLevelRequest is the pod's own request, or for a resource it does not name what its containers add up to.
+func (p *Pod) podLevelRequest(r resource) (sum int64, err error) {
+	if request, has := p.Request.milli(r); has {
+		return request, nil
+	}
+	err = ErrNoRequest
+	for i := range p.Containers {
+		if c := &p.Containers[i]; !c.UsageOnly {
+			if request, has := c.Request.milli(r); has {
+				sum, err = sum+request, nil
+			}
+		}
+	}
+	return sum, err
+}
+
 // usage is the pod's usage in thousandths; false where its sample is missing or incomplete (rule 20).
 func (p *Pod) usage(m *metric) (sum int64, has bool) {
 	if !p.Sample.Has {
@@ -177,9 +216,6 @@ func (p *Pod) usage(m *metric) (sum int64, has bool) {
 			return 0, false
 		}
 		sum, has = sum+usage, true
-		if m.container != "" {
-			return sum, true
-		}
 	}
 	return sum, has
 }
@@ -202,16 +238,22 @@ func (s *compiled) byPods(m *metric, t *tally, in *Input) (int32, Current, error
 		return 0, Current{}, err
 	}
 	ratio, current := t.ratio(m)
-	unready := t.unready > 0 && ratio > 1
-	if unready || t.missing > 0 {
-		replicas, err := s.secondLook(m, t, ratio, unready, in.SpecReplicas)
-		return replicas, current, err
+	idle := t.of[unready].pods > 0 && ratio > 1
+	if idle || t.of[missing].pods > 0 {
+		replicas, err := s.secondLook(m, t, ratio, idle, in.SpecReplicas)
+		if err != nil {
+			return 0, Current{}, err
+		}
+		return replicas, current, nil
 	}
 	if s.within(ratio) {
 		return in.SpecReplicas, current, nil
 	}
-	return int32(math.Ceil(ratio * float64(t.counted))), current, nil
+	return int32(math.Ceil(ratio * float64(t.of[counted].pods))), current, nil
 }
+
+// samples is how many pods the ratio is taken over.
+func (t *tally) samples() int64 { return t.of[counted].pods + t.of[stray].pods }
 
 // check says why there is nothing to go by, in the order in which the controller finds out (rule 14).
 func (t *tally) check(m *metric) error {
@@ -220,62 +262,53 @@ func (t *tally) check(m *metric) error {
 		return ErrNoSamples
 	case t.pods == 0:
 		return ErrNoPods
-	case t.counted+t.strays == 0:
+	case t.samples() == 0:
 		return ErrNoUsableSample
 	case t.noReq != nil:
 		return t.noReq
-	case m.kind == utilisation && t.request == 0:
+	case m.kind == utilisation && t.of[counted].request == 0:
 		return ErrNothingMatched
 	}
 	return nil
 }
 
-// secondLook takes the missing and the unready pods in (rule 12) and holds the current count where that leaves no reason
-// to change it, or turns the direction (rule 13).
-func (s *compiled) secondLook(m *metric, t *tally, ratio float64, unready bool, current int32) (int32, error) {
-	if t.missing > 0 && ratio != 1 {
-		t.counted += t.missing
-		t.request += t.missingRequest
-		if ratio < 1 {
-			t.usage += t.absent(m)
-		}
+// secondLook takes the missing and, where idle says so, the unready pods in (rule 12) and holds the current count where
+// that leaves no reason to change it, or turns the direction (rule 13).
+func (s *compiled) secondLook(m *metric, t *tally, ratio float64, idle bool, current int32) (int32, error) {
+	all := &t.of[counted]
+	switch {
+	case ratio < 1:
+		all.join(&t.of[missing])
+		all.usage += t.fallback
+	case ratio > 1:
+		all.join(&t.of[missing])
 	}
-	if unready {
-		t.counted += t.unready
-		t.request += t.unreadyRequest
+	if idle {
+		all.join(&t.of[unready])
 	}
-	if m.kind == utilisation && t.request == 0 { // requests so large that they ran over
+	if m.kind == utilisation && all.request == 0 { // requests so large that they ran over
 		return 0, ErrNothingMatched
 	}
 	second, _ := t.ratio(m)
 	if s.within(second) || ratio < 1 && second > 1 || ratio > 1 && second < 1 {
 		return current, nil
 	}
-	replicas := int32(math.Ceil(second * float64(t.counted+t.strays)))
+	replicas := int32(math.Ceil(second * float64(t.samples())))
 	if second < 1 && replicas > current || second > 1 && replicas < current {
 		return current, nil
 	}
 	return replicas, nil
 }
 
-// absent is what the missing pods are taken to use when the others ask for fewer (rule 12).
-func (t *tally) absent(m *metric) int64 {
-	if m.kind == utilisation {
-		return t.missingFallback
-	}
-	return t.missing * m.target
-}
-
 // ratio is usage over target, truncated as the controller truncates: whole percent, or the integer mean (rule 10).
 func (t *tally) ratio(m *metric) (float64, Current) {
 	current := Current{Valid: true}
+	all := &t.of[counted]
 	if m.kind == utilisation {
-		current.Utilisation = int32(t.usage * 100 / t.request)
-		if t.counted > 0 { // beside absurd requests always
-			current.Milli = t.usage / t.counted
-		}
+		current.Utilisation = int32(all.usage * 100 / all.request)
+		current.Milli = all.usage / all.pods // requests are not 0: some pod counts
 		return float64(current.Utilisation) / float64(int32(m.target)), current
 	}
-	current.Milli = (t.usage + t.strayUsage) / (t.counted + t.strays)
+	current.Milli = (all.usage + t.of[stray].usage) / t.samples()
 	return float64(current.Milli) / float64(m.target), current
 }

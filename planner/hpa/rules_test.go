@@ -135,6 +135,8 @@ func TestMemoryAndCustomMetricsCountUnreadyPods(t *testing.T) { // rule 8
 		{"a custom metric's stray counts in the mean, not in the pods", podsMetric(averageValue("10")), []Value{{Pods: []PodValue{{true, 30_000}, {true, 30_000}, {true, 90_000}}}}, 10},
 		{"a custom metric's missing pod is 0 on the way up", podsMetric(averageValue("10")), []Value{{Pods: []PodValue{{true, 50_000}}}}, 5},
 		{"and the target on the way down", podsMetric(averageValue("10")), []Value{{Pods: []PodValue{{true, 1_000}}}}, 2},
+		{"the last of them too", podsMetric(averageValue("10")), []Value{{Pods: []PodValue{{true, 50_000}, {false, 90_000}}}}, 5},
+		{"a stray without a value is none", podsMetric(averageValue("10")), []Value{{Pods: []PodValue{{true, 30_000}, {true, 30_000}, {false, 90_000}}}}, 6},
 	} {
 		d := mustNew(t, by(test.metric)).Sync(&Input{Now: noon, SpecReplicas: 2, Pods: pods, Values: test.values})
 		if d.Err != nil || d.Proposed != test.want {
@@ -224,6 +226,11 @@ func TestAverages(t *testing.T) {
 		{"12: or at the raw target", averageValue("600m"), 4, append(used(0, 0, 0), missing), 1},
 		{"12: on the way up a missing pod is at 0", percent(60), 4, append(used(1200, 1200, 1200), missing), 6},
 		{"12: an unready pod is at 0 on the way up", percent(60), 4, append(used(1200, 1200, 1200), pending), 6},
+		{"12: exactly 100 %: with a hundredth less it would not hold", percent(100), 4, append(used(800), missing), 4},
+		{"12: exactly 100 %: with a hundredth more it would hold", percent(100), 4, append(used(790), missing), 2},
+		{"12: an unready pod can turn the direction", percent(60), 1, append(used(700), pending), 1},
+		{"12: on the way down an unready pod is left out", percent(60), 4, append(used(350, 350), missing, pending), 4},
+		{"12: at a ratio of 1.8 a missing pod is at 0", percent(60), 5, append(used(1080, 1080, 1080, 1080), missing), 8},
 		{"12: both", percent(60), 5, append(used(1200, 1200, 1200), missing, pending), 6},
 		{"12: at a ratio of 1 an unready pod changes nothing", percent(60), 3, append(used(600, 600), pending), 3},
 		{"12: at a ratio of 1 a missing pod changes nothing", percent(60), 3, append(used(600, 600), missing), 3},
@@ -231,12 +238,20 @@ func TestAverages(t *testing.T) {
 		{"13: hold when the second look turns down", percent(60), 4, append(used(800), missing, missing, missing), 4},
 		{"13: hold when the second look turns up", percent(60), 4, append(used(500), missing, missing, missing), 4},
 		{"13: hold when the count turns down", percent(60), 9, append(used(1200, 1200, 1200), missing), 9},
+		{"13: hold when the count turns up, by one", percent(60), 1, append(used(10, 10, 10, 10), missing), 1},
 		{"13: hold when the count turns up", percent(60), 2, append(used(10, 10, 10, 10), missing), 2},
 	} {
 		d := mustNew(t, by(resourceMetric(corev1.ResourceCPU, test.target))).Sync(&Input{Now: noon, SpecReplicas: test.current, Pods: test.pods})
 		if d.Err != nil || d.Proposed != test.want {
 			t.Errorf("%s: proposed %d (%v), want %d", test.name, d.Proposed, d.Err, test.want)
 		}
+	}
+}
+
+func TestMissingPodsAtTheTarget(t *testing.T) { // rule 12: (0+0+0+10)/4 of 10 a pod
+	in := &Input{Now: noon, SpecReplicas: 4, Pods: repeat(4, readyPod(noon, 0)), Values: []Value{{Pods: []PodValue{{true, 0}, {true, 0}, {true, 0}}}}}
+	if d := mustNew(t, by(podsMetric(averageValue("10")))).Sync(in); d.Proposed != 1 || d.Err != nil {
+		t.Errorf("proposed %d (%v), want 1", d.Proposed, d.Err)
 	}
 }
 
@@ -249,6 +264,11 @@ func TestStraysCountInTheLengthOnly(t *testing.T) { // rule 13 with samples of p
 	d := mustNew(t, by(resourceMetric(corev1.ResourceCPU, percent(60)))).Sync(in)
 	if d.Proposed != 8 {
 		t.Errorf("proposed %d, want 8", d.Proposed)
+	}
+	silent := *in
+	silent.Strays = append(silent.Strays, Pod{})
+	if again := mustNew(t, by(resourceMetric(corev1.ResourceCPU, percent(60)))).Sync(&silent); again.Proposed != 8 {
+		t.Errorf("with a stray without a sample proposed %d (%v), want 8", again.Proposed, again.Err)
 	}
 	// averages take the stray's usage in: 8600/5 = 1720 of 600 for 5 pods
 	d = mustNew(t, by(resourceMetric(corev1.ResourceCPU, averageValue("600m")))).Sync(in)
@@ -288,7 +308,12 @@ func TestRequests(t *testing.T) {
 		{"without request, but not asked for", ofContainer("app"), pod(func(p *Pod) { p.Containers[1].Request = Amount{} }), 12, nil},
 		{"pod-level requests of 1000", all, pod(func(p *Pod) { p.PodLevel, p.Request = true, Of(1000, 1) }), 30, nil},
 		{"a container's name goes before them", ofContainer("proxy"), pod(func(p *Pod) { p.PodLevel, p.Request = true, Of(3000, 1) }), 36, nil},
-		{"pod-level without cpu", all, pod(func(p *Pod) { p.PodLevel = true }), 0, ErrNoRequest},
+		{"pod-level without cpu: the containers'", all, pod(func(p *Pod) { p.PodLevel = true }), 20, nil},
+		{"pod-level without cpu: those containers' that have one", all, pod(func(p *Pod) { p.PodLevel, p.Containers[0].Request = true, Amount{} }), 60, nil},
+		{"pod-level without cpu, nor has a container", all, pod(func(p *Pod) { p.PodLevel, p.Containers[0].Request, p.Containers[1].Request = true, Amount{}, Amount{} }), 0, ErrNoRequest},
+		{"pod-level without cpu: not an ephemeral container's", all, pod(func(p *Pod) {
+			p.PodLevel, p.Containers[0].Request, p.Containers[1].UsageOnly = true, Amount{}, true
+		}), 0, ErrNoRequest},
 		{"a container that only uses", all, pod(func(p *Pod) { p.Containers[1].UsageOnly = true }), 30, nil},
 		{"20: a container without usage", all, pod(func(p *Pod) { p.Containers[1].Usage = Amount{} }), 0, ErrNoUsableSample},
 		{"20: it does not matter to the other", ofContainer("app"), pod(func(p *Pod) { p.Containers[1].Usage = Amount{} }), 12, nil},
@@ -306,6 +331,20 @@ func TestRequests(t *testing.T) {
 	d := mustNew(t, by(all)).Sync(&Input{Now: noon, SpecReplicas: 2, Pods: []Pod{pod(same), bad}})
 	if !errors.Is(d.Err, ErrNoRequest) {
 		t.Errorf("a deleting pod without a request: %v, want %v", d.Err, ErrNoRequest)
+	}
+	d = mustNew(t, by(all)).Sync(&Input{Now: noon, SpecReplicas: 2, Pods: []Pod{bad, pod(same)}})
+	if !errors.Is(d.Err, ErrNoRequest) {
+		t.Errorf("the first one: %v, want %v", d.Err, ErrNoRequest)
+	}
+	d = mustNew(t, by(resourceMetric(corev1.ResourceCPU, averageValue("500m")))).Sync(&Input{Now: noon, SpecReplicas: 2, Pods: []Pod{pod(same), bad}})
+	if d.Err != nil || d.Proposed != 3 {
+		t.Errorf("an average asks for no request: %d (%v), want 3", d.Proposed, d.Err)
+	}
+	// a request below 0, which no API server lets through, must not divide by 0 once it is taken in
+	below := pod(func(p *Pod) { p.Containers, p.Sample.Has = []Container{{Request: Of(-1500, 0)}}, false })
+	d = mustNew(t, by(all)).Sync(&Input{Now: noon, SpecReplicas: 2, Pods: []Pod{pod(same), below}})
+	if !errors.Is(d.Err, ErrNothingMatched) {
+		t.Errorf("requests that add up to 0: %v, want %v", d.Err, ErrNothingMatched)
 	}
 	late := pod(func(p *Pod) { p.Containers = p.Containers[:1]; p.Containers[0].Name = "other"; p.Sample.Has = false })
 	d = mustNew(t, by(ofContainer("app"))).Sync(&Input{Now: noon, SpecReplicas: 2, Pods: []Pod{pod(same), late}})
@@ -373,10 +412,6 @@ func TestCurrent(t *testing.T) {
 			t.Errorf("metric %d stands at %+v, want %+v", i, got, want)
 		}
 	}
-	in.Values[3] = Value{Milli: []int64{100_000}}
-	if c.Sync(in); c.Current(3) != (Current{true, 0, 100_000}) {
-		t.Errorf("without replicas the average is %+v, want the value", c.Current(3))
-	}
 	in.Values = in.Values[:2]
 	if d := c.Sync(in); d.Invalid != 3 || d.FirstInvalid != 2 || !errors.Is(d.Err, ErrNoSamples) || c.Current(2).Valid {
 		t.Errorf("three answers are missing: %+v", d)
@@ -441,32 +476,5 @@ func TestClamp(t *testing.T) { // rule 4
 	}
 	if d := c.Sync(input(noon+15*time.Second, 20, 60)); d.Desired != 19 {
 		t.Errorf("desired %d after a clamp of 30 with a rate of 31 a minute, want 19", d.Desired)
-	}
-}
-
-func TestSpecErrors(t *testing.T) {
-	for name, spec := range map[string]*Spec{
-		"none":                 nil,
-		"max below min":        cpuSpec(3, 2, 60),
-		"min 0 on cpu":         cpuSpec(0, 2, 60),
-		"target 0":             cpuSpec(1, 2, 0),
-		"metric without block": {MaxReplicas: 1, Metrics: []autoscalingv2.MetricSpec{{Type: autoscalingv2.PodsMetricSourceType}}},
-		"pods by utilisation":  by(podsMetric(percent(50))),
-		"no policies": {MaxReplicas: 1, Behavior: &autoscalingv2.HorizontalPodAutoscalerBehavior{
-			ScaleUp: &autoscalingv2.HPAScalingRules{Policies: []autoscalingv2.HPAScalingPolicy{}},
-		}},
-		"select policy": {MaxReplicas: 1, Behavior: &autoscalingv2.HorizontalPodAutoscalerBehavior{
-			ScaleUp: &autoscalingv2.HPAScalingRules{SelectPolicy: new(autoscalingv2.ScalingPolicySelect("Most"))},
-		}},
-		"tolerance": {MaxReplicas: 1, Behavior: &autoscalingv2.HorizontalPodAutoscalerBehavior{
-			ScaleDown: &autoscalingv2.HPAScalingRules{Tolerance: new(apiresource.MustParse("-0.1"))},
-		}},
-	} {
-		if _, err := New(spec, Default()); err == nil {
-			t.Errorf("%s: no error", name)
-		}
-	}
-	if _, err := New(cpuSpec(1, 2, 60), Config{}); err == nil {
-		t.Error("an empty configuration: no error")
 	}
 }

@@ -79,10 +79,9 @@ func filled(rules *autoscalingv2.HPAScalingRules, defaults autoscalingv2.HPAScal
 type resource uint8
 
 const (
-	custom resource = iota
+	otherResource resource = iota // one that no container has, and custom metrics
 	cpu
 	memory
-	otherResource
 )
 
 // kind is how a metric is computed.
@@ -165,10 +164,10 @@ func compile(spec *Spec, cfg Config) (compiled, error) {
 
 func (s *compiled) compileBehavior(b *autoscalingv2.HorizontalPodAutoscalerBehavior) (err error) {
 	s.behavior = true
-	if s.up, err = compileRules(b.ScaleUp, 0, &s.tolUp); err != nil {
+	window := time.Duration(int32(s.downscaleDefault.Seconds())) * time.Second
+	if s.up, err = compileRules(b.ScaleUp, window, &s.tolUp); err != nil { // its own window is never open
 		return fmt.Errorf("hpa: spec.behavior.scaleUp.%w", err)
 	}
-	window := time.Duration(int32(s.downscaleDefault.Seconds())) * time.Second
 	if s.down, err = compileRules(b.ScaleDown, window, &s.tolDown); err != nil {
 		return fmt.Errorf("hpa: spec.behavior.scaleDown.%w", err)
 	}
@@ -242,7 +241,7 @@ func compileMetric(in *autoscalingv2.MetricSpec) (metric, error) {
 }
 
 func compileResource(field string, name corev1.ResourceName, container string, target *autoscalingv2.MetricTarget, failed string) (metric, error) {
-	out := metric{kind: utilisation, resource: otherResource, container: container, failed: failed}
+	out := metric{container: container, failed: failed}
 	switch name {
 	case corev1.ResourceCPU:
 		out.resource = cpu
@@ -253,7 +252,7 @@ func compileResource(field string, name corev1.ResourceName, container string, t
 	case target.AverageValue != nil:
 		out.kind, out.target = average, target.AverageValue.MilliValue()
 	case target.AverageUtilization != nil:
-		out.target = int64(*target.AverageUtilization)
+		out.kind, out.target = utilisation, int64(*target.AverageUtilization)
 	}
 	if out.target <= 0 {
 		return metric{}, fmt.Errorf("%s.target: want a positive averageUtilization or averageValue", field)

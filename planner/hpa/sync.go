@@ -12,6 +12,7 @@ type Controller struct {
 	added, removed  []event
 	conditions      Conditions
 	current         []Current
+	events          []Event
 }
 
 // recommendation is what the metrics asked for at a time.
@@ -51,8 +52,11 @@ func (c *Controller) SetSpec(spec *Spec) error {
 	return nil
 }
 
-// Restart forgets the history, as a change of the controller's leader does (rule 2). Conditions stay: they live in the
-// object.
+// SetConditions replaces the conditions. They live in the object, not in the controller: a status that could not be
+// written leaves those from before the sync, a new object of the same name has none.
+func (c *Controller) SetConditions(conditions Conditions) { c.conditions = conditions }
+
+// Restart forgets the history, as a change of the controller's leader does (rule 2). Conditions stay.
 func (c *Controller) Restart() {
 	c.recommendations, c.added, c.removed = c.recommendations[:0], c.added[:0], c.removed[:0]
 }
@@ -62,6 +66,7 @@ func (c *Controller) Restart() {
 func (c *Controller) Reset() {
 	c.Restart()
 	c.conditions = Conditions{}
+	c.events = c.events[:0]
 	clear(c.current)
 }
 
@@ -73,6 +78,7 @@ func (c *Controller) CopyFrom(from *Controller) {
 	c.added = append(old.added[:0], from.added...)
 	c.removed = append(old.removed[:0], from.removed...)
 	c.current = append(old.current[:0], from.current...)
+	c.events = append(old.events[:0], from.events...)
 }
 
 // Current is what the spec's i-th metric stood at in the last sync that asked the metrics.
@@ -83,22 +89,33 @@ func (c *Controller) Current(i int) Current {
 	return c.current[i]
 }
 
-// Sync decides and takes for granted that a decision to scale is written.
+// Events are those of the last sync, in order. They are valid until the next sync.
+func (c *Controller) Events() []Event { return c.events }
+
+// Sync decides and takes for granted that a decision to scale is written, at once.
 func (c *Controller) Sync(in *Input) Decision {
 	d := c.Decide(in)
 	if d.Scale {
-		c.Commit(in, &d)
+		c.Commit(in.Now, in, &d)
 	}
 	return d
 }
 
-// Decide is a sync up to the writing of the scale. Who calls it calls Commit once the write succeeded.
+// Decide is a sync up to the writing of the scale. Where d.Scale says that there is something to write, its caller calls
+// Commit or Reject.
 func (c *Controller) Decide(in *Input) Decision {
+	c.events = c.events[:0]
+	d := Decision{Desired: in.SpecReplicas, Metric: -1, FirstInvalid: -1}
+	if in.ScaleErr != nil {
+		c.conditions.AbleToScale = Condition{false, failedGetScale}
+		c.warn(failedGetScale)
+		d.Err, d.Conditions = in.ScaleErr, c.conditions
+		return d
+	}
 	c.conditions.AbleToScale = Condition{true, "SucceededGetScale"}
 	if len(c.recommendations) == 0 { // rule 2
 		c.recommendations = append(c.recommendations, recommendation{in.Now, in.SpecReplicas})
 	}
-	d := Decision{Desired: in.SpecReplicas, Metric: -1, FirstInvalid: -1}
 	switch now := in.SpecReplicas; { // rule 4
 	case now == 0 && c.spec.min != 0:
 		c.conditions.ScalingActive = Condition{false, "ScalingDisabled"}
@@ -115,7 +132,8 @@ func (c *Controller) Decide(in *Input) Decision {
 
 // decideByMetrics is the way of most syncs: propose, stabilize, limit.
 func (c *Controller) decideByMetrics(in *Input, d *Decision) {
-	if !c.propose(in, d) {
+	if !c.selected(in.Selection, d) || !c.propose(in, d) {
+		c.warn("FailedComputeMetricsReplicas")
 		return
 	}
 	desired := max(d.Proposed, 0)
@@ -133,6 +151,24 @@ func (c *Controller) decideByMetrics(in *Input, d *Decision) {
 	d.Scale = d.Desired != in.SpecReplicas
 }
 
+// selected reports whether the workload's pods can be told from others (rule 6).
+func (c *Controller) selected(s Selection, d *Decision) bool {
+	var event, reason string
+	switch s {
+	case NoSelector:
+		d.Err, event, reason = ErrNoSelector, "SelectorRequired", invalidSelector
+	case BadSelector:
+		d.Err, event, reason = ErrBadSelector, invalidSelector, invalidSelector
+	case Shared:
+		d.Err, event, reason = ErrShared, "AmbiguousSelector", "AmbiguousSelector"
+	default:
+		return true
+	}
+	c.warn(event)
+	c.conditions.ScalingActive = Condition{false, reason}
+	return false
+}
+
 // propose asks every metric and takes the largest answer; the first one wins a tie (rule 5). It reports whether there is
 // a count to go by.
 func (c *Controller) propose(in *Input, d *Decision) bool {
@@ -141,6 +177,7 @@ func (c *Controller) propose(in *Input, d *Decision) bool {
 		proposal, current, err := c.spec.replicas(&c.cfg, i, in)
 		c.current[i] = current
 		if err != nil {
+			c.warn(c.spec.metrics[i].failed)
 			if d.Invalid == 0 {
 				d.FirstInvalid, d.Err = i, err
 			}
@@ -161,24 +198,31 @@ func (c *Controller) propose(in *Input, d *Decision) bool {
 	return true
 }
 
-// Commit notes that d was written: from now on it counts in the rates.
-func (c *Controller) Commit(in *Input, d *Decision) {
+// Commit notes that d was written at that time, after retries perhaps (rule 21): from now on it counts in the rates. in is
+// what was decided on, not what the scale had become meanwhile.
+func (c *Controller) Commit(at time.Duration, in *Input, d *Decision) {
 	c.conditions.AbleToScale = Condition{true, "SucceededRescale"}
+	c.events = append(c.events, Event{Reason: "SuccessfulRescale"})
 	d.Conditions.AbleToScale = c.conditions.AbleToScale
 	if !c.spec.behavior {
 		return
 	}
 	if d.Desired > in.SpecReplicas {
-		c.added = remember(c.added, event{at: in.Now, change: d.Desired - in.SpecReplicas}, c.spec.up.longest)
+		c.added = remember(c.added, event{at: at, change: d.Desired - in.SpecReplicas}, c.spec.up.longest)
 	} else {
-		c.removed = remember(c.removed, event{at: in.Now, change: in.SpecReplicas - d.Desired}, c.spec.down.longest)
+		c.removed = remember(c.removed, event{at: at, change: in.SpecReplicas - d.Desired}, c.spec.down.longest)
 	}
 }
 
-// Reject notes that writing the scale failed for good: nothing counts, and the condition says so.
-func (c *Controller) Reject(d *Decision) {
+// Reject notes that writing the scale failed for good: nothing counts, and condition and d.Err say so.
+func (c *Controller) Reject(d *Decision, err error) {
 	c.conditions.AbleToScale = Condition{false, "FailedUpdateScale"}
-	d.Conditions.AbleToScale = c.conditions.AbleToScale
+	c.warn("FailedRescale")
+	d.Conditions.AbleToScale, d.Err = c.conditions.AbleToScale, err
+}
+
+func (c *Controller) warn(reason string) {
+	c.events = append(c.events, Event{Warning: true, Reason: reason})
 }
 
 // remember puts e into the last outdated slot, else at the end (rule 19).

@@ -42,10 +42,14 @@ func (s *compiled) byShare(m *metric, value *Value, in *Input) (int32, Current, 
 	replicas := in.StatusReplicas
 	ratio := float64(usage) / (float64(m.target) * float64(replicas))
 	if !s.within(ratio) {
-		replicas = ceil(float64(usage) / float64(m.target))
+		if wanted := float64(usage) / float64(m.target); m.series {
+			replicas = ceil(wanted)
+		} else {
+			replicas = int32(math.Ceil(wanted)) // for an object the controller lets it run over
+		}
 	}
-	current := Current{Valid: true, Milli: usage}
-	if in.StatusReplicas > 0 && usage < math.MaxInt64 {
+	current := Current{Valid: true, Milli: math.MaxInt64}
+	if !m.series || float64(usage) < math.MaxInt64 {
 		current.Milli = int64(math.Ceil(float64(usage) / float64(in.StatusReplicas)))
 	}
 	return replicas, current, nil

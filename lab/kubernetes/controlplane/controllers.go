@@ -22,7 +22,6 @@ import (
 	"k8s.io/kubernetes/pkg/controller/job"
 	"k8s.io/kubernetes/pkg/controller/namespace"
 	"k8s.io/kubernetes/pkg/controller/nodelifecycle"
-	"k8s.io/kubernetes/pkg/controller/podgc"
 	"k8s.io/kubernetes/pkg/controller/replicaset"
 	"k8s.io/kubernetes/pkg/controller/serviceaccount"
 	"k8s.io/kubernetes/pkg/controller/tainteviction"
@@ -37,7 +36,6 @@ const (
 	workersOfMost   = 5
 	workersOfMany   = 10
 	endpointsASlice = 100
-	podsKept        = 12500
 )
 
 // run is a controller at work: it returns when ctx ends.
@@ -61,7 +59,7 @@ func (p *Plane) startControllers(ctx context.Context) error {
 	}
 	var all []run
 	for _, build := range []func(context.Context) (run, error){
-		c.deployment, c.replicaSet, c.job, c.ttlAfterFinished, c.endpointSlice, c.nodeLifecycle, c.taintEviction, c.podGC,
+		c.deployment, c.replicaSet, c.job, c.ttlAfterFinished, c.endpointSlice, c.nodeLifecycle, c.taintEviction, c.orphans,
 		c.namespace, c.serviceAccount, c.serviceAccountTokens, c.rootCA, c.clusterRoles, c.garbageCollector, c.autoscaler,
 		c.scheduler,
 	} {
@@ -200,15 +198,6 @@ func (c *controllers) taintEviction(ctx context.Context) (run, error) {
 		return nil, err
 	}
 	return tec.Run, nil
-}
-
-func (c *controllers) podGC(ctx context.Context) (run, error) {
-	client, _, err := c.client("pod-garbage-collector")
-	if err != nil {
-		return nil, err
-	}
-	core := c.informers.Core().V1()
-	return podgc.NewPodGC(ctx, client, core.Pods(), core.Nodes(), podsKept).Run, nil
 }
 
 func (c *controllers) namespace(ctx context.Context) (run, error) {

@@ -14,12 +14,6 @@ import (
 	"github.com/ansturm/ansturm/lab/kubernetes/audit"
 )
 
-// How much garbage the API server may let lie: it is idle most of the time, so collecting often costs little.
-const (
-	serverGC     = "40"
-	serverMemory = "280MiB"
-)
-
 // Config says how the control plane is set.
 type Config struct {
 	State *State

@@ -54,7 +54,7 @@ func (p *Plane) runServer(ctx context.Context) error {
 	}
 	cmd := exec.CommandContext(ctx, path)
 	cmd.Args = append([]string{childName}, p.serverArgs()...)
-	cmd.Env = append(os.Environ(), "GOGC="+serverGC, "GOMEMLIMIT="+serverMemory)
+	cmd.Env = append(os.Environ(), "GOGC="+wastefulGC, "GOMEMLIMIT="+mostMemory)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = dieWithParent()
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }

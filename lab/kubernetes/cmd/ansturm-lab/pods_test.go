@@ -109,6 +109,14 @@ func TestPodsServeAndScale(t *testing.T) {
 			return nil
 		})
 	}
+	before := shots.refused.Load() + shots.lost.Load()
+	if err := syscall.Kill(p.ServerPID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the API server comes back", func(ctx context.Context) error { return scaled(ctx, "adorf", "antrag", 3) })
+	if now := shots.refused.Load() + shots.lost.Load(); now != before {
+		t.Errorf("%d requests were lost while the API server was away; pods do not need it", now-before)
+	}
 	cancel()
 	firing.Wait()
 	account, err := desk.Finish(t.Context())

@@ -39,7 +39,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "ansturm-lab: %v\n", err)
 		return exitUsage
 	}
-	tune()
+	hurry()
 	l := &lab{settings: s, world: w, stdout: stdout, stderr: stderr, begun: time.Now()}
 	if err := l.serve(ctx); err != nil {
 		fmt.Fprintf(stderr, "ansturm-lab: %v\n", err)
@@ -147,6 +147,7 @@ func (l *lab) furnish(ctx context.Context) (err error) {
 	}
 	l.agent.Begin()
 	l.plane.Settled()
+	rest()
 	return nil
 }
 

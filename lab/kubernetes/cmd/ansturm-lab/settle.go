@@ -19,10 +19,16 @@ import (
 // longestSettling is after what time the lab is called ready with the pods that are.
 const longestSettling = 3 * time.Minute
 
-// tune holds the memory down: the process is idle most of the time, so collecting often costs little.
-func tune() {
-	debug.SetGCPercent(40)
+// hurry lets garbage lie while the lab starts; rest, once it stands, holds the memory down: from then on the process is
+// idle most of the time, and collecting often costs little.
+func hurry() {
+	debug.SetGCPercent(200)
 	debug.SetMemoryLimit(320 << 20)
+}
+
+func rest() {
+	debug.SetGCPercent(40)
+	debug.FreeOSMemory()
 }
 
 // settle waits until every pod of the platform is ready or has been found without room.

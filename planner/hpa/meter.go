@@ -1,0 +1,70 @@
+package hpa
+
+import "time"
+
+// Reading is a container's counters as a scrape brought them. At is when the kubelet read them (it does so every 10 to
+// 15 seconds), not when they were scraped.
+type Reading struct {
+	Started, At time.Duration
+	CPU         time.Duration // processor time since Started
+	Memory      int64         // working set in bytes
+}
+
+// Meter is what metrics-server keeps of one container: its last reading, and the one from which its usage is rated (rule
+// 22; metrics-server 0.9, storage/pod.go). The zero value has met no scrape yet.
+type Meter struct {
+	last, from     Reading
+	scraped, rated bool
+}
+
+// leastFresh is the age from which a container's start serves as its first reading.
+const leastFresh = 10 * time.Second
+
+// Take takes a reading in; resolution is the period of the scrapes.
+func (m *Meter) Take(r Reading, resolution time.Duration) {
+	same := m.scraped && r.Started < m.last.At // not restarted since the reading before
+	switch age := r.At - r.Started; {
+	case age >= leastFresh && age < resolution:
+		m.from, m.rated = Reading{Started: r.Started, At: r.Started}, true
+	case same && r.At > m.last.At:
+		m.from, m.rated = m.last, true
+	default: // restarted, or the same reading again, which leaves it rated as it was
+		m.rated = same && m.rated && m.from.At < r.At
+	}
+	m.last, m.scraped = r, true
+}
+
+// usage is what was used between the two readings, in millicores and bytes; false where a counter ran backwards.
+func (m *Meter) usage() (Amount, bool) {
+	if m.last.Started < m.from.Started || m.last.CPU < m.from.CPU {
+		return Amount{}, false
+	}
+	nano := uint64(float64(m.last.CPU-m.from.CPU) / (m.last.At - m.from.At).Seconds())
+	return Of(int64((nano+999_999)/1_000_000), m.last.Memory), true
+}
+
+// Measure makes the pod's sample of its containers' meters, one each in their order. A pod has no sample as long as one of
+// its containers that was scraped cannot be rated; its sample's time is the earliest of its containers'.
+func (p *Pod) Measure(meters []Meter) {
+	p.Sample = Sample{}
+	for i := range p.Containers {
+		c := &p.Containers[i]
+		c.Usage, c.Unlisted = Amount{}, true
+		if i >= len(meters) || !meters[i].scraped {
+			continue
+		}
+		m := &meters[i]
+		if !m.rated {
+			p.Sample = Sample{}
+			return
+		}
+		var given bool
+		if c.Usage, given = m.usage(); !given {
+			continue
+		}
+		c.Unlisted = false
+		if !p.Sample.Has || m.last.At < p.Sample.Time {
+			p.Sample = Sample{Has: true, Time: m.last.At, Window: m.last.At - m.from.At}
+		}
+	}
+}
