@@ -87,6 +87,7 @@ VERSION_OF_LAB = -X $(KUBERNETES).gitVersion=v1.35.4 -X $(KUBERNETES).gitMajor=1
 
 build-lab: ## the binary, bin/ansturm-lab
 	cd lab/kubernetes && $(GO) build -ldflags '$(VERSION_OF_LAB)' -o ../../bin/ansturm-lab ./cmd/ansturm-lab
+	cd lab/kubernetes && $(GO) build -o ../../bin/burner ./cmd/burner
 
 test-lab: ## vet and tests of the lab's module, one package after another
 	cd lab/kubernetes && $(GO) vet ./... && $(GO) test -p 1 -timeout 10m ./...

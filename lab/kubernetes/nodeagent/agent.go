@@ -170,6 +170,31 @@ func (a *Agent) endProcesses(ctx context.Context) {
 // have been running for long when a run begins.
 func (a *Agent) Begin() { a.begun.Store(true) }
 
+// AwaitRotation returns when every tenant's pod that is ready gets requests, at the latest when ctx ends: the controller of
+// the EndpointSlices may be behind.
+func (a *Agent) AwaitRotation(ctx context.Context) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !a.allRotate() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (a *Agent) allRotate() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, p := range a.pods {
+		if !p.idle && !p.dead.Load() && !p.turn.done() {
+			return false
+		}
+	}
+	return true
+}
+
 // Wait returns when everything has ended, which it does after Start's context.
 func (a *Agent) Wait() { a.done.Wait() }
 

@@ -174,11 +174,23 @@ func sweep(home string) {
 	left, _ := filepath.Glob(filepath.Join(home, folder+"*"))
 	for _, base := range left {
 		pid, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(base), folder))
-		if err != nil || pid == os.Getpid() || !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
-			continue
+		if err == nil && pid != os.Getpid() && !alive(pid) {
+			removeAll(base)
 		}
-		removeAll(base)
 	}
+}
+
+// alive says whether a process runs. One that was killed and that nobody has asked after (a zombie) does not.
+func alive(pid int) bool {
+	if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+		return false
+	}
+	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return true // no such file system: the signal has to do
+	}
+	_, rest, _ := strings.Cut(string(text), ") ")
+	return !strings.HasPrefix(rest, "Z")
 }
 
 // removeAll removes a group and the groups in it, as far as they are empty.

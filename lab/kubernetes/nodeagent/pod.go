@@ -351,7 +351,7 @@ type turn struct {
 
 	mu              sync.Mutex
 	wanted, rotated bool
-	readyAt         time.Time
+	readyAt, goneAt time.Time
 	timer           *time.Timer
 }
 
@@ -359,6 +359,13 @@ func (t *turn) ready(at time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.readyAt = at
+}
+
+// done says that the pod, if it is ready, has its turn.
+func (t *turn) done() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.readyAt.IsZero() || t.rotated || !t.goneAt.IsZero()
 }
 
 // in is told that an EndpointSlice holds the pod as ready.
@@ -398,7 +405,7 @@ func (t *turn) out(at time.Time) {
 	if !t.wanted {
 		return
 	}
-	t.wanted = false
+	t.wanted, t.goneAt = false, at
 	if t.timer != nil {
 		t.timer.Stop()
 	}

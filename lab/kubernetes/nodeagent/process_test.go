@@ -4,10 +4,12 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -207,6 +209,26 @@ func TestCgroupsAreFoundInWhatTheKernelSays(t *testing.T) {
 		if (err == nil) != (c.want != nil) || !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s: %+v, %v; want %+v", c.name, got, err, c.want)
 		}
+	}
+}
+
+func TestOnlyProcessesThatRunAreAlive(t *testing.T) {
+	if !alive(os.Getpid()) {
+		t.Error("this one is")
+	}
+	child := exec.Command("true")
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	pid := child.Process.Pid
+	for deadline := time.Now().Add(patience); alive(pid) && time.Now().Before(deadline); { // it ends, unasked after
+	}
+	if alive(pid) {
+		t.Error("a zombie is said to live")
+	}
+	_ = child.Wait()
+	if alive(pid) {
+		t.Error("a process that is no more is said to live")
 	}
 }
 

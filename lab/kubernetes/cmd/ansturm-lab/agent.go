@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"k8s.io/client-go/kubernetes"
 
@@ -95,4 +96,15 @@ func (l *lab) wish() error {
 		l.set.SayDesk(l.where.Desk)
 	}
 	return nil
+}
+
+// awaitRotation waits until the ready pods get requests, where the agent serves any.
+func (l *lab) awaitRotation(ctx context.Context) {
+	a, serves := l.agent.(interface{ AwaitRotation(ctx context.Context) })
+	if !serves {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	a.AwaitRotation(ctx)
 }

@@ -109,6 +109,14 @@ func TestPodsServeAndScale(t *testing.T) {
 			return nil
 		})
 	}
+	before := shots.refused.Load() + shots.lost.Load()
+	if err := syscall.Kill(p.ServerPID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the API server comes back", func(ctx context.Context) error { return scaled(ctx, "adorf", "antrag", 3) })
+	if now := shots.refused.Load() + shots.lost.Load(); now != before {
+		t.Errorf("%d requests were lost while the API server was away; pods do not need it", now-before)
+	}
 	cancel()
 	firing.Wait()
 	account, err := desk.Finish(t.Context())
@@ -252,7 +260,24 @@ func everyStageInOrder(t *testing.T, entries []nodeagent.Entry) {
 			}
 		}
 	}
+	t.Logf("%d pods have served; from ready to the status's being written: at most %v", served, slowest(entries))
 	if served < 3 {
 		t.Errorf("%d pods have served, by the journal", served)
 	}
+}
+
+// slowest is the longest time from a pod's being ready to the API server's having its status, of pods that came during the
+// run: no claim, the machine may be busy.
+func slowest(entries []nodeagent.Entry) (longest time.Duration) {
+	ready := map[string]int64{}
+	for _, e := range entries {
+		switch {
+		case e.Stage == nodeagent.StageReady:
+			ready[e.UID] = e.At
+		case e.Stage == nodeagent.StageStatus && strings.HasSuffix(e.Message, "ready true") && ready[e.UID] != 0:
+			longest = max(longest, time.Duration(e.At-ready[e.UID]))
+			delete(ready, e.UID)
+		}
+	}
+	return longest
 }

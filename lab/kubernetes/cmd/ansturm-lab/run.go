@@ -145,6 +145,7 @@ func (l *lab) furnish(ctx context.Context) (err error) {
 	if err := l.settle(ctx); err != nil {
 		return err
 	}
+	l.awaitRotation(ctx)
 	l.agent.Begin()
 	l.plane.Settled()
 	rest()
