@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -129,7 +130,7 @@ func scaledTo(n int32) func(record.Event) bool {
 }
 
 func gapOf(resource string) func(record.Event) bool {
-	return func(e record.Event) bool { return e.Kind == record.KindGap && e.Object == resource+" in t1" }
+	return func(e record.Event) bool { return e.Kind == record.KindGap && strings.Contains(e.Object, resource) }
 }
 
 // The objects.
