@@ -28,7 +28,6 @@ type world struct {
 	*clustertest.Server
 	t      *testing.T
 	client *cluster.Client
-	config Config
 	*Observer
 
 	mu     sync.Mutex
