@@ -137,7 +137,7 @@ func (o *Observer) watch(ctx, running context.Context, f feed, namespace string)
 	if namespace != "" {
 		name += " in " + namespace
 	}
-	l := &line{now: o.now, noticed: func(g gap) { o.sayGap(name, g) }}
+	l := &line{now: o.now, noticed: func(g gap) { o.noteGap(name, g) }}
 	l.lister = cache.NewFilteredListWatchFromClient(o.cfg.Client.REST(f.group), f.resource, namespace, func(options *metav1.ListOptions) {
 		options.FieldSelector = f.field
 		if f.labelled {
@@ -181,7 +181,9 @@ func (o *Observer) watch(ctx, running context.Context, f feed, namespace string)
 	select {
 	case err := <-first:
 		if err == nil {
+			o.mu.Lock()
 			o.lines = append(o.lines, &named{l, name})
+			o.mu.Unlock()
 		}
 		return err
 	case <-ctx.Done():

@@ -3,7 +3,6 @@ package observe
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -28,6 +27,7 @@ const (
 
 // gap is one interruption of a line.
 type gap struct {
+	resource string
 	from, to time.Time
 	// heard is when the line last said something.
 	heard    time.Time
@@ -49,8 +49,10 @@ type line struct {
 	heardAt time.Time
 	// silent is heardAt when the line was cut.
 	silent time.Time
-	// was is the last gap that was closed: what happened in it is late.
-	was gap
+	// was is the last gap that was closed: what happened in it is late. A watch that was taken up may still be told that
+	// its place is gone: until something was heard, or nothing for a while, its gap is pending.
+	was     gap
+	pending *gap
 
 	group sync.WaitGroup // the taps
 }
@@ -124,7 +126,12 @@ func (l *line) fresh() bool {
 func (l *line) cut(reason string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.up && l.cutAt.IsZero() {
+	switch {
+	case !l.up || !l.cutAt.IsZero():
+	case l.pending != nil: // it was not taken up after all
+		l.cutAt, l.reason, l.silent = l.pending.from, l.pending.reason+", "+reason, l.pending.heard
+		l.pending = nil
+	default:
 		l.cutAt, l.reason, l.silent = l.now(), reason, l.heardAt
 	}
 }
@@ -142,8 +149,12 @@ func (l *line) join(relisted bool) {
 		l.was = g
 	}
 	l.up, l.cutAt, l.reason, l.heardAt = true, time.Time{}, "", now
+	if over && !relisted {
+		l.pending = &g
+		time.AfterFunc(nearby, l.confirm)
+	}
 	l.mu.Unlock()
-	if over {
+	if over && relisted {
 		l.noticed(g)
 	}
 }
@@ -152,15 +163,41 @@ func (l *line) join(relisted bool) {
 func (l *line) heard() {
 	now := l.now()
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.heardAt = now
+	pending := l.pending != nil
+	l.mu.Unlock()
+	if pending {
+		l.confirm()
+	}
 }
 
-// end gives the gap that is still open at the end, if any.
+// confirm tells the pending gap, if it still is.
+func (l *line) confirm() {
+	l.mu.Lock()
+	g := l.pending
+	l.pending = nil
+	l.mu.Unlock()
+	if g != nil {
+		l.noticed(*g)
+	}
+}
+
+// whole says whether the line is neither cut nor has a gap that is not told yet.
+func (l *line) whole() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.cutAt.IsZero() && l.pending == nil
+}
+
+// end gives the gap that is open, or pending, at the end, if any.
 func (l *line) end() (gap, bool) {
 	now := l.now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if g := l.pending; g != nil {
+		l.pending = nil
+		return *g, true
+	}
 	return gap{from: l.cutAt, to: now, heard: l.silent, reason: l.reason}, l.up && !l.cutAt.IsZero()
 }
 
@@ -174,7 +211,7 @@ func (l *line) late(arrived, stamp time.Time) (gap, bool) {
 	switch {
 	case g.to.IsZero() || arrived.Sub(g.to) > catchUp:
 		return g, false
-	case stamp.IsZero():
+	case stamp.IsZero() || stamp.Add(time.Second).Before(g.heard): // a write that left no stamp
 		return g, arrived.Sub(g.to) <= nearby
 	}
 	return g, !stamp.Add(time.Second).After(g.to)
@@ -291,15 +328,3 @@ func (t *tap) ResultChan() <-chan watch.Event { return t.out }
 
 // Stop ends the watch.
 func (t *tap) Stop() { t.cancel() }
-
-// String is for the message of a gap's event.
-func (g gap) String() string {
-	how := "taken up where it ended"
-	if g.relisted {
-		how = "listed anew"
-	}
-	if g.reason == "" {
-		return how
-	}
-	return fmt.Sprintf("%s; %s", g.reason, how)
-}

@@ -89,7 +89,7 @@ func (o *Observer) pollMetrics(ctx context.Context) {
 			return
 		}
 		if worked && !down.IsZero() {
-			o.sayGap("pods.metrics.k8s.io", gap{from: down, to: now, reason: reason})
+			o.noteGap("metrics.k8s.io", gap{from: down, to: now, reason: reason})
 		}
 		worked, down = true, time.Time{}
 		o.mu.Lock()

@@ -57,3 +57,28 @@ func TestMomentEdges(t *testing.T) {
 		t.Errorf("an exact moment: %+v", e)
 	}
 }
+
+// What was written in a gap is late; what came after it is not, whether its write left a stamp or only older ones did.
+func TestLate(t *testing.T) {
+	at := func(seconds float64) time.Time { return epoch.Add(time.Duration(seconds * float64(time.Second))) }
+	l := &line{was: gap{heard: at(8), from: at(10.5), to: at(16.2)}}
+	for name, c := range map[string]struct {
+		arrived, stamp float64
+		want           bool
+	}{
+		"written in the gap":                  {16.3, 12, true},
+		"before it was noticed":               {16.3, 9, true},
+		"in the second in which it ended":     {16.3, 16, false},
+		"after it":                            {20.1, 19, false},
+		"long after, with an old stamp":       {31, 2, false},
+		"at once after it, with an old stamp": {16.3, 2, true},
+		"much later":                          {60, 12, false},
+	} {
+		if _, late := l.late(at(c.arrived), at(c.stamp)); late != c.want {
+			t.Errorf("%s: late %v", name, late)
+		}
+	}
+	if _, late := (&line{}).late(at(1), at(0)); late {
+		t.Error("late without a gap")
+	}
+}

@@ -24,10 +24,11 @@ type Observer struct {
 
 	cancel context.CancelFunc
 	group  sync.WaitGroup
-	lines  []*named
 
-	mu   sync.Mutex // guards what follows
-	emit func(record.Event)
+	mu    sync.Mutex // guards what follows
+	lines []*named
+	gaps  []gap // not told yet
+	emit  func(record.Event)
 	// start is offset 0 on the wall; zero until attached.
 	start    time.Time
 	warnings []record.Warning
@@ -103,14 +104,17 @@ func (o *Observer) Attach(start time.Time, emit func(record.Event)) {
 // Stop ends the watching, waits until nobody emits any more, and says what a reader should know about what was seen. A
 // line that is cut at this moment leaves its gap.
 func (o *Observer) Stop() []record.Warning {
-	for _, l := range o.lines {
+	for _, l := range o.watched() {
 		if g, open := l.end(); open {
-			o.sayGap(l.resource, g)
+			o.noteGap(l.resource, g)
 		}
 	}
+	o.mu.Lock()
+	o.sayGaps()
+	o.mu.Unlock()
 	o.cancel()
 	o.group.Wait()
-	for _, l := range o.lines {
+	for _, l := range o.watched() {
 		l.group.Wait()
 	}
 	o.mu.Lock()
@@ -131,27 +135,6 @@ func (o *Observer) say(e record.Event, m moment, s seen) {
 		e.Source = "watch"
 	}
 	o.emit(e)
-}
-
-// sayGap records an interruption.
-func (o *Observer) sayGap(resource string, g gap) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	values := map[string]float64{"seconds": g.to.Sub(g.from).Seconds(), "relisted": 0}
-	if g.relisted {
-		values["relisted"] = 1
-	}
-	if silent := g.from.Sub(g.heard).Seconds(); !g.heard.IsZero() && silent > 0 {
-		values["silent_seconds"] = silent // before it was noticed
-	}
-	if !g.from.After(o.start) { // before the run
-		values["seconds"] = max(0, g.to.Sub(o.start).Seconds())
-	}
-	e := record.Event{Kind: record.KindGap, Object: resource, Values: values, Message: g.String()}
-	m := moment{at: g.from, from: g.from, to: g.from, evidence: record.EvidenceArrival}
-	if g.to.After(o.start) {
-		o.say(e, m, seen{at: g.to})
-	}
 }
 
 // sayClock records how far the cluster's clock is ahead, and warns where it matters.

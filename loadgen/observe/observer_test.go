@@ -92,9 +92,12 @@ func TestBrokenConnections(t *testing.T) {
 	w.Drop()
 	for _, resource := range []string{"pods", "deployments"} {
 		g := w.await("gap of "+resource, gapOf(resource))
-		if g.Values["relisted"] != 0 || !strings.Contains(g.Message, "taken up") {
+		if g.Values["relisted"] != 0 || g.Values["watches"] != 8 || g.Values["seconds"] <= 0 || !strings.Contains(g.Message, "0 of 8 watches listed anew") {
 			t.Errorf("the gap is told as %+v", g)
 		}
+	}
+	if n := len(w.all(gapOf(""))); n != 1 {
+		t.Errorf("one broken connection is told as %d gaps%s", n, w.told())
 	}
 	w.Put("deployments", deployment("t1", 3))
 	if e := w.await("scaling", scaledTo(3)); e.Late {

@@ -25,6 +25,7 @@ type table[T any] struct {
 
 type row[T any] struct {
 	version string
+	written time.Time
 	digest  T
 }
 
@@ -50,16 +51,14 @@ func (t *table[T]) Delete(obj any) error {
 		return nil
 	}
 	delete(t.rows, o.GetUID())
-	s := seen{at: t.o.now(), version: o.GetResourceVersion()}
-	s.gap, s.late = t.line.late(s.at, time.Time{}) // that an object went is not stamped
-	t.change(&old.digest, nil, s)
+	t.change(&old.digest, nil, t.seen(o, time.Time{})) // that an object went is not stamped
 	return nil
 }
 
-// seen is how an object's change came, now.
-func (t *table[T]) seen(o metav1.Object) seen {
+// seen is how an object's change came, now; stamp is when it was written, zero where that is not known.
+func (t *table[T]) seen(o metav1.Object, stamp time.Time) seen {
 	s := seen{at: t.o.now(), version: o.GetResourceVersion()}
-	s.gap, s.late = t.line.late(s.at, written(o))
+	s.gap, s.late = t.line.late(s.at, stamp)
 	return s
 }
 
@@ -81,8 +80,12 @@ func (t *table[T]) put(obj any, g *gap) error {
 	if old != nil && old.version == o.GetResourceVersion() {
 		return nil
 	}
-	t.rows[o.GetUID()] = &row[T]{version: o.GetResourceVersion(), digest: is}
-	s := t.seen(o)
+	stamp := written(o)
+	t.rows[o.GetUID()] = &row[T]{version: o.GetResourceVersion(), written: stamp, digest: is}
+	if old != nil && !stamp.After(old.written) {
+		stamp = time.Time{} // of an earlier write: those through a subresource may leave none
+	}
+	s := t.seen(o, stamp)
 	if g != nil {
 		s.gap, s.late = *g, !g.to.IsZero()
 	}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -27,7 +28,6 @@ type world struct {
 	*clustertest.Server
 	t      *testing.T
 	client *cluster.Client
-	config Config
 	*Observer
 
 	mu     sync.Mutex
@@ -129,7 +129,7 @@ func scaledTo(n int32) func(record.Event) bool {
 }
 
 func gapOf(resource string) func(record.Event) bool {
-	return func(e record.Event) bool { return e.Kind == record.KindGap && e.Object == resource+" in t1" }
+	return func(e record.Event) bool { return e.Kind == record.KindGap && strings.Contains(e.Object, resource) }
 }
 
 // The objects.

@@ -281,8 +281,10 @@ const (
 	// KindGenerator: one second of the generator's own health. Values: lateness_p99_seconds (wall), cpu_share,
 	// run_queue_seconds, stolen_seconds (by the hypervisor), gc_pause_seconds, descriptors, connections, late, sent, goroutines.
 	KindGenerator = "generator"
-	// KindGap: the watching was interrupted from At for Values["seconds"]. Of a cluster, Object is the resource and
-	// Values["relisted"] is 1 where its state had to be listed anew, so that what came and went meanwhile is not known.
+	// KindGap: the watching was interrupted from At for Values["seconds"]. Of a cluster, Object names
+	// the resources, Values["watches"] is how many watches were cut, Values["silent_seconds"] how long nothing had come before
+	// it was noticed, and Values["relisted"] is 1 where a state had to be listed anew, so that what came and went meanwhile is
+	// not known.
 	KindGap = "gap"
 	// KindAutoscaler: an autoscaler's status changed. Current, Desired (its own recommendation), Phase (the reasons of
 	// conditions that hold it back), Values: utilisation_percent, target_percent (where it scales on CPU).
