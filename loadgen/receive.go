@@ -37,7 +37,7 @@ func (s *shard) gather(events []ready) (n int) {
 	s.now()
 	for n = range min(len(events), together) {
 		r, p := events[n], &s.intakes[n]
-		p.bytes, p.err, p.more = nil, nil, true
+		p.bytes, p.err = nil, nil
 		if c := s.pool.at(r.token); c != nil && c.visit != nil && !c.opening && !c.sending() && !c.ahead {
 			c.ahead = true // what comes later must not be worked off before
 			if p.buffer == nil {

@@ -99,24 +99,7 @@ func (p *Plane) registerMetrics(ctx context.Context, port int) error {
 
 // AwaitMetrics returns when the API server answers metrics.k8s.io, at most after a minute.
 func (p *Plane) AwaitMetrics(ctx context.Context) error {
-	client, err := kubernetes.NewForConfig(p.RESTConfig(Admin))
-	if err != nil {
-		return err
-	}
-	deadline := time.Now().Add(time.Minute)
-	for {
-		err := client.RESTClient().Get().AbsPath("/apis/metrics.k8s.io/v1beta1/nodes").Do(ctx).Error()
-		switch {
-		case err == nil:
-			return nil
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case time.Now().After(deadline):
-			return fmt.Errorf("metrics API not served after a minute: %w", err)
-		}
-		select {
-		case <-time.After(50 * time.Millisecond):
-		case <-ctx.Done():
-		}
-	}
+	return p.awaitAnswer(ctx, "/apis/metrics.k8s.io/v1beta1/nodes", func(last error) error {
+		return fmt.Errorf("metrics API not served after a minute: %w", last)
+	})
 }

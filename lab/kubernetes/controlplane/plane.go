@@ -94,20 +94,28 @@ func (p *Plane) prepare() (err error) {
 
 // awaitReady asks until the API server is ready, at most for a minute.
 func (p *Plane) awaitReady(ctx context.Context) error {
+	return p.awaitAnswer(ctx, "/readyz", func(last error) error {
+		return fmt.Errorf("API server not ready after a minute (%w), its log ends:\n%s", last, logTail(p.state.Path("apiserver.log")))
+	})
+}
+
+// awaitAnswer asks the API server until it answers at a path, at most for a minute; tooLate then makes an error of the last
+// refusal.
+func (p *Plane) awaitAnswer(ctx context.Context, path string, tooLate func(error) error) error {
 	client, err := kubernetes.NewForConfig(p.RESTConfig(Admin))
 	if err != nil {
 		return err
 	}
 	deadline := time.Now().Add(time.Minute)
 	for {
-		err := client.RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
+		err := client.RESTClient().Get().AbsPath(path).Do(ctx).Error()
 		switch {
 		case err == nil:
 			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case time.Now().After(deadline):
-			return fmt.Errorf("API server not ready after a minute (%w), its log ends:\n%s", err, logTail(p.state.Path("apiserver.log")))
+			return tooLate(err)
 		}
 		select {
 		case <-time.After(50 * time.Millisecond):

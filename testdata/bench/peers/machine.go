@@ -71,18 +71,17 @@ func readTicks(cpu int) ticks {
 // disturbed is the share of a processor, in percent, that since an earlier reading went to other programs than ours, which
 // took the given share, or to other machines.
 func (t ticks) disturbed(earlier ticks, ours float64) float64 {
-	all := t.all - earlier.all
-	if all <= 0 {
-		return 0
-	}
-	return max(0, 100*(t.programs-earlier.programs)/all-ours) + t.stolenSince(earlier)
+	return max(0, t.share(earlier, t.programs-earlier.programs)-ours) + t.stolenSince(earlier)
 }
 
 // stolenSince is the share of a processor, in percent, that since an earlier reading went to other machines.
-func (t ticks) stolenSince(earlier ticks) float64 {
+func (t ticks) stolenSince(earlier ticks) float64 { return t.share(earlier, t.stolen-earlier.stolen) }
+
+// share is a part of all ticks since an earlier reading, in percent; 0 where there were none.
+func (t ticks) share(earlier ticks, part float64) float64 {
 	all := t.all - earlier.all
 	if all <= 0 {
 		return 0
 	}
-	return 100 * (t.stolen - earlier.stolen) / all
+	return 100 * part / all
 }
