@@ -24,7 +24,7 @@ demo: build ## the main job on the embedded platform; ends with the path of the 
 # Tests that fire want the processors for themselves: everything is built first, then one package runs after another.
 test: ## all tests; RACE=-race adds the race detector
 	$(GO) test $(RACE) -run '^$$' ./... ./testdata/bench/nginx ./testdata/proofs >/dev/null
-	$(GO) test $(RACE) -p 1 -parallel 1 ./... ./testdata/bench/nginx ./testdata/proofs
+	$(GO) test $(RACE) -timeout 40m -p 1 -parallel 1 ./... ./testdata/bench/nginx ./testdata/proofs
 
 lint: ## formatting, vet, staticcheck
 	@unformatted=$$($(GO) tool gofumpt -l .); test -z "$$unformatted" || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }
