@@ -100,7 +100,7 @@ func reactionChain(events []record.Event) ([]stage, podCount) {
 		last := pod[record.PhaseCreated]
 		for _, phase := range stages {
 			if at, reached := pod[phase]; reached {
-				times[phase] = append(times[phase], (at - last).Seconds())
+				times[phase] = append(times[phase], max(0, at-last).Seconds()) // estimates may cross
 				last = at
 			}
 		}

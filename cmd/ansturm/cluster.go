@@ -21,6 +21,7 @@ type clusterFlags struct {
 	context, kubeconfig string
 	prometheus          string
 	queries, scrapes    []string
+	podHeader           string
 	linger              time.Duration
 }
 
@@ -34,13 +35,14 @@ func (k *clusterFlags) flags(cmd *cobra.Command) {
 	flags.StringVar(&k.prometheus, "prometheus", "", "Prometheus to ask during the run, like http://127.0.0.1:9090")
 	flags.StringArrayVar(&k.queries, "query", nil, "what to ask it: NAME=PROMQL; may be repeated (default: throttling and CPU pressure)")
 	flags.StringArrayVar(&k.scrapes, "scrape", nil, "metrics page to read during the run, perhaps of one tenant: [TENANT=]URL")
+	flags.StringVar(&k.podHeader, "pod-header", "Ansturm-Pod", "header of the answers that names the pod behind them; empty: there is none")
 	flags.DurationVar(&k.linger, "linger", defaultLinger, "how long the cluster is watched after the last answer")
 	must(cmd.MarkFlagFilename("kubeconfig"))
 }
 
 // given is the first flag that only makes sense with a cluster; empty where there is none.
 func (k *clusterFlags) given(changed func(string) bool) string {
-	for _, flag := range []string{"kubeconfig", "prometheus", "query", "scrape", "linger"} {
+	for _, flag := range []string{"kubeconfig", "prometheus", "query", "scrape", "pod-header", "linger"} {
 		if changed(flag) {
 			return flag
 		}
@@ -54,6 +56,7 @@ type kubeTarget struct {
 	found     *cluster.Found
 	addresses []string // by tenant
 	watch     observe.Config
+	podHeader string
 	linger    time.Duration
 }
 
@@ -71,7 +74,7 @@ func (a *app) openCluster(ctx context.Context, k *clusterFlags, s *scenarios.Sce
 	if err := client.Consent(ctx, tenants); err != nil {
 		return nil, clusterError(err)
 	}
-	t := &kubeTarget{client: client, linger: k.linger}
+	t := &kubeTarget{client: client, podHeader: k.podHeader, linger: k.linger}
 	if t.found, err = client.Discover(ctx, k.context, tenants); err != nil {
 		return nil, clusterError(err)
 	}

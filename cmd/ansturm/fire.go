@@ -79,6 +79,9 @@ func (a *app) fire(ctx context.Context, p *progress, f firing) (*record.Record, 
 		HTTP2: f.way.http2, Proxy: f.way.proxy, TLS: f.way.tls, Sources: f.way.sources,
 		Samples: func(int) loadgen.Samples { return rec.Shard() },
 	}
+	if f.cluster != nil {
+		cfg.PodHeader = f.cluster.podHeader
+	}
 	cfg.Describe(&run)
 	engine, err := loadgen.New(cfg)
 	if err != nil {

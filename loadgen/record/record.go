@@ -259,6 +259,7 @@ const (
 	EvidenceArrival = "arrival" // the watch brought it at that moment
 	EvidenceStamp   = "stamp"   // a stamp of whole seconds in the object
 	EvidenceExact   = "exact"   // a stamp of microseconds or finer
+	EvidenceAnswer  = "answer"  // it lies between a request's being sent and its answer's coming
 )
 
 // The kinds of events.
@@ -270,7 +271,8 @@ const (
 	// KindMetrics: one scrape of a tenant's workload. Values: cpu_seconds (cumulative, all pods), utilisation_percent
 	// (of the requests, over ready pods), memory_bytes, in_flight, pods.
 	KindMetrics = "metrics"
-	// KindPod: a pod entered Phase. Object, Node, and on PhaseDeleted Message.
+	// KindPod: a pod entered Phase. Object, Node, and on PhaseDeleted Message. PhaseServing of a cluster's pods comes from the
+	// generator, without Workload and Node: once, or again with an earlier Within.
 	KindPod = "pod"
 	// KindNode: a node entered Phase. Object, Workload is its pool.
 	KindNode = "node"
@@ -308,7 +310,7 @@ const (
 	PhaseStarted   = "started"
 	PhaseReady     = "ready"
 	PhaseRotation  = "rotation" // an EndpointSlice has it as ready
-	PhaseServing   = "serving"  // first request served
+	PhaseServing   = "serving"  // its first request came in
 	PhaseDeleted   = "deleted"
 )
 
