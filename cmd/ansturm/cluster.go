@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ansturm/ansturm/lab"
 	"github.com/ansturm/ansturm/loadgen"
 	"github.com/ansturm/ansturm/loadgen/cluster"
 	"github.com/ansturm/ansturm/loadgen/observe"
@@ -58,6 +59,7 @@ type kubeTarget struct {
 	watch     observe.Config
 	podHeader string
 	linger    time.Duration
+	desk      *lab.Client // nil: the cluster gives no account of itself
 }
 
 // openCluster does all that comes before the first packet to a tenant: context, API server, consent, addresses, and the
@@ -80,6 +82,11 @@ func (a *app) openCluster(ctx context.Context, k *clusterFlags, s *scenarios.Sce
 	}
 	if t.addresses, err = addressesOf(t.found, address); err != nil {
 		return nil, err
+	}
+	if address == "" { // else who answers need not be who is asked
+		if t.desk, err = openDesk(ctx, t.found.Desk); err != nil {
+			return nil, err
+		}
 	}
 	t.watch = observe.Config{Client: client, Tenants: tenants}
 	if t.found.Labelled {
@@ -138,6 +145,31 @@ func addressesOf(found *cluster.Found, address string) ([]string, error) {
 	}
 	return out, nil
 }
+
+// openDesk finds out whether the desk that a cluster's Services name is there; nil where they name none.
+func openDesk(ctx context.Context, url string) (*lab.Client, error) {
+	if url == "" {
+		return nil, nil
+	}
+	hint := "mend or remove the annotation " + cluster.DeskAnnotation + " of the tenants' Services"
+	address, err := loadgen.TargetAddress(url)
+	if err == nil && strings.Contains(address, "://") {
+		err = fmt.Errorf("%s: http:// is wanted", url)
+	}
+	if err != nil {
+		return nil, inputError(fmt.Errorf("the platform's own account: %w", err), hint)
+	}
+	desk := lab.Dial(address)
+	ctx, cancel := context.WithTimeout(ctx, labPatience)
+	defer cancel()
+	if _, err := desk.Stats(ctx); err != nil {
+		return nil, inputError(fmt.Errorf("the platform's own account at %s: %w", url, err), hint)
+	}
+	return desk, nil
+}
+
+// ofDesk says which of a desk's events are not seen by watching the cluster: how it is itself, and its back ends.
+func ofDesk(e *record.Event) bool { return e.Kind == record.KindLab || e.Kind == record.KindBackend }
 
 // prometheusOf is the server to be asked, and what; nothing where none is named.
 func (k *clusterFlags) prometheusOf() (p observe.Prometheus, err error) {

@@ -53,7 +53,8 @@ type Run struct {
 	Interrupted bool      `json:"interrupted,omitempty"`
 	Totals      Totals    `json:"totals"`
 	Validity    Validity  `json:"validity"`
-	// Lab is the embedded platform's own count, the other side of the ledger; nil on other targets.
+	// Lab is the platform's own count, the other side of the ledger: the embedded one's, or that of a cluster which names a
+	// desk; nil on other targets.
 	Lab *LabAccount `json:"lab,omitempty"`
 	// Cluster is the Kubernetes cluster that was watched; nil on other targets.
 	Cluster  *Cluster  `json:"cluster,omitempty"`
@@ -103,7 +104,7 @@ type Validity struct {
 	Unsent      int64   `json:"unsent"`
 }
 
-// LabAccount is what the embedded platform itself counted.
+// LabAccount is what the platform itself counted.
 type LabAccount struct {
 	// Accepted is the number of different applications kept; Duplicates the number kept again.
 	Accepted   int64 `json:"accepted"`
