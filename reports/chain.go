@@ -33,6 +33,9 @@ func (m *measured) readTimeline(r *record.Record) error {
 	m.chain, m.pods = reactionChain(events)
 	m.reactions = chain.Of(events, r.Run.Platform).Summary()
 	for _, e := range events {
+		if e.Kind == record.KindThrottling {
+			m.addThrottling(&e)
+		}
 		if v, has := e.Values["lateness_p99_seconds"]; has && e.Kind == record.KindLab {
 			i := int(e.At / m.bin)
 			if i >= 0 && i < len(m.labLateness) && m.labLateness[i] > v {

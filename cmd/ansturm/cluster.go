@@ -22,6 +22,7 @@ type clusterFlags struct {
 	context, kubeconfig string
 	prometheus          string
 	queries, scrapes    []string
+	seriesEvery         time.Duration
 	podHeader           string
 	linger              time.Duration
 }
@@ -34,8 +35,9 @@ func (k *clusterFlags) flags(cmd *cobra.Command) {
 	flags.StringVar(&k.context, "kube-context", "", "fire at the tenants of this context's cluster, and watch it")
 	flags.StringVar(&k.kubeconfig, "kubeconfig", "", "file with the context (default: KUBECONFIG, else the one in the home directory)")
 	flags.StringVar(&k.prometheus, "prometheus", "", "Prometheus to ask during the run, like http://127.0.0.1:9090")
-	flags.StringArrayVar(&k.queries, "query", nil, "what to ask it: NAME=PROMQL; may be repeated (default: throttling and CPU pressure)")
+	flags.StringArrayVar(&k.queries, "query", nil, "what to ask it: NAME=PROMQL; may be repeated (default: throttling by pod, CPU pressure)")
 	flags.StringArrayVar(&k.scrapes, "scrape", nil, "metrics page to read during the run, perhaps of one tenant: [TENANT=]URL")
+	flags.DurationVar(&k.seriesEvery, "scrape-every", observe.DefaultSeriesEvery, "how often Prometheus and metrics pages are asked")
 	flags.StringVar(&k.podHeader, "pod-header", "Ansturm-Pod", "header of the answers that names the pod behind them; empty: there is none")
 	flags.DurationVar(&k.linger, "linger", defaultLinger, "how long the cluster is watched after the last answer")
 	must(cmd.MarkFlagFilename("kubeconfig"))
@@ -43,7 +45,7 @@ func (k *clusterFlags) flags(cmd *cobra.Command) {
 
 // given is the first flag that only makes sense with a cluster; empty where there is none.
 func (k *clusterFlags) given(changed func(string) bool) string {
-	for _, flag := range []string{"kubeconfig", "prometheus", "query", "scrape", "pod-header", "linger"} {
+	for _, flag := range []string{"kubeconfig", "prometheus", "query", "scrape", "scrape-every", "pod-header", "linger"} {
 		if changed(flag) {
 			return flag
 		}
@@ -88,7 +90,7 @@ func (a *app) openCluster(ctx context.Context, k *clusterFlags, s *scenarios.Sce
 			return nil, err
 		}
 	}
-	t.watch = observe.Config{Client: client, Tenants: tenants}
+	t.watch = observe.Config{Client: client, Tenants: tenants, SeriesEvery: k.seriesEvery}
 	if t.found.Labelled {
 		t.watch.Selector = cluster.TenantLabel
 	}

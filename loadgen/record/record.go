@@ -298,6 +298,10 @@ const (
 	KindNotice = "notice"
 	// KindSeries: a sample of a series that a Prometheus or a target gave. Object is its name, Values: value.
 	KindSeries = "series"
+	// KindThrottling: its CPU quota held a pod back. Object is the pod; Values, since the source was asked before: window_seconds,
+	// periods (of the quota, in which it wanted to run), throttled_periods (of them), throttled_seconds (that it stood still,
+	// summed over its processors).
+	KindThrottling = "throttling"
 	// KindClock: how far a cluster's clock is ahead of this machine's. Values: ahead_low_seconds, ahead_high_seconds.
 	KindClock = "clock"
 )
