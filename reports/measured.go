@@ -42,7 +42,7 @@ type measured struct {
 	response                [3][]float64 // by quantiles
 	lateness, labLateness   []float64    // 99th percentile, wall time
 	desired, current, ready []float64
-	// periods of CPU quotas, the throttled of them, and the pods held back; empty where nobody told of any.
+	// periods of CPU quotas, the throttled of them, and the pods held back on average; empty where nobody told of any.
 	periods, throttled, held []float64
 	rows                     []row
 

@@ -10,13 +10,17 @@ import (
 // addThrottling spreads what a quota did to a pod over the time it is told of.
 func (m *measured) addThrottling(e *record.Event) {
 	window := time.Duration(e.Values["window_seconds"] * float64(time.Second))
-	first := int(max(0, e.At-window) / m.bin)
-	last := max(first, int((e.At-1)/m.bin))
-	share := 1 / float64(last-first+1)
-	for i := first; i <= last; i++ {
+	if window <= 0 || e.At <= 0 {
+		return
+	}
+	from := max(0, e.At-window)
+	for i := int(from / m.bin); i < most && time.Duration(i)*m.bin < e.At; i++ {
+		begin := time.Duration(i) * m.bin
+		overlap := min(e.At, begin+m.bin) - max(from, begin)
+		share := overlap.Seconds() / (e.At - from).Seconds()
 		add(&m.periods, i, e.Values["periods"]*share)
 		add(&m.throttled, i, e.Values["throttled_periods"]*share)
-		add(&m.held, i, 1)
+		add(&m.held, i, overlap.Seconds()/m.bin.Seconds())
 	}
 }
 
@@ -39,7 +43,7 @@ func (f *figurist) throttling() (figure, bool) {
 				{name: f.say("throttling.pods"), values: m.held[:n], colour: slate, dash: "dashed", width: 1.5, step: true, right: true},
 			},
 		}
-	}, func(_ *measured, r row) []string { return []string{f.share(r.throttled), f.count(int64(r.held))} })
+	}, func(_ *measured, r row) []string { return []string{f.share(r.throttled), f.number(r.held)} })
 	if a := f.sides[0].account; a != nil && len(a.Throttling) > 0 {
 		worst := &a.Throttling[0]
 		fig.Say += " " + f.say("throttling.worst", worst.Workload, worst.Tenant, f.count(int64(worst.Pods)), f.share(worst.Share()), f.seconds(worst.Seconds))
