@@ -13,7 +13,7 @@ PLATFORM ?= briefwahl
 LAB      ?=
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test lint fmt bench bench-peers bench-quota fuzz soak soak-hpa mutate stall nginx lab build-lab test-lab clean
+.PHONY: build demo test lint fmt bench bench-peers bench-quota fuzz soak soak-hpa mutate stall nginx lab build-lab test-lab chain-truth throttling-truth clean
 
 build: ## the binary, bin/ansturm
 	$(GO) build -o bin/ansturm ./cmd/ansturm
@@ -88,6 +88,15 @@ VERSION_OF_LAB = -X $(KUBERNETES).gitVersion=v1.35.4 -X $(KUBERNETES).gitMajor=1
 build-lab: ## the binary, bin/ansturm-lab
 	cd lab/kubernetes && $(GO) build -ldflags '$(VERSION_OF_LAB)' -o ../../bin/ansturm-lab ./cmd/ansturm-lab
 	cd lab/kubernetes && $(GO) build -o ../../bin/burner ./cmd/burner
+
+# A surge at a lab of its own, five minutes and three; what was seen is held against audit log, journal and kernel.
+TRUTH = cd lab/kubernetes && $(GO) run ./truth -proof ../../testdata/proofs/chain.jsonl
+
+chain-truth: build build-lab ## what a run sees of 300 scale-ups against what the cluster wrote down; TENANTS=60
+	$(TRUTH) -case chain $(if $(TENANTS),-tenants $(TENANTS))
+
+throttling-truth: build build-lab ## CPU quotas of process pods: timeline against kernel; needs cgroups to write to
+	$(TRUTH) -case throttling
 
 test-lab: ## vet and tests of the lab's module, one package after another
 	cd lab/kubernetes && $(GO) vet ./... && $(GO) test -p 1 -timeout 10m ./...
