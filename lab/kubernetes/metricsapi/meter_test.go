@@ -84,8 +84,8 @@ func agree(t *rapid.T, served []Reading, boxes []*box) {
 		return
 	}
 	earliest := slices.MinFunc(served, func(a, b Reading) int { return a.At.Compare(b.At) })
-	if !earliest.At.Equal(t0.Add(pod.Sample.Time)) {
-		t.Errorf("served at %v, metered %+v", earliest.At, pod.Sample)
+	if !earliest.At.Equal(t0.Add(pod.Sample.Time)) || earliest.Window != pod.Sample.Window {
+		t.Errorf("served %+v, metered %+v", earliest, pod.Sample)
 	}
 	for i, b := range boxes {
 		c := pod.Containers[i]
@@ -96,12 +96,8 @@ func agree(t *rapid.T, served []Reading, boxes []*box) {
 		if c.Unlisted {
 			continue
 		}
-		r := served[at]
-		if c.Usage != hpa.Of((r.CPU+999_999)/1_000_000, r.Memory) {
+		if r := served[at]; c.Usage != hpa.Of((r.CPU+999_999)/1_000_000, r.Memory) {
 			t.Errorf("%s: served %+v, metered %+v", b.name, r, c.Usage)
-		}
-		if r.At.Equal(earliest.At) && len(served) == 1 && r.Window != pod.Sample.Window {
-			t.Errorf("%s: served over %v, metered over %v", b.name, r.Window, pod.Sample.Window)
 		}
 	}
 }
