@@ -2,12 +2,19 @@ package hpa
 
 import "time"
 
-// Reading is a container's counters as a scrape brought them. At is when the kubelet read them (it does so every 10 to
-// 15 seconds), not when they were scraped.
+// Reading is a container's counters as a scrape brought them. At is when the kubelet read them ([Housekeeping]), not when
+// they were scraped.
 type Reading struct {
 	Started, At time.Duration
 	CPU         time.Duration // processor time since Started
 	Memory      int64         // working set in bytes
+}
+
+// Housekeeping is how long after one reading of a container the kubelet takes the next, for a u drawn evenly from 0 to 1:
+// its period (10 s) and up to as long again (cAdvisor 0.53, manager/container.go: the period with its jitter). The first one
+// is taken when the container starts. That the period grows to 15 s while no counter moves at all is left out.
+func Housekeeping(period time.Duration, u float64) time.Duration {
+	return period + time.Duration(u*float64(period))
 }
 
 // Meter is what metrics-server keeps of one container: its last reading, and the one from which its usage is rated (rule

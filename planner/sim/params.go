@@ -90,7 +90,9 @@ type Backend struct {
 // Control is the control plane's settings.
 type Control struct {
 	Sync, Scrape, Lag, EndpointDelay, SchedulingDelay, LossDetection float64
-	HPA                                                              hpa.Config
+	// Housekeeping is the least time between two of the kubelet's readings of a pod.
+	Housekeeping float64
+	HPA          hpa.Config
 }
 
 // Who a promise covers besides a tenant's index.
@@ -130,8 +132,8 @@ func (p *Params) validate() error {
 		return fmt.Errorf("simulate: %d steps and %d shapes", len(p.Steps), len(p.Shape))
 	case len(p.Tenants) == 0:
 		return errors.New("simulate: no tenant")
-	case !(p.Control.Sync > 0) || !(p.Control.Scrape > 0):
-		return errors.New("simulate: sync and scrape periods must be above 0")
+	case !(p.Control.Sync > 0) || !(p.Control.Scrape > 0) || !(p.Control.Housekeeping > 0) || p.Control.Housekeeping > 3600:
+		return errors.New("simulate: the periods of sync, scrape and housekeeping must be above 0, the last at most an hour")
 	}
 	for _, t := range p.Tenants {
 		if t.Workload < 0 || t.Workload >= len(p.Workloads) || !(t.Weight >= 0) {

@@ -3,6 +3,7 @@ package sim
 import (
 	"math"
 
+	"github.com/ansturm/ansturm/planner/hpa"
 	"github.com/ansturm/ansturm/planner/pack"
 )
 
@@ -12,9 +13,17 @@ type pod struct {
 	created, scheduled, started, ready, known, warm float64
 	dead                                            bool // its node is lost
 	share                                           float64
-	// cores is the usage in the last two scrapes (by parity), −1 where there is none.
-	cores   [2]float64
-	scraped int // scrapes it has been in
+
+	// joined: it has come into rotation, when its tenant's counter stood at base.
+	joined bool
+	base   float64
+	// read and next are its kubelet's last and next reading; reading is the one of the last scrape, if it is in there and
+	// not served yet, meter what is served.
+	house      source
+	read, next float64
+	scraped    bool
+	reading    hpa.Reading
+	meter      [1]hpa.Meter
 }
 
 type nodeState struct {
@@ -80,9 +89,10 @@ func (r *Runner) limit(w *Workload, node int32) float64 {
 
 func (r *Runner) newPod(tenant int, now float64) int32 {
 	never := math.Inf(1)
+	t := &r.tenants[tenant]
 	p := pod{
 		tenant: int32(tenant), node: -1, created: now, scheduled: never, started: never, ready: never, known: never,
-		share: 1, cores: [2]float64{-1, -1},
+		share: 1, house: source(t.houses.next()),
 	}
 	var id int32
 	if n := len(r.free); n > 0 {
@@ -92,7 +102,6 @@ func (r *Runner) newPod(tenant int, now float64) int32 {
 		id = int32(len(r.pods))
 		r.pods = append(r.pods, p)
 	}
-	t := &r.tenants[tenant]
 	t.pods = append(t.pods, id)
 	return id
 }
@@ -112,7 +121,7 @@ func (r *Runner) startPods(tenant int) {
 		}
 		p := &r.pods[id]
 		p.scheduled, p.started, p.ready, p.known, p.warm = -3600, -3600, -3600, -3600, -3600
-		p.scraped = 1
+		r.startReading(p)
 		r.bind(p, w, node)
 		r.nodes[node].images[w.Image] = -3600
 	}
@@ -176,6 +185,7 @@ func (r *Runner) layChain(p *pod, w *Workload, node int, at float64) {
 	p.ready = p.started + w.Ready.draw(t.podDraws.next())
 	p.known = p.ready + r.p.Control.EndpointDelay
 	p.warm = p.ready + w.WarmFor
+	r.startReading(p)
 	t.change = math.Min(t.change, p.known)
 }
 
@@ -298,6 +308,9 @@ func (r *Runner) refresh(tenant int, now float64) {
 		if p.warm > now+0.5 {
 			factor = w.WarmFactor
 			t.change = math.Min(t.change, math.Max(now+1, math.Floor(p.warm)))
+		}
+		if !p.joined {
+			p.joined, p.base = true, t.each
 		}
 		t.inRotation++
 		t.capacity += limit / factor

@@ -27,6 +27,8 @@ type world struct {
 
 	scalers    []scaler
 	scrapes    int
+	past       int
+	each       []float64 // tenant × past: the counters at the past seconds
 	input      hpa.Input
 	containers []hpa.Container
 
@@ -77,7 +79,9 @@ type tenant struct {
 	change                                         float64 // when the pods' state changes next
 
 	cpu      float64 // core-seconds so far
-	scraped  float64 // cpu at the last scrape
+	each     float64 // … of a pod in rotation all the time
+	scraped  float64 // when; −1: what was scraped is served
+	houses   source  // of the pods' readings
 	pods     []int32
 	desired  int
 	peak     int
@@ -209,6 +213,7 @@ func (r *Runner) lay() {
 
 func (r *Runner) resetTenants() {
 	r.tenants = resize(r.tenants, len(r.p.Tenants))
+	r.keepCounters()
 	for i := range r.tenants {
 		t := &r.tenants[i]
 		old := *t
@@ -217,6 +222,8 @@ func (r *Runner) resetTenants() {
 			arrive:   clockwork{source: hashed(seed, uint64(i), 1)},
 			depart:   clockwork{source: hashed(seed, uint64(i), 2)},
 			podDraws: hashed(seed, uint64(i), 3),
+			houses:   hashed(seed, uint64(i), 5),
+			scraped:  -1,
 			pods:     old.pods[:0],
 			retries:  old.retries,
 		}

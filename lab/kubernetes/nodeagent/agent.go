@@ -211,14 +211,19 @@ func (a *Agent) Counters() string { return a.metrics }
 func (a *Agent) Quotas() string { return a.cgroups.String() }
 
 // Usage is what every running container has used, all virtual ones at one moment.
-func (a *Agent) Usage() []metricsapi.Usage {
-	used, at := a.ground.Usage(nil)
+func (a *Agent) Usage() []metricsapi.Usage { return a.usage(a.ground.Usage(nil)) }
+
+// Readings is what a scrape of the nodes finds: what the kubelets read last of the containers. Processes are read
+// when they are asked for.
+func (a *Agent) Readings() []metricsapi.Usage { return a.usage(a.ground.Readings(nil)) }
+
+func (a *Agent) usage(used []lab.Usage) []metricsapi.Usage {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	list := make([]metricsapi.Usage, 0, len(used))
 	for _, u := range used {
 		if p := a.bodies[u.Pod]; p != nil {
-			list = p.appendUsage(list, at, u.CPU, u.Memory)
+			list = p.appendUsage(list, u.At, u.CPU, u.Memory)
 		}
 	}
 	for _, p := range a.pods {
