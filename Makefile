@@ -23,12 +23,12 @@ demo: build ## the main job on the embedded platform; ends with the path of the 
 
 # Tests that fire want the processors for themselves: everything is built first, then one package runs after another.
 test: ## all tests; RACE=-race adds the race detector
-	$(GO) test $(RACE) -run '^$$' ./... ./testdata/bench/nginx >/dev/null
-	$(GO) test $(RACE) -p 1 -parallel 1 ./... ./testdata/bench/nginx
+	$(GO) test $(RACE) -run '^$$' ./... ./testdata/bench/nginx ./testdata/proofs >/dev/null
+	$(GO) test $(RACE) -p 1 -parallel 1 ./... ./testdata/bench/nginx ./testdata/proofs
 
 lint: ## formatting, vet, staticcheck
 	@unformatted=$$($(GO) tool gofumpt -l .); test -z "$$unformatted" || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }
-	$(GO) vet ./... ./testdata/bench/peers ./testdata/bench/nginx ./testdata/bench/quota
+	$(GO) vet ./... ./testdata/bench/peers ./testdata/bench/nginx ./testdata/bench/quota ./testdata/proofs
 	$(GO) tool staticcheck ./...
 
 fmt: ## format everything

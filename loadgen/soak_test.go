@@ -1,15 +1,12 @@
 package loadgen
 
 import (
-	"bufio"
-	"encoding/json"
 	"flag"
 	"math/rand/v2"
-	"os"
-	"os/exec"
-	"strings"
 	"testing"
 	"time"
+
+	"github.com/ansturm/ansturm/testdata/proofs"
 )
 
 // The flags of make soak: a range of seeds. Each soak goes through it piece by piece and writes one line of proof for
@@ -57,7 +54,9 @@ func TestSoakParser(t *testing.T) {
 	}
 	for ; from < to && !t.Failed(); from += soakPiece {
 		p := soakParser(t, from, min(from+soakPiece, to))
-		appendProof(t, parserProof, p)
+		if err := proofs.Append(parserProof, p); err != nil {
+			t.Fatal(err)
+		}
 		t.Logf("seeds %d to %d: %d differences in %.0f s", p.From, p.To, p.Differences, p.Seconds)
 	}
 }
@@ -78,7 +77,7 @@ func soakParser(t *testing.T, from, to int64) parserPiece {
 		}
 	}
 	return parserPiece{
-		Date: began.UTC().Format(time.DateOnly), Commit: commit(), Grammar: grammarVersion, From: from, To: to,
+		Date: began.UTC().Format(time.DateOnly), Commit: proofs.Commit(), Grammar: grammarVersion, From: from, To: to,
 		Inputs: to - from, Accepted: d.accepted, Differences: differences, Excused: d.excused,
 		Seconds: float64(time.Since(began).Milliseconds()) / 1000,
 	}
@@ -86,46 +85,14 @@ func soakParser(t *testing.T, from, to int64) parserPiece {
 
 // soakedUntil is where the proofs of this grammar end.
 func soakedUntil(t *testing.T) (until int64) {
-	f, err := os.Open(parserProof)
-	if os.IsNotExist(err) {
-		return 0
-	}
+	pieces, err := proofs.Read[parserPiece](parserProof)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = f.Close() }()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		var p parserPiece
-		if err := json.Unmarshal(lines.Bytes(), &p); err != nil {
-			t.Fatal(err)
-		}
+	for _, p := range pieces {
 		if p.Grammar == grammarVersion && p.From <= until {
 			until = max(until, p.To)
 		}
 	}
 	return until
-}
-
-// appendProof writes one line at the end of a file of proofs.
-func appendProof(t *testing.T, path string, proof any) {
-	line, err := json.Marshal(proof)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.Write(append(line, '\n')); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// commit names what is checked out; empty outside of a repository.
-func commit() string {
-	out, _ := exec.Command("git", "rev-parse", "--short", "HEAD").Output()
-	return strings.TrimSpace(string(out))
 }

@@ -203,13 +203,13 @@ func (l *line) end() (gap, bool) {
 
 // late says whether a change that arrived at a moment and was written in the second that begins with stamp happened in the
 // last gap: provably, since that second was over before the line was whole again. Of what has no stamp (zero) it is
-// taken to be so where it came at once after the gap.
+// taken to be so where it came at once after the gap. A relist tells all that happened in its gap: a watch, nothing of it.
 func (l *line) late(arrived, stamp time.Time) (gap, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	g := l.was
 	switch {
-	case g.to.IsZero() || arrived.Sub(g.to) > catchUp:
+	case g.to.IsZero() || g.relisted || arrived.Sub(g.to) > catchUp:
 		return g, false
 	case stamp.IsZero() || stamp.Add(time.Second).Before(g.heard): // a write that left no stamp
 		return g, arrived.Sub(g.to) <= nearby

@@ -78,6 +78,10 @@ func TestLate(t *testing.T) {
 			t.Errorf("%s: late %v", name, late)
 		}
 	}
+	l.was.relisted = true
+	if _, late := l.late(at(16.3), time.Time{}); late {
+		t.Error("late after a relist, which told what was")
+	}
 	if _, late := (&line{}).late(at(1), at(0)); late {
 		t.Error("late without a gap")
 	}

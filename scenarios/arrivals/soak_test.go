@@ -1,13 +1,11 @@
 package arrivals
 
 import (
-	"encoding/json"
 	"flag"
-	"os"
-	"os/exec"
-	"strings"
 	"testing"
 	"time"
+
+	"github.com/ansturm/ansturm/testdata/proofs"
 )
 
 // The flags of make soak: a range of seeds.
@@ -55,7 +53,9 @@ func TestSoakArrivals(t *testing.T) {
 					continue
 				}
 				p := soakShape(t, c, uint64(i+100)<<32, from, of)
-				writeProof(t, arrivalProof, p)
+				if err := proofs.Append(arrivalProof, p); err != nil {
+					t.Fatal(err)
+				}
 				if p.Broken > 0 {
 					t.Errorf("%+v", p)
 				}
@@ -71,9 +71,8 @@ func soakShape(t *testing.T, c shaped, seeds uint64, from int64, of int) arrival
 	for seed := range int64(lawSeeds) {
 		c.lookAtShares(c.schedule(t, soakTotal, "poisson", seeds|uint64(from+seed), blockAim), looks)
 	}
-	out, _ := exec.Command("git", "rev-parse", "--short", "HEAD").Output() // empty outside of a repository
 	p := arrivalPiece{
-		Date: began.UTC().Format(time.DateOnly), Commit: strings.TrimSpace(string(out)), From: from, To: from + lawSeeds,
+		Date: began.UTC().Format(time.DateOnly), Commit: proofs.Commit(), From: from, To: from + lawSeeds,
 		Shape: c.name, Arrivals: soakTotal, Shares: of, Times: 1, Gaps: 1, Dispersion: 1,
 	}
 	for index := range looks {
@@ -95,35 +94,13 @@ func abs(x float64) float64 { return max(x, -x) }
 
 // arrivalsSoaked are the pieces that the proofs have.
 func arrivalsSoaked(t *testing.T) map[arrivalPiece]bool {
-	done := map[arrivalPiece]bool{}
-	text, err := os.ReadFile(arrivalProof)
-	if err != nil && !os.IsNotExist(err) {
+	pieces, err := proofs.Read[arrivalPiece](arrivalProof)
+	if err != nil {
 		t.Fatal(err)
 	}
-	for line := range strings.Lines(string(text)) {
-		var p arrivalPiece
-		if err := json.Unmarshal([]byte(line), &p); err != nil {
-			t.Fatal(err)
-		}
+	done := map[arrivalPiece]bool{}
+	for _, p := range pieces {
 		done[arrivalPiece{From: p.From, Shape: p.Shape, Shares: p.Shares}] = true
 	}
 	return done
-}
-
-// writeProof writes one line at the end of a file of proofs.
-func writeProof(t *testing.T, path string, proof any) {
-	line, err := json.Marshal(proof)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.Write(append(line, '\n')); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
 }

@@ -1,15 +1,12 @@
 package differential
 
 import (
-	"bufio"
-	"encoding/json"
 	"flag"
-	"os"
-	"os/exec"
 	"slices"
-	"strings"
 	"testing"
 	"time"
+
+	"github.com/ansturm/ansturm/testdata/proofs"
 )
 
 // The flags of make soak, as in the main module: a range of seeds, each a world. The soak goes through it piece by piece
@@ -47,16 +44,18 @@ func TestSoakController(t *testing.T) {
 	if to < 0 {
 		to = soakGoal
 	}
-	var proofs []piece
+	var done []piece
 	if *soakFrom < 0 {
-		proofs = soaked(t)
+		done = soaked(t)
 	}
 	for ; from < to && !t.Failed(); from += soakPiece {
-		if slices.ContainsFunc(proofs, func(p piece) bool { return p.From <= from && min(from+soakPiece, to) <= p.To }) {
+		if slices.ContainsFunc(done, func(p piece) bool { return p.From <= from && min(from+soakPiece, to) <= p.To }) {
 			continue
 		}
 		p := soak(t, from, min(from+soakPiece, to))
-		appendProof(t, p)
+		if err := proofs.Append(*soakProof, p); err != nil {
+			t.Fatal(err)
+		}
 		t.Logf("seeds %d to %d: %d syncs, %.0f HPA-hours, %d differences in %.0f s", p.From, p.To, p.Syncs, p.Hours, p.Differences, p.Seconds)
 	}
 }
@@ -70,57 +69,16 @@ func soak(t *testing.T, from, to int64) piece {
 		}
 	}
 	return piece{
-		Date: began.UTC().Format(time.DateOnly), Commit: commit(), Kubernetes: "1.35.4", Grammar: grammar, From: from, To: to,
+		Date: began.UTC().Format(time.DateOnly), Commit: proofs.Commit(), Kubernetes: "1.35.4", Grammar: grammar, From: from, To: to,
 		Differences: differences, counts: *c, Seconds: float64(time.Since(began).Milliseconds()) / 1000,
 	}
 }
 
 // soaked are the proofs of this grammar without a difference.
-func soaked(t *testing.T) (proofs []piece) {
-	f, err := os.Open(*soakProof)
-	if os.IsNotExist(err) {
-		return nil
-	}
+func soaked(t *testing.T) []piece {
+	pieces, err := proofs.Read[piece](*soakProof)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = f.Close() }()
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var p piece
-		if err := json.Unmarshal(lines.Bytes(), &p); err != nil {
-			t.Fatal(err)
-		}
-		if p.Grammar == grammar && p.Differences == 0 {
-			proofs = append(proofs, p)
-		}
-	}
-	if err := lines.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return proofs
-}
-
-func appendProof(t *testing.T, p piece) {
-	line, err := json.Marshal(p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := os.OpenFile(*soakProof, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.Write(append(line, '\n')); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// commit names what is checked out; empty outside of a repository.
-func commit() string {
-	out, _ := exec.Command("git", "rev-parse", "--short", "HEAD").Output()
-	return strings.TrimSpace(string(out))
+	return slices.DeleteFunc(pieces, func(p piece) bool { return p.Grammar != grammar || p.Differences > 0 })
 }

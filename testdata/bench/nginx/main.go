@@ -20,13 +20,14 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/ansturm/ansturm/testdata/proofs"
 )
 
 func main() {
@@ -130,16 +131,10 @@ func (s settings) prove(ctx context.Context, d duel) (p proof, err error) {
 	} else if err := os.MkdirAll(d.dir, 0o755); err != nil {
 		return p, err
 	}
-	fired := commit(ctx)
+	fired := proofs.Commit()
 	if p, err = d.fight(ctx); err != nil {
 		return p, err
 	}
 	p.Commit = fired
-	return p, p.append(s.proofsFile)
-}
-
-// commit names what is checked out; empty outside of a repository.
-func commit(ctx context.Context) string {
-	out, _ := exec.CommandContext(ctx, "git", "rev-parse", "--short", "HEAD").Output()
-	return strings.TrimSpace(string(out))
+	return p, proofs.Append(s.proofsFile, p)
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -204,22 +203,4 @@ func (p proof) print(w io.Writer) {
 	for _, warning := range p.warnings {
 		fmt.Fprintf(w, "  %s\n", warning)
 	}
-}
-
-// append adds the proof to a file; an empty name writes nothing.
-func (p proof) append(name string) (err error) {
-	if name == "" {
-		return nil
-	}
-	line, err := json.Marshal(p)
-	if err != nil {
-		return err
-	}
-	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	_, err = f.Write(append(line, '\n'))
-	return err
 }

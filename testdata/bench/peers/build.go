@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	_ "embed"
+
+	"github.com/ansturm/ansturm/testdata/proofs"
 )
 
 // The versions are fixed so that figures of different days can be compared.
@@ -76,8 +78,7 @@ func findAnsturm(ctx context.Context, b *bench) (string, string, error) {
 	if err != nil || !bytes.Contains(help, []byte("--rate")) {
 		return "", "", fmt.Errorf("%s has no command fire (make build)", b.ansturm)
 	}
-	commit, _ := exec.CommandContext(ctx, "git", "rev-parse", "--short", "HEAD").Output()
-	return path, strings.TrimSpace(string(commit)), nil
+	return path, proofs.Commit(), nil
 }
 
 // fromDebian finds a program on the path, or installs its package where that is possible.

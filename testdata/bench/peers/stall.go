@@ -50,7 +50,7 @@ func (b *bench) stall(ctx context.Context) error {
 }
 
 func (b *bench) stallOnce(ctx context.Context, c client, most int) (row, error) {
-	l := load{connections: min(closedConnections, most), most: most, length: stallLength, rate: stallRate, times: true}
+	l := load{connections: 1, most: most, length: stallLength, rate: stallRate, times: true}
 	if !c.grows {
 		l.connections = most
 	}

@@ -2,14 +2,14 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/ansturm/ansturm/testdata/proofs"
 )
 
 // column is one figure of a table: its name in the JSON, its head in Markdown, its digits after the point.
@@ -163,15 +163,6 @@ func cell(v float64, digits int) string {
 
 // prove appends one line of JSON for each client: medians, and every round for who wants to see the spread.
 func (b *bench) prove(t table) error {
-	if b.proofsFile == "" {
-		return nil
-	}
-	// opened anew for each table: in the hour that a run takes, the tree's files may have been replaced
-	proofs, err := os.OpenFile(b.proofsFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	defer proofs.Close()
 	for _, l := range t.lines {
 		entry := map[string]any{
 			"at": time.Now().UTC().Format(time.RFC3339), "measurement": t.measurement, "load": t.load, "client": l.client,
@@ -194,11 +185,7 @@ func (b *bench) prove(t table) error {
 		if l.again > 0 {
 			entry["again"] = l.again
 		}
-		text, err := json.Marshal(entry)
-		if err != nil {
-			return err
-		}
-		if _, err := fmt.Fprintf(proofs, "%s\n", text); err != nil {
+		if err := proofs.Append(b.proofsFile, entry); err != nil {
 			return err
 		}
 	}

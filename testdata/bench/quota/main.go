@@ -23,6 +23,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/ansturm/ansturm/testdata/proofs"
 )
 
 func main() {
@@ -74,7 +76,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.IntVar(&t.nice, "nice", -20, "priority of client and server")
 	over, under := flags.Float64("over", 1.3, "demand over quota at which every run must be invalid"), flags.Float64("under", 0.7, "… and at which none may be")
 	invalid, clean := flags.Int("invalid", 30, "runs over the quota"), flags.Int("clean", 100, "runs under it")
-	proofs := flags.String("proofs", "testdata/proofs/quota.jsonl", "lines are appended here; empty: nowhere")
+	file := flags.String("proofs", "testdata/proofs/quota.jsonl", "lines are appended here; empty: nowhere")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
@@ -90,7 +92,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		fmt.Fprintf(stdout, "%.0f/s need %.3f cores, %.2f × quota: %d of %d runs invalid, %d name the quota; %d more were the hypervisor's\n", p.Rate, p.Demand, p.Ratio, p.Invalid, p.Runs, p.Named, p.Stolen)
 		failed = failed || p.Invalid != part.want
-		if err := appendProof(*proofs, p); err != nil {
+		if err := proofs.Append(*file, p); err != nil {
 			fmt.Fprintln(stderr, "quota:", err)
 			return 1
 		}
@@ -102,7 +104,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 // demandRuns is how many runs tell the demand.
-const demandRuns = 5
+const demandRuns = 20
 
 // demand is what runs without a quota took, in cores. The machine's noise only adds to it: where the quota is to be too
 // small the least of them counts, else the most.
@@ -252,15 +254,4 @@ func newGroup(cores float64) (string, error) {
 		}
 	}
 	return group, nil
-}
-
-func appendProof(file string, p proof) error {
-	if file == "" {
-		return nil
-	}
-	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	return errors.Join(json.NewEncoder(f).Encode(p), f.Close())
 }

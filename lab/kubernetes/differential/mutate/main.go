@@ -14,7 +14,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -23,6 +22,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/ansturm/ansturm/testdata/proofs"
 )
 
 func main() {
@@ -118,34 +119,18 @@ func survivorsOf(path string) (map[string]bool, error) {
 	if path == "" {
 		return nil, nil
 	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
+	results, err := proofs.Read[result](path)
 	out := map[string]bool{}
-	for line := range strings.Lines(string(data)) {
-		var r result
-		if err := json.Unmarshal([]byte(line), &r); err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
+	for _, r := range results {
 		out[r.Name] = r.Fate == survived
 	}
-	return out, nil
+	return out, err
 }
 
 // trial tries every mutant and holds the survivors against the list.
 func trial(ctx context.Context, l *lab, mutants []mutant, known map[string]string, o options, stdout, stderr io.Writer) (bool, error) {
 	if err := l.sane(ctx); err != nil {
 		return false, err
-	}
-	var log io.Writer = io.Discard
-	if o.out != "" {
-		f, err := os.OpenFile(o.out, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-		if err != nil {
-			return false, err
-		}
-		defer func() { _ = f.Close() }()
-		log = f
 	}
 	fates, unexplained, seen := map[fate]int{}, 0, map[string]bool{}
 	for i, m := range mutants {
@@ -154,7 +139,7 @@ func trial(ctx context.Context, l *lab, mutants []mutant, known map[string]strin
 			return false, err
 		}
 		fates[f]++
-		if err := json.NewEncoder(log).Encode(result{mutant: m, Fate: f}); err != nil {
+		if err := proofs.Append(o.out, result{mutant: m, Fate: f}); err != nil {
 			return false, err
 		}
 		if f == survived {
