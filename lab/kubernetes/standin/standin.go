@@ -95,8 +95,8 @@ func (a *Agent) Wait() { a.done.Wait() }
 // Targets are none: nothing is served.
 func (a *Agent) Targets() map[string]string { return nil }
 
-// Readings is what every running pod has used.
-func (a *Agent) Readings() []metricsapi.Usage {
+// Usage is what every running pod has used.
+func (a *Agent) Usage() []metricsapi.Usage {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := time.Now()

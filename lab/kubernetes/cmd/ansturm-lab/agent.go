@@ -20,8 +20,8 @@ var agents = []string{"nodeagent", "standin"}
 
 // agent runs the nodes and their pods. This file is the only one that knows which it is.
 type agent interface {
-	// Readings is what a scrape of the pods' nodes finds, for the metrics API.
-	Readings() []metricsapi.Usage
+	// Usage is what the pods have used, for the metrics API.
+	Usage() []metricsapi.Usage
 	// Targets are the tenants' addresses on loopback.
 	Targets() map[string]string
 	// Begin ends the set-up, during which pods are ready without delay.

@@ -156,7 +156,7 @@ func (l *lab) furnish(ctx context.Context) (err error) {
 func (l *lab) serveMetrics(ctx context.Context) error {
 	auto := l.world.platform.Autoscaling
 	store := metricsapi.NewStore(auto.MetricResolution)
-	l.background.Go(func() { store.Scrape(ctx, l.agent.Readings, auto.MetricLag) })
+	l.background.Go(func() { store.Scrape(ctx, l.agent.Usage, auto.MetricLag) })
 	core := l.plane.Informers().Core().V1()
 	server := &metricsapi.Server{Store: store, Pods: core.Pods().Lister(), Nodes: core.Nodes().Lister()}
 	if err := l.plane.ServeMetrics(ctx, server.Handler()); err != nil {

@@ -69,7 +69,6 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	f.StringArrayVar(&s.processes, "process", nil, "run a workload's pods as real processes, WORKLOAD=PROGRAM: antrag=burner; may be repeated")
 	f.DurationVar(&s.auto.SyncPeriod, "sync-period", 0, "the autoscaler's period (default: the platform's)")
 	f.DurationVar(&s.auto.MetricResolution, "metric-resolution", 0, "the time between two scrapes (default: the platform's)")
-	f.DurationVar(&s.auto.Housekeeping, "housekeeping", 0, "the least time between two of the kubelet's readings of a container (default: the platform's)")
 	f.DurationVar(&s.auto.MetricLag, "metric-lag", 0, "from a scrape to its being served (default: the platform's)")
 	f.DurationVar(&s.auto.NodeLossDetection, "node-loss-detection", 0, "from a node's death to its pods' replacement (default: the platform's)")
 	f.DurationVar(&s.pull, "pull", unset, "every image pull's time (default: the platform's)")
@@ -166,7 +165,6 @@ func (s *settings) overlay(p *scenarios.Platform) error {
 	for _, d := range []struct{ given, target *time.Duration }{
 		{&s.auto.SyncPeriod, &p.Autoscaling.SyncPeriod},
 		{&s.auto.MetricResolution, &p.Autoscaling.MetricResolution},
-		{&s.auto.Housekeeping, &p.Autoscaling.Housekeeping},
 		{&s.auto.MetricLag, &p.Autoscaling.MetricLag},
 		{&s.auto.NodeLossDetection, &p.Autoscaling.NodeLossDetection},
 	} {
