@@ -25,6 +25,8 @@ type Params struct {
 	Backends  []Backend
 	Control   Control
 	Promises  []Promise
+	// Rollouts in the order of their moments.
+	Rollouts []Rollout
 	// Impatience of the persons; nil means that they wait until Timeout.
 	Impatience *Impatience
 	// Timeout of one shot.
@@ -143,6 +145,14 @@ func (p *Params) validate() error {
 	for i := range p.Workloads {
 		if err := p.Workloads[i].validate(p); err != nil {
 			return fmt.Errorf("simulate: workload %s: %w", p.Workloads[i].Name, err)
+		}
+	}
+	for i, x := range p.Rollouts {
+		if x.Workload < 0 || x.Workload >= len(p.Workloads) || !(x.At >= 0) || i > 0 && x.At < p.Rollouts[i-1].At {
+			return fmt.Errorf("simulate: rollout %d of workload %d at %v s, want one of %d workloads and the rollouts in order", i+1, x.Workload, x.At, len(p.Workloads))
+		}
+		if _, _, err := fences(x.Update, 10); err != nil {
+			return fmt.Errorf("simulate: rollout %d: %w", i+1, err)
 		}
 	}
 	for _, q := range p.Promises {

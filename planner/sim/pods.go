@@ -12,6 +12,7 @@ type pod struct {
 	tenant, node                                    int32 // node −1: none yet
 	created, scheduled, started, ready, known, warm float64
 	dead                                            bool // its node is lost
+	old                                             bool // of the generation that a rollout replaces
 	share                                           float64
 
 	// joined: it has come into rotation, when its tenant's counter stood at base.
@@ -48,6 +49,7 @@ func (r *Runner) resetNodes() {
 	for i := range p.Workloads {
 		r.images = max(r.images, p.Workloads[i].Image+1)
 	}
+	r.images += len(p.Rollouts) // each brings its own
 	r.nodes = resize(r.nodes, len(p.Nodes))
 	for i := range r.nodes {
 		images := resize(r.nodes[i].images, r.images)
@@ -110,7 +112,7 @@ func (r *Runner) newPod(tenant int, now float64) int32 {
 func (r *Runner) startPods(tenant int) {
 	t := &r.tenants[tenant]
 	w := &r.p.Workloads[r.p.Tenants[tenant].Workload]
-	t.desired, t.peak = w.Replicas, w.Replicas
+	t.desired, t.peak, t.sets, t.image = w.Replicas, w.Replicas, sets{fresh: w.Replicas}, w.Image
 	for range w.Replicas {
 		id := r.newPod(tenant, -3600)
 		node, ok := r.cluster.Schedule(r.claim(tenant))
@@ -176,10 +178,14 @@ func (r *Runner) layChain(p *pod, w *Workload, node int, at float64) {
 	p.scheduled = at
 	n := &r.nodes[node]
 	t := &r.tenants[p.tenant]
-	there := n.images[w.Image]
+	image := t.image
+	if p.old {
+		image = t.oldImage
+	}
+	there := n.images[image]
 	if math.IsInf(there, 1) {
 		there = math.Max(at, n.pulled) + w.Pull.draw(t.podDraws.next())
-		n.images[w.Image], n.pulled = there, there
+		n.images[image], n.pulled = there, there
 	}
 	p.started = math.Max(at, there) + w.Start.draw(t.podDraws.next())
 	p.ready = p.started + w.Ready.draw(t.podDraws.next())
@@ -187,28 +193,6 @@ func (r *Runner) layChain(p *pod, w *Workload, node int, at float64) {
 	p.warm = p.ready + w.WarmFor
 	r.startReading(p)
 	t.change = math.Min(t.change, p.known)
-}
-
-// resizeTo makes or removes replicas: first those on no node, then those not ready, then the youngest.
-func (r *Runner) resizeTo(tenant, count int, now float64) {
-	t := &r.tenants[tenant]
-	t.desired = count
-	t.peak = max(t.peak, count)
-	for len(t.pods) < count {
-		r.waiting = append(r.waiting, r.newPod(tenant, now))
-		r.kick = true
-	}
-	for len(t.pods) > count {
-		at, best := len(t.pods)-1, -1
-		for i := len(t.pods) - 1; i >= 0; i-- {
-			rank := r.victimRank(t.pods[i], now)
-			if rank > best {
-				at, best = i, rank
-			}
-		}
-		r.removePod(t, at)
-	}
-	t.change = math.Min(t.change, now)
 }
 
 func (r *Runner) victimRank(id int32, now float64) int {
@@ -281,9 +265,7 @@ func (r *Runner) replaceLost(now float64) {
 				r.removePod(t, k)
 			}
 		}
-		if len(t.pods) < t.desired {
-			r.resizeTo(i, t.desired, now)
-		}
+		r.fill(i, now)
 	}
 }
 

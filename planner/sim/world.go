@@ -25,6 +25,8 @@ type world struct {
 	overcommitted bool
 	thirsty       []thirst
 
+	rollouts int // begun
+
 	scalers    []scaler
 	scrapes    int
 	past       int
@@ -85,6 +87,10 @@ type tenant struct {
 	pods     []int32
 	desired  int
 	peak     int
+	sets     sets
+	rolling  *Rollout // nil: none is on
+	image    int
+	oldImage int
 	podDraws source
 
 	coming  float64                    // persons who will come again
@@ -117,7 +123,7 @@ func (r *Runner) reset(p *Params, w World) error {
 	r.lay()
 	r.pods, r.free, r.waiting = r.pods[:0], r.free[:0], r.waiting[:0]
 	r.hours, r.scalings, r.refused, r.lost, r.arrived, r.served, r.left = 0, 0, 0, 0, 0, 0, 0
-	r.refusedBehind, r.mostPending = 0, 0
+	r.refusedBehind, r.mostPending, r.rollouts = 0, 0, 0
 	r.resetNodes()
 	if err := r.resetScalers(); err != nil {
 		return err
