@@ -31,7 +31,7 @@ import (
 const platform = `
 name: small
 kubernetes: "1.35"
-autoscaling: {syncPeriod: 2s, metricResolution: 2s, metricLag: 100ms, nodeLossDetection: 4s}
+autoscaling: {syncPeriod: 2s, metricResolution: 2s, housekeeping: 1s, metricLag: 100ms, nodeLossDetection: 4s}
 pools:
   - name: vm
     count: 2

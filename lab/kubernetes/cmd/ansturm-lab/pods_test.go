@@ -32,7 +32,7 @@ import (
 const servingPlatform = `
 name: serving
 kubernetes: "1.35"
-autoscaling: {syncPeriod: 2s, metricResolution: 2s, metricLag: 100ms, endpointDelay: 200ms}
+autoscaling: {syncPeriod: 2s, metricResolution: 2s, housekeeping: 1s, metricLag: 100ms, endpointDelay: 200ms}
 pools: [{name: vm, count: 2, capacity: {cpu: 8, memory: 32Gi}}]
 workloads:
   - name: antrag
