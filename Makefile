@@ -11,9 +11,10 @@ PEERS    ?=
 TO       ?= -1
 PLATFORM ?= briefwahl
 LAB      ?=
+FIGURES  ?=
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test lint fmt bench bench-peers bench-quota fuzz soak soak-hpa mutate stall nginx lab build-lab test-lab chain-truth throttling-truth clean
+.PHONY: build demo test lint fmt bench bench-peers bench-quota fuzz soak soak-hpa mutate stall nginx lab build-lab test-lab chain-truth throttling-truth lint-lab lab-figures clean
 
 build: ## the binary, bin/ansturm
 	$(GO) build -o bin/ansturm ./cmd/ansturm
@@ -98,8 +99,17 @@ chain-truth: build build-lab ## what a run sees of 300 scale-ups against what th
 throttling-truth: build build-lab ## CPU quotas of process pods: timeline against kernel; needs cgroups to write to
 	$(TRUTH) -case throttling
 
-test-lab: ## vet and tests of the lab's module, one package after another
-	cd lab/kubernetes && $(GO) vet ./... && $(GO) test -p 1 -timeout 10m ./...
+# The tools are the main module's: as the lab's own they would drag its versions along.
+lint-lab: ## formatting, vet, staticcheck of the lab's module
+	@unformatted=$$($$($(GO) tool -n gofumpt) -l lab/kubernetes); test -z "$$unformatted" || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }
+	cd lab/kubernetes && $(GO) vet ./...
+	staticcheck=$$($(GO) tool -n staticcheck) && cd lab/kubernetes && $$staticcheck ./...
+
+test-lab: ## tests of the lab's module, one package after another
+	cd lab/kubernetes && $(GO) test -p 1 -timeout 10m ./...
+
+lab-figures: build-lab ## what the lab costs: time until ready, memory, idle processor time; FIGURES='-only large -starts 1' for a part
+	cd lab/kubernetes && $(GO) run ./figures $(FIGURES)
 
 clean: ## what the other targets made, but no records
 	rm -rf bin bench.txt

@@ -76,6 +76,7 @@ func TestPodsServeAndScale(t *testing.T) {
 		t.Fatal(err)
 	}
 	watched := watch(t, p)
+	t.Run("nothing listens off loopback", func(t *testing.T) { onlyLoopback(t, p) })
 	shots := &shots{}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -205,6 +206,19 @@ func (s *shots) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return fmt.Sprintf("%d accepted, %d refused, %d lost, by pod %v", s.accepted.Load(), s.refused.Load(), s.lost.Load(), s.served)
+}
+
+// fireEvery fires at each of the addresses until the returned function is called.
+func fireEvery(t *testing.T, period time.Duration, urls ...string) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var firing sync.WaitGroup
+	for _, url := range urls {
+		firing.Go(func() { (&shots{}).fire(ctx, url, period) })
+	}
+	return func() {
+		cancel()
+		firing.Wait()
+	}
 }
 
 func (s *shots) fire(ctx context.Context, url string, every time.Duration) {
