@@ -7,6 +7,7 @@ RACE     ?=
 SOAK     ?= .
 FROM     ?= -1
 NGINX    ?=
+SAME     ?=
 PEERS    ?=
 TO       ?= -1
 PLATFORM ?= briefwahl
@@ -14,7 +15,7 @@ LAB      ?=
 FIGURES  ?=
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test lint fmt bench bench-peers bench-quota fuzz soak soak-hpa mutate stall nginx lab build-lab test-lab chain-truth throttling-truth lint-lab lab-figures clean
+.PHONY: build demo test lint fmt bench bench-peers bench-quota fuzz soak soak-hpa mutate stall nginx lab build-lab test-lab chain-truth throttling-truth lint-lab lab-figures same-surge clean
 
 build: ## the binary, bin/ansturm
 	$(GO) build -o bin/ansturm ./cmd/ansturm
@@ -22,14 +23,16 @@ build: ## the binary, bin/ansturm
 demo: build ## the main job on the embedded platform; ends with the path of the report
 	bin/ansturm demo -o $(DEMO)
 
+TESTED = ./... ./testdata/bench/nginx ./testdata/bench/same ./testdata/proofs
+
 # Tests that fire want the processors for themselves: everything is built first, then one package runs after another.
 test: ## all tests; RACE=-race adds the race detector
-	$(GO) test $(RACE) -run '^$$' ./... ./testdata/bench/nginx ./testdata/proofs >/dev/null
-	$(GO) test $(RACE) -timeout 40m -p 1 -parallel 1 ./... ./testdata/bench/nginx ./testdata/proofs
+	$(GO) test $(RACE) -run '^$$' $(TESTED) >/dev/null
+	$(GO) test $(RACE) -timeout 40m -p 1 -parallel 1 $(TESTED)
 
 lint: ## formatting, vet, staticcheck
 	@unformatted=$$($(GO) tool gofumpt -l .); test -z "$$unformatted" || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }
-	$(GO) vet ./... ./testdata/bench/peers ./testdata/bench/nginx ./testdata/bench/quota ./testdata/proofs
+	$(GO) vet $(TESTED) ./testdata/bench/peers ./testdata/bench/quota
 	$(GO) tool staticcheck ./...
 
 fmt: ## format everything
@@ -77,6 +80,9 @@ stall: ## coordinated omission over real sockets, the full 20 s with 2,500 and w
 
 nginx: build ## 600,000 arrivals at an nginx, its access log held against the ledger: 9 minutes; NGINX='-only trouble' for a part
 	$(GO) run ./testdata/bench/nginx $(NGINX)
+
+same-surge: build build-lab ## one surge at life's speed at both platforms, their replicas held against each other: 27 minutes
+	$(GO) run ./testdata/bench/same $(SAME)
 
 # The lab's module contains Kubernetes' own source: its first build takes minutes, the next ones seconds.
 lab: build-lab ## a real Kubernetes control plane on loopback with PLATFORM in it, until Ctrl-C; LAB='--nodes vm=60' for its settings

@@ -14,7 +14,7 @@
 //
 // and of the control loop, all in platform time:
 //
-//	scrape → served MetricLag later → planner/hpa at each tenant's own phase → pods created or removed
+//	kubelet reads → scrape → served MetricLag later → planner/hpa at each tenant's own phase → pods created or removed
 //	→ planner/pack → pull queued on the node → start → ready → balancer EndpointDelay later
 //
 // That loop is the embedded control plane. A [Ground] is the same platform without it: nodes and pods come from outside,

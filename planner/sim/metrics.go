@@ -56,11 +56,11 @@ func (r *Runner) startReading(p *pod) {
 	if p.started >= 0 {
 		return
 	}
-	p.read = -r.housekeep(p)
-	p.meter[0].Take(hpa.Reading{Started: seconds(p.started), At: seconds(p.read)}, seconds(r.p.Control.Scrape))
 	period := r.housekeep(p)
-	p.read = -period * float64(p.house.next()>>11) / (1 << 53)
-	p.next = p.read + period
+	since := period * float64(p.house.next()>>11) / (1 << 53)
+	p.read, p.next = -since, period-since
+	before := hpa.Reading{Started: seconds(p.started), At: seconds(p.read - r.housekeep(p))}
+	p.meter[0].Take(before, seconds(r.p.Control.Scrape))
 }
 
 // scrape takes what the kubelets read last.

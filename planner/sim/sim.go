@@ -15,7 +15,7 @@
 //
 // One second of a run:
 //
-//	lose a node → replace, roll out, schedule, pull → scrape → autoscale each tenant in its own phase
+//	lose a node → replace, roll out, schedule, pull → read, scrape → autoscale each tenant in its own phase
 //	→ let in at the door → serve every tenant in beats of half a second → shared back ends → impatient persons come again
 package sim
 
