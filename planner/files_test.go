@@ -23,7 +23,9 @@ func smallPlan(t *testing.T) *Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.bound = s.lowerBound()
+	if s.bound, err = s.lowerBound(); err != nil {
+		t.Fatal(err)
+	}
 	c := s.candidate(3, 60)
 	p := &Plan{Format: PlanFormat, Scenario: sc, Before: pf, Platform: c.platform, Mendable: true, Pools: s.pools(c)}
 	p.Tenants = s.tenants(c, &outcome{})

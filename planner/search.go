@@ -187,7 +187,9 @@ func Search(ctx context.Context, model *fit.Model, sc *scenarios.Scenario, pf *s
 	if err != nil {
 		return nil, err
 	}
-	s.bound = s.lowerBound()
+	if s.bound, err = s.lowerBound(); err != nil {
+		return nil, err
+	}
 	stands, err := s.stands(ctx)
 	if err != nil {
 		return nil, err

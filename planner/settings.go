@@ -144,9 +144,6 @@ type capacity struct{ cpu, memory, pods int64 }
 // node's rest that holds no whole pod does not count.
 func room(pf *scenarios.Platform, list []need, lose int) capacity {
 	smallest := int64(math.MaxInt64)
-	if len(list) == 0 { // by volume only
-		smallest = 1
-	}
 	for i := range list {
 		smallest = min(smallest, max(1, list[i].request))
 	}

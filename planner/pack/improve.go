@@ -4,12 +4,14 @@ import "slices"
 
 // improve moves pods as long as that places one more or empties one more node.
 func (s *packing) improve() {
-	for _, pod := range s.order {
-		if s.at[pod] < 0 {
-			s.place(pod, -1, false)
+	for again := true; again; {
+		again = false
+		for _, pod := range s.order {
+			again = s.at[pod] < 0 && s.place(pod, -1, false) || again // what moved may have left a gap for another
 		}
-	}
-	for s.emptyOne() {
+		for s.emptyOne() {
+			again = again || len(s.left()) > 0
+		}
 	}
 }
 

@@ -186,3 +186,7 @@ func (w *Workload) validate(p *Params) error {
 
 // Slower is the share of requests whose work alone is more than x seconds of CPU time.
 func (w *Work) Slower(x float64) float64 { return w.Tail.above(x / w.Mean) }
+
+// Least is the CPU time, in seconds and a request, that the given share of all requests takes together if they are those
+// with the least work: less cannot be done for them.
+func (w *Work) Least(share float64) float64 { return w.Mean * w.Tail.least(share) }

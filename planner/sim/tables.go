@@ -76,6 +76,22 @@ func (t *Tail) above(u float64) float64 {
 	return t.survival[i] + (x-float64(i))*(t.survival[i+1]-t.survival[i])
 }
 
+// least is the integral of the quantile function from 0 to share: that of the survival above the rest, over all u.
+func (t *Tail) least(share float64) float64 {
+	sum := 0.0
+	for i := range tailCells {
+		a, b := t.survival[i]-(1-share), t.survival[i+1]-(1-share)
+		if a <= 0 {
+			break
+		}
+		if b < 0 { // the rest begins within the cell
+			b, a = 0, a*a/(a-b)
+		}
+		sum += (a + b) / 2 * (tailReach / tailCells)
+	}
+	return min(sum, share)
+}
+
 const (
 	draws     = 2048
 	drawShift = 64 - 11
