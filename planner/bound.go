@@ -53,6 +53,7 @@ func (s *search) lowerBound() bound {
 func (s *search) clairvoyant(demand float64) []int32 {
 	p := s.expected
 	out := make([]int32, len(p.Tenants))
+	door := behindDoor(p, demand)
 	for i, t := range p.Tenants {
 		w := &p.Workloads[t.Workload]
 		pod := w.Limit
@@ -72,10 +73,19 @@ func (s *search) clairvoyant(demand float64) []int32 {
 				length = len(p.Shape[q.Step])
 			}
 			length = min(length, len(p.Shape[q.Step]))
-			work := busiest(p.Shape[q.Step], length, len(p.Shape[q.Step])) * float64(length) * t.Weight * demand * w.Work[q.Step].Mean
+			work := busiest(times(p.Shape[q.Step], door), length, len(p.Shape[q.Step])) * float64(length) * t.Weight * demand * w.Work[q.Step].Mean
 			done := pod * (float64(length) + q.Within)
 			out[i] = max(out[i], int32(math.Ceil((1-q.Slow)*work/done-1e-9)))
 		}
+	}
+	return out
+}
+
+// times multiplies two series.
+func times(a, b []float64) []float64 {
+	out := make([]float64, len(a))
+	for i := range out {
+		out[i] = a[i] * b[i]
 	}
 	return out
 }

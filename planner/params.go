@@ -160,6 +160,10 @@ func (f *forge) params(pf *scenarios.Platform, draw int) (*sim.Params, error) {
 		EndpointDelay: math.Max(0, a.EndpointDelay.Seconds()), SchedulingDelay: math.Max(0, a.SchedulingDelay.Seconds()),
 		LossDetection: math.Max(0, a.NodeLossDetection.Seconds()), HPA: hpa.Default(),
 	}
+	p.Persons = float64(f.sc.Arrivals.Total)
+	if a := pf.Admission; a != nil {
+		p.Door = &sim.Door{Rate: a.Rate, From: a.From.Seconds()}
+	}
 	p.Control.HPA.Version, p.Control.HPA.SyncPeriod = pf.Kubernetes, a.SyncPeriod
 	for _, n := range pf.Nodes() {
 		cores, memory, pods := n.Pool.Allocatable()

@@ -203,16 +203,47 @@ func Search(ctx context.Context, model *fit.Model, sc *scenarios.Scenario, pf *s
 			return nil, err
 		}
 		if certified == nil {
-			limit = poolLimit(s.pf, s.ladder)
+			limit = s.poolLimit()
 		}
 	}
-	if limit != nil { // the best there is, though it does not hold
-		chosen = s.candidate(s.generous(), lowestTarget)
+	var door *doored
+	if limit != nil {
+		if door, err = s.admit(ctx, limit.nodes(s)); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case door != nil:
+		s.bound, chosen, certified = door.search.bound, door.chosen, door.certified
+	case limit != nil: // the best there is, though it does not hold
+		chosen = s.candidate(limit.nodes(s), lowestTarget)
 		if certified, err = s.try(ctx, chosen, s.opts.Worlds, 8, "certify"); err != nil {
 			return nil, err
 		}
 	}
-	return s.plan(ctx, stands, limit, chosen, certified)
+	p, err := s.plan(ctx, stands, limit, chosen, certified)
+	if err != nil {
+		return nil, err
+	}
+	return p, s.doors(ctx, p, door)
+}
+
+// doors adds the waiting room of the plan, or the one with which the nodes of today would do instead.
+func (s *search) doors(ctx context.Context, p *Plan, door *doored) (err error) {
+	to := &p.Admission
+	if now := len(s.pf.Nodes()); p.Mendable && p.Decided() > now {
+		to = &p.Instead
+		if door, err = s.admit(ctx, now); err != nil {
+			return err
+		}
+	}
+	if door == nil {
+		return nil
+	}
+	if *to, err = door.admission(ctx, s.opts.Delta); p.Admission != nil {
+		p.Warnings = append(p.Warnings, admissionAssumed)
+	}
+	return err
 }
 
 // descend finds the fewest nodes, then the highest target, then takes nodes away again, all in the worst worlds only, and

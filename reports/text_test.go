@@ -265,3 +265,37 @@ func TestReportTellsBothNotches(t *testing.T) {
 		}
 	}
 }
+
+// TestReportsTellTheWaitingRoom: terminal and page say the plan's waiting room, and the one that would do instead of nodes.
+func TestReportsTellTheWaitingRoom(t *testing.T) {
+	in := rushInput(t, 1200)
+	in.Plan.Admission = &planner.Admission{Says: scenarios.Text{"de": "Höchstens 32 je Sekunde", "en": "At most 32 a second"}}
+	in.Plan.Instead = &planner.Admission{Says: scenarios.Text{"de": "Höchstens 17 je Sekunde", "en": "At most 17 a second"}}
+	says(t, in, map[string][]string{
+		"de": {"Warteraum", "Höchstens 32 je Sekunde.", "Statt weiterer Knoten", "Höchstens 17 je Sekunde."},
+		"en": {"Waiting room", "At most 32 a second.", "Instead of more nodes", "At most 17 a second."},
+	})
+}
+
+// says holds that the plan's text, the summary and the page hold the words, in each language.
+func says(t *testing.T, in *Input, words map[string][]string) {
+	t.Helper()
+	for lang, want := range words {
+		var plan, summary, page bytes.Buffer
+		for _, err := range []error{PlanText(&plan, in.Plan, lang), Text(&summary, in, lang), HTML(&page, in, lang)} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		narrow(t, plan.String())
+		narrow(t, summary.String())
+		for name, text := range map[string]string{"plan": plan.String(), "summary": summary.String(), "page": page.String()} {
+			flat := strings.Join(strings.Fields(strings.ReplaceAll(text, nbsp, " ")), " ")
+			for _, w := range want {
+				if !strings.Contains(flat, w) {
+					t.Errorf("%s, %s: lacks %q", lang, name, w)
+				}
+			}
+		}
+	}
+}

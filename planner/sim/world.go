@@ -35,8 +35,8 @@ type world struct {
 	shape    []float64   // shots of all steps in each second
 	frac     [][]float64 // step, second: its share of shape, behind the door
 	door     doorState
-	stretch  []float64   // promise × workload: share of Within left for the CPU phase
-	busyTime []float64   // step × workload: seconds in back ends now
+	stretch  []float64 // promise × workload: share of Within left for the CPU phase
+	busyTime []float64 // step × workload: seconds in back ends now
 
 	ring, minutes int
 	leastLag      int // shortest of lags and patience
