@@ -131,6 +131,12 @@ func (s *search) backendWork(p *sim.Params, b int) float64 {
 
 func (s *search) poolLimit() *limit {
 	top := s.ladder.top()
+	if s.opts.NoNewNodes {
+		return &limit{Limit{Kind: "pools", Name: s.pf.Name, Most: float64(top)}, scenarios.Text{
+			"de": fmt.Sprintf("Mit den vorhandenen Knoten von „%s“ (%d) hält die Zusage bei keiner Einstellung der Autoskalierung", s.pf.Name, top),
+			"en": fmt.Sprintf("With the present nodes of %q (%d) no setting of the autoscaling keeps the promise", s.pf.Name, top),
+		}}
+	}
 	return &limit{Limit{Kind: "pools", Name: s.pf.Name, Most: float64(top)}, scenarios.Text{
 		"de": fmt.Sprintf("Die Knotenpools von „%s“ lassen sich auf höchstens %d Knoten erweitern, und das reicht nicht", s.pf.Name, top),
 		"en": fmt.Sprintf("The node pools of %q can be raised to %d nodes at most, and that is not enough", s.pf.Name, top),

@@ -167,7 +167,7 @@ func (f *forge) params(pf *scenarios.Platform, draw int) (*sim.Params, error) {
 	p.Control.HPA.Version, p.Control.HPA.SyncPeriod = pf.Kubernetes, a.SyncPeriod
 	for _, n := range pf.Nodes() {
 		cores, memory, pods := n.Pool.Allocatable()
-		p.Nodes = append(p.Nodes, sim.Node{Name: n.Name, Pool: n.Pool.Name, Cores: cores, Memory: memory, Pods: pods})
+		p.Nodes = append(p.Nodes, sim.Node{Name: n.Name, Pool: n.Pool.Name, Site: n.Pool.Site, Cores: cores, Memory: memory, Pods: pods})
 	}
 	for _, b := range pf.Backends {
 		p.Backends = append(p.Backends, sim.Backend{

@@ -36,6 +36,9 @@ type Plan struct {
 	// Instead is the waiting room with which the nodes that are there now would do; nil where none are to be ordered.
 	Instead *Admission `json:"instead,omitempty"`
 
+	// WhatIf answers what was asked beyond the run; nil where nothing was.
+	WhatIf *WhatIf `json:"whatIf,omitempty"`
+
 	Pools   []PoolPlan   `json:"pools"`
 	Tenants []TenantPlan `json:"tenants"`
 	Risk    Risk         `json:"risk"`

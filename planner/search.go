@@ -80,8 +80,6 @@ type search struct {
 
 func newSearch(model *fit.Model, sc *scenarios.Scenario, pf *scenarios.Platform, opts Options) (*search, error) {
 	switch {
-	case sc == nil || pf == nil:
-		return nil, errors.New("plan: a scenario and a platform are needed")
 	case len(sc.SLOs) == 0:
 		return nil, errors.New("plan: the scenario promises nothing (slos is empty): there is nothing to keep")
 	case len(sc.Tenants.List) == 0:
@@ -183,10 +181,29 @@ func (s *search) try(ctx context.Context, c candidate, worlds, most int, stage s
 // more nodes than those, and then nodes taken away again until it breaks. What is left is certified in all worlds.
 // Common random numbers throughout.
 func Search(ctx context.Context, model *fit.Model, sc *scenarios.Scenario, pf *scenarios.Platform, opts Options) (*Plan, error) {
+	if sc == nil || pf == nil {
+		return nil, errors.New("plan: a scenario and a platform are needed")
+	}
+	q, err := ask(sc, pf, opts)
+	if err != nil {
+		return nil, err
+	}
+	if q != nil {
+		sc, pf = q.asked, q.pf
+	}
 	s, err := newSearch(model, sc, pf, opts)
 	if err != nil {
 		return nil, err
 	}
+	p, err := s.find(ctx)
+	if err != nil || q == nil {
+		return p, err
+	}
+	return p, q.answer(ctx, s, p)
+}
+
+// find makes the plan.
+func (s *search) find(ctx context.Context) (*Plan, error) {
 	s.bound = s.lowerBound()
 	stands, err := s.stands(ctx)
 	if err != nil {

@@ -60,6 +60,7 @@ var german = map[string]string{
 	"order.nothing":             "nichts zu bestellen",
 	"order.lead":                "%s vor dem Ansturm",
 	"order.noLead":              "vor dem Ansturm",
+	"whatif.title":              "Was wäre, wenn?",
 	"admission.title":           "Warteraum",
 	"admission.instead":         "Statt weiterer Knoten: ein Warteraum",
 	"admission.assumed":         "Angenommen ist, dass Wartende bleiben. Dieser Weg ist simuliert, nicht gefahren.",

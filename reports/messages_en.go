@@ -60,6 +60,7 @@ var english = map[string]string{
 	"order.nothing":             "nothing to order",
 	"order.lead":                "%s before the rush",
 	"order.noLead":              "before the rush",
+	"whatif.title":              "What if?",
 	"admission.title":           "Waiting room",
 	"admission.instead":         "Instead of more nodes: a waiting room",
 	"admission.assumed":         "It is assumed that those who wait stay. This course was simulated, not fired.",

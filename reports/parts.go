@@ -14,6 +14,9 @@ func decisionParts(p *planner.Plan, t tongue) []part {
 		return nil
 	}
 	var parts []part
+	if w := p.WhatIf; w != nil {
+		parts = append(parts, part{t.say("whatif.title"), t.sentences(w.Says)})
+	}
 	if a := p.Admission; a != nil {
 		parts = append(parts, part{t.say("admission.title"), []string{sentence(t.text(a.Says))}})
 	}

@@ -266,14 +266,16 @@ func TestReportTellsBothNotches(t *testing.T) {
 	}
 }
 
-// TestReportsTellTheWaitingRoom: terminal and page say the plan's waiting room, and the one that would do instead of nodes.
-func TestReportsTellTheWaitingRoom(t *testing.T) {
+// TestReportsTellWhatElseThePlanSays: terminal and page say the plan's waiting room, the one that would do instead of nodes,
+// and the answer to a question.
+func TestReportsTellWhatElseThePlanSays(t *testing.T) {
 	in := rushInput(t, 1200)
 	in.Plan.Admission = &planner.Admission{Says: scenarios.Text{"de": "Höchstens 32 je Sekunde", "en": "At most 32 a second"}}
+	in.Plan.WhatIf = &planner.WhatIf{Says: []scenarios.Text{{"de": "Was, wenn mehr kommen?", "en": "What if more come?"}, {"de": "Gemeinde 7 verliert", "en": "Tenant 7 loses"}}}
 	in.Plan.Instead = &planner.Admission{Says: scenarios.Text{"de": "Höchstens 17 je Sekunde", "en": "At most 17 a second"}}
 	says(t, in, map[string][]string{
-		"de": {"Warteraum", "Höchstens 32 je Sekunde.", "Statt weiterer Knoten", "Höchstens 17 je Sekunde."},
-		"en": {"Waiting room", "At most 32 a second.", "Instead of more nodes", "At most 17 a second."},
+		"de": {"Was, wenn mehr kommen?", "Gemeinde 7 verliert.", "Warteraum", "Höchstens 32 je Sekunde.", "Statt weiterer Knoten", "Höchstens 17 je Sekunde."},
+		"en": {"What if more come?", "Tenant 7 loses.", "Waiting room", "At most 32 a second.", "Instead of more nodes", "At most 17 a second."},
 	})
 }
 

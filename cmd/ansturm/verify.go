@@ -79,10 +79,6 @@ func planDir(name string) string {
 
 // verify fires the plan, and with notch the binding world twice, into subdirectories of out.
 func (a *app) verify(ctx context.Context, p *progress, plan *planner.Plan, name, out string, speed float64, notch bool) (*planner.Verification, error) {
-	if plan.Admission != nil {
-		return nil, inputError(errors.New("the plan has a waiting room, which the embedded platform has not: it can only be simulated so far"),
-			"ansturm simulate takes the plan's platform.yaml")
-	}
 	if notch && plan.Notch.Platform == nil {
 		return nil, inputError(errors.New("the plan names no notch to fire"), "leave --notch out")
 	}
