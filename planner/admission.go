@@ -52,7 +52,7 @@ func (s *search) behind(rate float64) (*search, error) {
 
 // admit finds the highest rate of a waiting room with which so many nodes keep the promise to those who are let in; nil
 // where none does that lets everybody in within a few times the surge's length.
-func (s *search) admit(ctx context.Context, nodes int) (*doored, error) {
+func (s *search) admit(ctx context.Context, nodes int, certify certifier) (*doored, error) {
 	high, low := s.peakRate()*demandAt(s.model, 0.95), s.slowestRate()
 	ok, err := s.admits(ctx, nodes, low)
 	if err != nil || !ok || low >= high {
@@ -70,7 +70,11 @@ func (s *search) admit(ctx context.Context, nodes int) (*doored, error) {
 		}
 	}
 	for range easings {
-		found, err := s.certifyBehind(ctx, nodes, rounded(low))
+		d, err := s.behind(rounded(low))
+		if err != nil {
+			return nil, err
+		}
+		found, err := certify(ctx, d, nodes)
 		if err != nil || found != nil {
 			return found, err
 		}
@@ -109,12 +113,11 @@ func (s *search) admits(ctx context.Context, nodes int, rate float64) (bool, err
 	return d.enough(ctx, nodes)
 }
 
-// certifyBehind chooses the autoscaling behind a waiting room and tries it in all worlds; nil where it does not hold.
-func (s *search) certifyBehind(ctx context.Context, nodes int, rate float64) (*doored, error) {
-	d, err := s.behind(rate)
-	if err != nil {
-		return nil, err
-	}
+// certifier chooses the autoscaling behind a waiting room and proves it; nil where it does not hold.
+type certifier func(ctx context.Context, d *search, nodes int) (*doored, error)
+
+// inAllWorlds is the proof of a plan.
+func inAllWorlds(ctx context.Context, d *search, nodes int) (*doored, error) {
 	c, ok, err := d.raise(ctx, nodes)
 	if err != nil || !ok {
 		return nil, err
@@ -124,6 +127,24 @@ func (s *search) certifyBehind(ctx context.Context, nodes int, rate float64) (*d
 		return nil, err
 	}
 	return &doored{d, c, all}, nil
+}
+
+// glimpsed is in how many worlds a waiting room is tried that only shows another way.
+const glimpsed = 64
+
+// inSomeWorlds is a cheaper proof, in a fair sample with the most cautious target.
+func inSomeWorlds(ctx context.Context, d *search, nodes int) (*doored, error) {
+	if ok, err := d.enough(ctx, nodes); err != nil || !ok {
+		return nil, err
+	}
+	c := d.candidate(nodes, lowestTarget)
+	fair := newCrew(d.f, d.worlds.thinned(max(1, d.opts.Worlds/glimpsed)))
+	n := len(fair.worlds.worlds)
+	out, err := fair.try(ctx, trial{platform: c.platform, mayLose: max(1, nodes-1)}, 0, n, 0, func() { d.opts.Progress("admission", 0, int64(n)) })
+	if err != nil || out.broken > 0 {
+		return nil, err
+	}
+	return &doored{d, c, out}, nil
 }
 
 // admission sums the waits of all worlds up.

@@ -26,7 +26,7 @@ type Options struct {
 	Seed   uint64
 	// LoseNodes is how many nodes may be lost at a time, 0 or 1. Nil means 1.
 	LoseNodes *int
-	// Progress is told how far a stage ("fit", "search", "certify", "predict", "notch", "frontier") is; total 0 means
+	// Progress is told how far a stage ("fit", "search", "certify", "predict", "notch", "sensitivity", "frontier", "admission") is; total 0 means
 	// unknown. It may be called by several goroutines. Nil means no one listens.
 	Progress func(stage string, done, total int64)
 }

@@ -51,6 +51,8 @@ type Plan struct {
 	Validation []Comparison `json:"validation,omitempty"`
 	// Constraints are the up to three constraints that bind, in plain words.
 	Constraints []scenarios.Text `json:"constraints"`
+	// Sensitivity ranks what the plan assumes by how far it moves the answer, the furthest first.
+	Sensitivity []Assumption     `json:"sensitivity,omitempty"`
 	Model       *fit.Model       `json:"model"`
 	Evidence    []fit.Source     `json:"evidence"`
 	Warnings    []record.Warning `json:"warnings,omitempty"`

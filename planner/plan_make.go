@@ -35,6 +35,11 @@ func (s *search) plan(ctx context.Context, stands gate.Result, limit *limit, cho
 			return nil, err
 		}
 	}
+	if limit == nil || chosen.platform.Admission != nil {
+		if p.Sensitivity, err = s.sensitivity(ctx, chosen); err != nil {
+			return nil, err
+		}
+	}
 	if p.Frontier, err = s.frontierAround(ctx, chosen, all); err != nil {
 		return nil, err
 	}

@@ -176,6 +176,9 @@ func figuresOf(in *Input, runs []*measured, t tongue) ([]figure, error) {
 		if len(in.Plan.Frontier) > 0 {
 			figs = append(figs, f.frontier(in.Plan))
 		}
+		if len(in.Plan.Sensitivity) > 0 {
+			figs = append(figs, f.sensitivity(in.Plan.Sensitivity))
+		}
 	}
 	if notch, has := f.notch(in); has {
 		figs = append(figs, notch)

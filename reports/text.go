@@ -127,6 +127,7 @@ func Text(w io.Writer, in *Input, lang string) error {
 			s.list(a.decides)
 		}
 		s.parts(a.parts)
+		s.parts(evidenceParts(in.Plan, s.tongue))
 	}
 	s.head(s.say("basis.title"))
 	s.list(a.basis)

@@ -131,6 +131,7 @@ func PlanText(w io.Writer, p *planner.Plan, lang string) error {
 	if notch := notchLine(p, s.tongue); notch != "" {
 		s.line("  - ", notch)
 	}
+	s.parts(evidenceParts(p, s.tongue))
 	s.warnings(s.planWarnings(p))
 	return s.write(w)
 }
