@@ -120,6 +120,9 @@ func newGround(p *scenarios.Platform, s *scenarios.Scenario, seed uint64) (*core
 	if c.auto.SyncPeriod < 0 || c.auto.MetricResolution < 0 || c.auto.Housekeeping < 0 {
 		return nil, errors.New("lab: the autoscaling's syncPeriod, metricResolution and housekeeping must be more than 0")
 	}
+	if p.Admission != nil {
+		return nil, fmt.Errorf("lab: platform %q has a waiting room (admission), which can only be simulated so far", p.Name)
+	}
 	for _, ref := range s.AllSteps() {
 		if !slices.Contains(c.steps, ref.Step.Name) {
 			c.steps = append(c.steps, ref.Step.Name)

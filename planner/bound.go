@@ -153,19 +153,20 @@ func (s *search) mustDo(w window) ([]must, error) {
 		if err != nil {
 			return nil, fmt.Errorf("plan: bound: %w", err)
 		}
-		m := asked(p, w, share, world.Demand, room)
+		m := demanded(p, w, share, world.Demand, room)
 		m.lost = s.worlds.node[i] >= 0 && math.Ceil(s.worlds.at[i]) <= float64(w.from)
 		out = append(out, m)
 	}
 	return out, nil
 }
 
-// asked is the mean that parameters ask for at a demand.
-func asked(p *sim.Params, w window, share []float64, demand, room float64) must {
+// demanded is the mean that parameters ask for at a demand.
+func demanded(p *sim.Params, w window, share []float64, demand, room float64) must {
 	shots, work := make([]float64, len(share)), make([][]float64, len(p.Workloads))
+	door := behindDoor(p, demand) // those who had to wait before only add to it
 	for k := range share {
 		if share[k] > 0 {
-			shots[k] = total(p.Shape[k], w.from, w.to) * demand
+			shots[k] = total(times(p.Shape[k], door), w.from, w.to) * demand
 		}
 	}
 	for i := range p.Workloads {
@@ -288,6 +289,7 @@ func (s *search) supply(nodes, pool, lose, slots int) []pack.Supply {
 func (s *search) clairvoyant(demand float64) []int32 {
 	p := s.expected
 	out := make([]int32, len(p.Tenants))
+	door := behindDoor(p, demand)
 	for i, t := range p.Tenants {
 		w := &p.Workloads[t.Workload]
 		pod := w.Limit
@@ -307,10 +309,19 @@ func (s *search) clairvoyant(demand float64) []int32 {
 				length = len(p.Shape[q.Step])
 			}
 			length = min(length, len(p.Shape[q.Step]))
-			work := busiest(p.Shape[q.Step], length, len(p.Shape[q.Step])) * float64(length) * t.Weight * demand * w.Work[q.Step].Mean
+			work := busiest(times(p.Shape[q.Step], door), length, len(p.Shape[q.Step])) * float64(length) * t.Weight * demand * w.Work[q.Step].Mean
 			done := pod * (float64(length) + q.Within)
 			out[i] = max(out[i], int32(math.Ceil((1-q.Slow)*work/done-1e-9)))
 		}
+	}
+	return out
+}
+
+// times multiplies two series.
+func times(a, b []float64) []float64 {
+	out := make([]float64, len(a))
+	for i := range out {
+		out[i] = a[i] * b[i]
 	}
 	return out
 }

@@ -11,7 +11,7 @@ import (
 
 // unmendable tries a platform on which nodes, replicas and reaction time are no question: if the promise is broken even
 // there, in the surge as expected and without any loss, more nodes change nothing, and the text says what the limit is.
-func (s *search) unmendable(ctx context.Context) (scenarios.Text, error) {
+func (s *search) unmendable(ctx context.Context) (*limit, error) {
 	c := s.candidate(s.generous(), lowestTarget)
 	for i := range c.list { // all there from the start
 		c.list[i].least = c.list[i].most
@@ -43,39 +43,23 @@ func (c candidate) platformOf(s *search) *scenarios.Platform {
 	return withNodes(s.pf, s.ladder.of(c.nodes))
 }
 
+// limit is what stands in the way, in words and figures.
+type limit struct {
+	Limit
+	says scenarios.Text
+}
+
 // explain names the limit: the busiest shared back end, a request that alone takes longer than promised, or the nodes
 // the pools can be raised to.
-func (s *search) explain(p *sim.Params, r *sim.Result) scenarios.Text {
-	name, most, load := "", 0.0, 0.0
-	for b, back := range p.Backends {
-		work := s.backendWork(p, b)
-		if x := work / back.Best(); x > most {
-			name, most, load = back.Name, x, work
-		}
+func (s *search) explain(p *sim.Params, r *sim.Result) *limit {
+	if l := s.busiestBackend(p); l != nil {
+		return l
 	}
-	if most > 0.9 {
-		return scenarios.Text{
-			"de": fmt.Sprintf("Mehr Knoten ändern nichts: Die Grenze ist der gemeinsame Dienst „%s“. Der Ansturm verlangt von ihm %.1f Sekunden Arbeit je Sekunde, das sind %.0f %% dessen, was er höchstens leistet", name, load, 100*most),
-			"en": fmt.Sprintf("More nodes change nothing: the limit is the shared service %q. The surge asks %.1f seconds of work a second of it, %.0f %% of the most it can do", name, load, 100*most),
-		}
-	}
-	for _, q := range p.Promises {
-		for i := range p.Workloads {
-			w := &p.Workloads[i]
-			speed := 1.0
-			if w.Limit > 0 {
-				speed = math.Min(1, w.Limit)
-			}
-			if w.Work[q.Step].Slower(q.Within*speed) > q.Slow {
-				return scenarios.Text{
-					"de": fmt.Sprintf("Mehr Knoten ändern nichts: Schon eine einzelne Anfrage „%s“ braucht auf einem leeren Pod zu lange. Die Grenze ist das CPU-Limit des Pods (%.2g Kerne) und die Arbeit je Anfrage", p.Steps[q.Step], w.Limit),
-					"en": fmt.Sprintf("More nodes change nothing: a single request of %q takes too long on an empty pod. The limit is the pod's CPU limit (%.2g cores) and the work of a request", p.Steps[q.Step], w.Limit),
-				}
-			}
-		}
+	if l := slowAlone(p); l != nil {
+		return l
 	}
 	if s.generous() >= s.ladder.top() {
-		return poolLimit(s.pf, s.ladder)
+		return s.poolLimit()
 	}
 	worst := ""
 	for i, broken := range r.TenantBroken {
@@ -83,10 +67,51 @@ func (s *search) explain(p *sim.Params, r *sim.Result) scenarios.Text {
 			worst = p.Tenants[i].Name
 		}
 	}
-	return scenarios.Text{
+	return &limit{Limit{Kind: "promise", Name: worst}, scenarios.Text{
 		"de": fmt.Sprintf("Mehr Knoten ändern nichts: Auch mit %d Knoten und allen Pods von Anfang an wird die Zusage gebrochen (zuerst bei „%s“). Die Zusage ist für diese Arbeit je Anfrage zu eng", len(p.Nodes), worst),
 		"en": fmt.Sprintf("More nodes change nothing: even with %d nodes and every pod there from the start the promise is broken (first at %q). It is too tight for the work of a request", len(p.Nodes), worst),
+	}}
+}
+
+// busiestBackend is the shared back end that is asked for more than nine tenths of what it can do; nil where none is.
+func (s *search) busiestBackend(p *sim.Params) *limit {
+	name, most, asked, best := "", 0.9, 0.0, 0.0
+	for b, back := range p.Backends {
+		work := s.backendWork(p, b)
+		if x := work / back.Best(); x > most {
+			name, most, asked, best = back.Name, x, work, back.Best()
+		}
 	}
+	if name == "" {
+		return nil
+	}
+	return &limit{Limit{"backend", name, asked, best}, scenarios.Text{
+		"de": fmt.Sprintf("Mehr Knoten ändern nichts: Die Grenze ist der gemeinsame Dienst „%s“. Der Ansturm verlangt von ihm %s Sekunden Arbeit je Sekunde, das sind %.0f %% dessen, was er höchstens leistet", name, comma(asked), 100*most),
+		"en": fmt.Sprintf("More nodes change nothing: the limit is the shared service %q. The surge asks %.1f seconds of work a second of it, %.0f %% of the most it can do", name, asked, 100*most),
+	}}
+}
+
+// slowAlone is a request that takes longer than promised on an empty pod; nil where none does.
+func slowAlone(p *sim.Params) *limit {
+	for _, q := range p.Promises {
+		for i := range p.Workloads {
+			w := &p.Workloads[i]
+			speed := 1.0
+			if w.Limit > 0 {
+				speed = math.Min(1, w.Limit)
+			}
+			slow := w.Work[q.Step].Slower(q.Within * speed)
+			if slow <= q.Slow {
+				continue
+			}
+			step := p.Steps[q.Step]
+			return &limit{Limit{"request", step, slow, q.Slow}, scenarios.Text{
+				"de": fmt.Sprintf("Mehr Knoten ändern nichts: Schon eine einzelne Anfrage „%s“ braucht auf einem leeren Pod zu lange. Die Grenze ist das CPU-Limit des Pods (%.2g Kerne) und die Arbeit je Anfrage", step, w.Limit),
+				"en": fmt.Sprintf("More nodes change nothing: a single request of %q takes too long on an empty pod. The limit is the pod's CPU limit (%.2g cores) and the work of a request", step, w.Limit),
+			}}
+		}
+	}
+	return nil
 }
 
 // backendWork is the work a back end is asked for in the busiest ten seconds, in seconds a second.
@@ -104,9 +129,24 @@ func (s *search) backendWork(p *sim.Params, b int) float64 {
 	return busiest(sum, 10, len(sum)) * demandAt(s.model, 0.5)
 }
 
-func poolLimit(pf *scenarios.Platform, l ladder) scenarios.Text {
-	return scenarios.Text{
-		"de": fmt.Sprintf("Die Knotenpools von „%s“ lassen sich auf höchstens %d Knoten erweitern, und das reicht nicht", pf.Name, l.top()),
-		"en": fmt.Sprintf("The node pools of %q can be raised to %d nodes at most, and that is not enough", pf.Name, l.top()),
+func (s *search) poolLimit() *limit {
+	top := s.ladder.top()
+	if s.opts.NoNewNodes {
+		return &limit{Limit{Kind: "pools", Name: s.pf.Name, Most: float64(top)}, scenarios.Text{
+			"de": fmt.Sprintf("Mit den vorhandenen Knoten von „%s“ (%d) hält die Zusage bei keiner Einstellung der Autoskalierung", s.pf.Name, top),
+			"en": fmt.Sprintf("With the present nodes of %q (%d) no setting of the autoscaling keeps the promise", s.pf.Name, top),
+		}}
 	}
+	return &limit{Limit{Kind: "pools", Name: s.pf.Name, Most: float64(top)}, scenarios.Text{
+		"de": fmt.Sprintf("Die Knotenpools von „%s“ lassen sich auf höchstens %d Knoten erweitern, und das reicht nicht", s.pf.Name, top),
+		"en": fmt.Sprintf("The node pools of %q can be raised to %d nodes at most, and that is not enough", s.pf.Name, top),
+	}}
+}
+
+// nodes is how many nodes go with the limit: what more of them would not change is not sold.
+func (l *limit) nodes(s *search) int {
+	if l.Kind == "pools" {
+		return s.ladder.top()
+	}
+	return len(s.pf.Nodes())
 }

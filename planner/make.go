@@ -14,6 +14,11 @@ import (
 type Options struct {
 	// Forecast is the surge to plan for; nil means the scenario of the surge run.
 	Forecast *scenarios.Scenario
+	// Growth multiplies the number of persons; zero means 1. LoseSite is a site that is lost. NoNewNodes plans with the
+	// nodes there are. The plan's WhatIf then says who loses, when, and what it would take.
+	Growth     float64
+	LoseSite   string
+	NoNewNodes bool
 	// Delta is the accepted probability that a promise is broken, 0 to 1. Zero means 0.01.
 	Delta float64
 	// Worlds is how many futures the chosen plan is tried in. Zero means 512.
@@ -21,7 +26,7 @@ type Options struct {
 	Seed   uint64
 	// LoseNodes is how many nodes may be lost at a time, 0 or 1. Nil means 1.
 	LoseNodes *int
-	// Progress is told how far a stage ("fit", "search", "certify", "predict", "notch", "frontier") is; total 0 means
+	// Progress is told how far a stage ("fit", "search", "certify", "predict", "notch", "sensitivity", "frontier", "admission") is; total 0 means
 	// unknown. It may be called by several goroutines. Nil means no one listens.
 	Progress func(stage string, done, total int64)
 }

@@ -161,10 +161,14 @@ func (f *forge) params(pf *scenarios.Platform, draw int) (*sim.Params, error) {
 		EndpointDelay: math.Max(0, a.EndpointDelay.Seconds()), SchedulingDelay: math.Max(0, a.SchedulingDelay.Seconds()),
 		LossDetection: math.Max(0, a.NodeLossDetection.Seconds()), HPA: hpa.Default(),
 	}
+	p.Persons = float64(f.sc.Arrivals.Total)
+	if a := pf.Admission; a != nil {
+		p.Door = &sim.Door{Rate: a.Rate, From: a.From.Seconds()}
+	}
 	p.Control.HPA.Version, p.Control.HPA.SyncPeriod = pf.Kubernetes, a.SyncPeriod
 	for _, n := range pf.Nodes() {
 		cores, memory, pods := n.Pool.Allocatable()
-		p.Nodes = append(p.Nodes, sim.Node{Name: n.Name, Pool: n.Pool.Name, Cores: cores, Memory: memory, Pods: pods})
+		p.Nodes = append(p.Nodes, sim.Node{Name: n.Name, Pool: n.Pool.Name, Site: n.Pool.Site, Cores: cores, Memory: memory, Pods: pods})
 	}
 	for _, b := range pf.Backends {
 		p.Backends = append(p.Backends, sim.Backend{

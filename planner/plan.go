@@ -28,6 +28,16 @@ type Plan struct {
 	// Mendable is false when neither nodes nor replicas help; Limit then names what does.
 	Mendable bool           `json:"mendable"`
 	Limit    scenarios.Text `json:"limit,omitempty"`
+	// LimitBy is the limit's evidence in figures; nil where there is no limit.
+	LimitBy *Limit `json:"limitBy,omitempty"`
+	// Admission is the waiting room of the recommended platform: nil where nodes and replicas are enough, and where not
+	// even a waiting room helps.
+	Admission *Admission `json:"admission,omitempty"`
+	// Instead is the waiting room with which the nodes that are there now would do; nil where none are to be ordered.
+	Instead *Admission `json:"instead,omitempty"`
+
+	// WhatIf answers what was asked beyond the run; nil where nothing was.
+	WhatIf *WhatIf `json:"whatIf,omitempty"`
 
 	Pools   []PoolPlan   `json:"pools"`
 	Tenants []TenantPlan `json:"tenants"`
@@ -41,9 +51,43 @@ type Plan struct {
 	Validation []Comparison `json:"validation,omitempty"`
 	// Constraints are the up to three constraints that bind, in plain words.
 	Constraints []scenarios.Text `json:"constraints"`
+	// Sensitivity ranks what the plan assumes by how far it moves the answer, the furthest first.
+	Sensitivity []Assumption     `json:"sensitivity,omitempty"`
 	Model       *fit.Model       `json:"model"`
 	Evidence    []fit.Source     `json:"evidence"`
 	Warnings    []record.Warning `json:"warnings,omitempty"`
+}
+
+// Limit is what neither nodes nor replicas mend.
+type Limit struct {
+	// Kind is "backend", "request" (a single one takes too long), "pools" (they cannot be raised further) or "promise".
+	Kind string `json:"kind"`
+	// Name is the shared service, the step, the platform, or the tenant that breaks first.
+	Name string `json:"name"`
+	// Asked is what the surge asks of it at its peak, Most what it gives at most: seconds of work a second of a back end,
+	// share of slow requests of a single request, nodes of the pools; zero where there is no such figure.
+	Asked float64 `json:"asked,omitempty"`
+	Most  float64 `json:"most,omitempty"`
+}
+
+// Admission is a waiting room and what it costs, over the worlds the plan was tried in.
+type Admission struct {
+	// Rate is how many persons a second it lets in.
+	Rate float64 `json:"rate"`
+	// Recovery is the rate that brings the platform back once a storm of retries has taken it down; then Rate will do.
+	// Zero where the platform comes back by itself, and where no rate was found.
+	Recovery float64 `json:"recovery,omitempty"`
+	Nodes    int     `json:"nodes"`
+	// Longest and Mean wait in seconds, Queue in persons at its longest, Until in seconds from the surge's start until
+	// nobody waits any more: the median over the worlds, and the 5 % and 95 % quantiles.
+	Longest fit.Estimate `json:"longest"`
+	Mean    fit.Estimate `json:"mean"`
+	Queue   fit.Estimate `json:"queue"`
+	Until   fit.Estimate `json:"until"`
+	// Waited is the share of the persons who wait at all, 0 to 1.
+	Waited fit.Estimate   `json:"waited"`
+	Risk   Risk           `json:"risk"`
+	Says   scenarios.Text `json:"says"`
 }
 
 // PoolPlan is the recommendation for one node pool.
@@ -134,7 +178,8 @@ type Prediction struct {
 	P95       []float64     `json:"p95"`    // seconds, all tenants
 	P95Low    []float64     `json:"p95Low"` // band over the worlds
 	P95High   []float64     `json:"p95High"`
-	SlowWorst float64       `json:"slowWorst"` // share in the worst window
+	AtDoor    []float64     `json:"atDoor,omitempty"` // persons in the waiting room
+	SlowWorst float64       `json:"slowWorst"`        // share in the worst window
 }
 
 // Comparison is one predicted figure beside the measured one.

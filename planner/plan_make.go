@@ -11,11 +11,14 @@ import (
 )
 
 // plan writes the result of a search down.
-func (s *search) plan(ctx context.Context, stands gate.Result, limit scenarios.Text, chosen candidate, all *outcome) (*Plan, error) {
+func (s *search) plan(ctx context.Context, stands gate.Result, limit *limit, chosen candidate, all *outcome) (*Plan, error) {
 	p := &Plan{
 		Format: PlanFormat, Scenario: s.sc, Before: s.pf, Platform: chosen.platform,
-		Stands: stands, Mendable: limit == nil, Limit: limit,
+		Stands: stands, Mendable: limit == nil,
 		Risk: riskOf(s.opts.Delta, all.done, all.broken), Model: s.model,
+	}
+	if limit != nil {
+		p.Limit, p.LimitBy = limit.says, &limit.Limit
 	}
 	if s.model != nil {
 		p.Evidence, p.Warnings = s.model.Runs, append(p.Warnings, s.model.Warnings...)
@@ -29,6 +32,11 @@ func (s *search) plan(ctx context.Context, stands gate.Result, limit scenarios.T
 	}
 	if limit == nil {
 		if p.Notch, err = s.notch(ctx, chosen, all); err != nil {
+			return nil, err
+		}
+	}
+	if limit == nil || chosen.platform.Admission != nil {
+		if p.Sensitivity, err = s.sensitivity(ctx, chosen); err != nil {
 			return nil, err
 		}
 	}
@@ -77,9 +85,9 @@ func (s *search) tenants(chosen candidate, all *outcome) []TenantPlan {
 }
 
 // constraints are the three that bind most, in plain words.
-func (s *search) constraints(chosen candidate, limit scenarios.Text) []scenarios.Text {
+func (s *search) constraints(chosen candidate, limit *limit) []scenarios.Text {
 	if limit != nil {
-		return []scenarios.Text{limit}
+		return []scenarios.Text{limit.says}
 	}
 	var pods, fast int64
 	for _, set := range chosen.list {

@@ -90,7 +90,7 @@ func predictionOf(r *sim.Result) Prediction {
 		Step:    predictionStep * time.Second,
 		Offered: thin(r.Series.Offered, mean), Served: thin(r.Series.Served, mean),
 		Desired: thin(r.Series.Desired, mean), Ready: thin(r.Series.Ready, mean),
-		P95: thin(r.Series.P95, largest), SlowWorst: r.Slow,
+		P95: thin(r.Series.P95, largest), AtDoor: thin(r.Series.AtDoor, largest), SlowWorst: r.Slow,
 	}
 }
 

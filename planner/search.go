@@ -80,8 +80,6 @@ type search struct {
 
 func newSearch(model *fit.Model, sc *scenarios.Scenario, pf *scenarios.Platform, opts Options) (*search, error) {
 	switch {
-	case sc == nil || pf == nil:
-		return nil, errors.New("plan: a scenario and a platform are needed")
 	case len(sc.SLOs) == 0:
 		return nil, errors.New("plan: the scenario promises nothing (slos is empty): there is nothing to keep")
 	case len(sc.Tenants.List) == 0:
@@ -183,10 +181,30 @@ func (s *search) try(ctx context.Context, c candidate, worlds, most int, stage s
 // more nodes than those, and then nodes taken away again until it breaks. What is left is certified in all worlds.
 // Common random numbers throughout.
 func Search(ctx context.Context, model *fit.Model, sc *scenarios.Scenario, pf *scenarios.Platform, opts Options) (*Plan, error) {
+	if sc == nil || pf == nil {
+		return nil, errors.New("plan: a scenario and a platform are needed")
+	}
+	q, err := ask(sc, pf, opts)
+	if err != nil {
+		return nil, err
+	}
+	if q != nil {
+		sc, pf = q.asked, q.pf
+	}
 	s, err := newSearch(model, sc, pf, opts)
 	if err != nil {
 		return nil, err
 	}
+	p, err := s.find(ctx)
+	if err != nil || q == nil {
+		return p, err
+	}
+	return p, q.answer(ctx, s, p)
+}
+
+// find makes the plan.
+func (s *search) find(ctx context.Context) (*Plan, error) {
+	var err error
 	if s.bound, err = s.lowerBound(); err != nil {
 		return nil, err
 	}
@@ -205,16 +223,47 @@ func Search(ctx context.Context, model *fit.Model, sc *scenarios.Scenario, pf *s
 			return nil, err
 		}
 		if certified == nil {
-			limit = poolLimit(s.pf, s.ladder)
+			limit = s.poolLimit()
 		}
 	}
-	if limit != nil { // the best there is, though it does not hold
-		chosen = s.candidate(s.generous(), lowestTarget)
+	var door *doored
+	if limit != nil {
+		if door, err = s.admit(ctx, limit.nodes(s), inAllWorlds); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case door != nil:
+		s.bound, chosen, certified = door.search.bound, door.chosen, door.certified
+	case limit != nil: // the best there is, though it does not hold
+		chosen = s.candidate(limit.nodes(s), lowestTarget)
 		if certified, err = s.try(ctx, chosen, s.opts.Worlds, 8, "certify"); err != nil {
 			return nil, err
 		}
 	}
-	return s.plan(ctx, stands, limit, chosen, certified)
+	p, err := s.plan(ctx, stands, limit, chosen, certified)
+	if err != nil {
+		return nil, err
+	}
+	return p, s.doors(ctx, p, door)
+}
+
+// doors adds the waiting room of the plan, or the one with which the nodes of today would do instead.
+func (s *search) doors(ctx context.Context, p *Plan, door *doored) (err error) {
+	to := &p.Admission
+	if now := len(s.pf.Nodes()); p.Mendable && p.Decided() > now {
+		to = &p.Instead
+		if door, err = s.admit(ctx, now, inSomeWorlds); err != nil {
+			return err
+		}
+	}
+	if door == nil {
+		return nil
+	}
+	if *to, err = door.admission(ctx, s.opts.Delta); p.Admission != nil {
+		p.Warnings = append(p.Warnings, admissionAssumed)
+	}
+	return err
 }
 
 // descend finds the fewest nodes, then the highest target, then takes nodes away again, all in the worst worlds only, and

@@ -94,6 +94,8 @@ type crew struct {
 	f       *forge
 	worlds  *futures
 	runners []*sim.Runner
+	// alter changes the parameters before they are used; nil leaves them.
+	alter func(*sim.Params)
 }
 
 const workers = 2
@@ -187,6 +189,9 @@ func (c *crew) prepare(pf *scenarios.Platform) (func(draw int) (*sim.Params, err
 			return p, nil
 		}
 		p, err := c.f.params(pf, draw)
+		if err == nil && c.alter != nil {
+			c.alter(p)
+		}
 		if err == nil {
 			made[draw] = p
 		}

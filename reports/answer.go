@@ -24,6 +24,7 @@ type answer struct {
 	pools     []poolLine
 	settings  []string
 	decides   []string // what decides the plan
+	parts     []part
 	limit     string
 	basis     []string
 	warnings  []string
@@ -62,6 +63,7 @@ func answerTo(in *Input, at seen, t tongue) answer {
 		}
 		a.settings = settingLines(p, t)
 		a.decides = t.sentences(p.Constraints)
+		a.parts = decisionParts(p, t)
 		if !p.Mendable {
 			a.limit = sentence(t.text(p.Limit))
 		}

@@ -50,6 +50,7 @@ type version struct {
 	Limit         string
 	Settings      []string
 	Decides       []string
+	Parts         []part
 	Reasons       []string // the verdict in its own words
 	Basis         []string
 	Warnings      []string // page one's
@@ -134,7 +135,7 @@ func versionIn(in *Input, runs []*measured, lang string) (version, error) {
 	run := runs[0].run
 	v := version{
 		Lang: lang, Name: t.say("language"), tongue: t, Title: t.say("title"), Sub: titleOf(run, t),
-		Now: a.now, Plan: a.plan, Why: a.why, Pools: a.pools, HasPlan: in.Plan != nil, Limit: a.limit, Settings: a.settings, Decides: a.decides,
+		Now: a.now, Plan: a.plan, Why: a.why, Pools: a.pools, HasPlan: in.Plan != nil, Limit: a.limit, Settings: a.settings, Decides: a.decides, Parts: a.parts,
 		Basis: a.basis, Warnings: append(a.warnings, bookLines(runs, t)...), RunID: run.ID,
 		Footer: t.say("footer", run.ID, t.stamp(in.Made), run.Ansturm),
 	}
@@ -177,6 +178,9 @@ func figuresOf(in *Input, runs []*measured, t tongue) ([]figure, error) {
 		}
 		if len(in.Plan.Frontier) > 0 {
 			figs = append(figs, f.frontier(in.Plan))
+		}
+		if len(in.Plan.Sensitivity) > 0 {
+			figs = append(figs, f.sensitivity(in.Plan.Sensitivity))
 		}
 	}
 	if notch, has := f.notch(in); has {

@@ -126,6 +126,8 @@ func Text(w io.Writer, in *Input, lang string) error {
 			s.head(s.say("text.constraints"))
 			s.list(a.decides)
 		}
+		s.parts(a.parts)
+		s.parts(evidenceParts(in.Plan, s.tongue))
 	}
 	s.head(s.say("basis.title"))
 	s.list(a.basis)

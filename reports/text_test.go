@@ -265,3 +265,40 @@ func TestReportTellsBothNotches(t *testing.T) {
 		}
 	}
 }
+
+// TestReportsTellWhatElseThePlanSays: terminal and page say the plan's waiting room, the one that would do instead of nodes,
+// and the answer to a question.
+func TestReportsTellWhatElseThePlanSays(t *testing.T) {
+	in := rushInput(t, 1200)
+	in.Plan.Admission = &planner.Admission{Says: scenarios.Text{"de": "Höchstens 32 je Sekunde", "en": "At most 32 a second"}}
+	in.Plan.WhatIf = &planner.WhatIf{Says: []scenarios.Text{{"de": "Was, wenn mehr kommen?", "en": "What if more come?"}, {"de": "Gemeinde 7 verliert", "en": "Tenant 7 loses"}}}
+	in.Plan.Sensitivity = []planner.Assumption{{Name: scenarios.Text{"de": "Zahl der Personen", "en": "number of persons"}, Low: 0.9, High: 1.1, NodesLow: 5.9, NodesHigh: 7.04, Says: scenarios.Text{"de": "Zahl der Personen: 5,9 bis 7,0 Knoten", "en": "number of persons: 5.9 to 7.0 nodes"}}}
+	in.Plan.Instead = &planner.Admission{Says: scenarios.Text{"de": "Höchstens 17 je Sekunde", "en": "At most 17 a second"}}
+	says(t, in, map[string][]string{
+		"de": {"Woran die Antwort", "Zahl der Personen", "7,0", "Was, wenn mehr kommen?", "Gemeinde 7 verliert.", "Warteraum", "Höchstens 32 je Sekunde.", "Statt weiterer Knoten", "Höchstens 17 je Sekunde."},
+		"en": {"What the answer hangs on", "number of persons", "7.0", "What if more come?", "Tenant 7 loses.", "Waiting room", "At most 32 a second.", "Instead of more nodes", "At most 17 a second."},
+	})
+}
+
+// says holds that the plan's text, the summary and the page hold the words, in each language.
+func says(t *testing.T, in *Input, words map[string][]string) {
+	t.Helper()
+	for lang, want := range words {
+		var plan, summary, page bytes.Buffer
+		for _, err := range []error{PlanText(&plan, in.Plan, lang), Text(&summary, in, lang), HTML(&page, in, lang)} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		narrow(t, plan.String())
+		narrow(t, summary.String())
+		for name, text := range map[string]string{"plan": plan.String(), "summary": summary.String(), "page": page.String()} {
+			flat := strings.Join(strings.Fields(strings.ReplaceAll(text, nbsp, " ")), " ")
+			for _, w := range want {
+				if !strings.Contains(flat, w) {
+					t.Errorf("%s, %s: lacks %q", lang, name, w)
+				}
+			}
+		}
+	}
+}

@@ -125,11 +125,13 @@ func PlanText(w io.Writer, p *planner.Plan, lang string) error {
 		s.head(s.say("text.constraints"))
 		s.list(s.sentences(p.Constraints))
 	}
+	s.parts(decisionParts(p, s.tongue))
 	s.head(s.say("text.risk"))
 	s.line("  - ", s.say("text.riskLine", s.share(p.Risk.Upper), s.share(p.Risk.Delta), s.count(int64(p.Risk.Broken)), s.count(int64(p.Risk.Worlds))))
 	if notch := notchLine(p, s.tongue); notch != "" {
 		s.line("  - ", notch)
 	}
+	s.parts(evidenceParts(p, s.tongue))
 	s.warnings(s.planWarnings(p))
 	return s.write(w)
 }

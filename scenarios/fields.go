@@ -68,6 +68,7 @@ var required = map[reflect.Type][]string{
 	reflect.TypeFor[Backend]():    {"name", "cores"},
 	reflect.TypeFor[Workload]():   {"name", "resources", "replicas", "steps"},
 	reflect.TypeFor[Work]():       {"cpu"},
+	reflect.TypeFor[Admission]():  {"rate"},
 	reflect.TypeFor[Disruption](): {"at", "loseNode"},
 
 	reflect.TypeFor[autoscalingv2.HorizontalPodAutoscalerSpec](): {"maxReplicas"},

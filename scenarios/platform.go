@@ -17,6 +17,8 @@ type Platform struct {
 	Pools       []NodePool  `json:"pools"`
 	Backends    []Backend   `json:"backends,omitempty"`
 	Workloads   []Workload  `json:"workloads"`
+	// Admission is a waiting room before the platform; nil means that everybody comes straight in.
+	Admission *Admission `json:"admission,omitempty"`
 	// Disruptions are what goes wrong during the run, by intent.
 	Disruptions []Disruption `json:"disruptions,omitempty"`
 }
@@ -115,6 +117,15 @@ type Work struct {
 	Backends map[string]time.Duration `json:"backends,omitempty"`
 	// Accepts: the step hands in an application; the platform keeps its idempotency key.
 	Accepts bool `json:"accepts,omitempty"`
+}
+
+// Admission is a waiting room: the persons above its rate wait in the order they came. It remembers nobody: who reloads
+// or comes back waits again.
+type Admission struct {
+	// Rate is how many persons a second are let in at most.
+	Rate float64 `json:"rate"`
+	// From is when the waiting room is put up; zero means that it is there from the start.
+	From time.Duration `json:"from,omitempty"`
 }
 
 // Disruption is one planned mishap.

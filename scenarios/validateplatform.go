@@ -36,6 +36,12 @@ func (p *Platform) validate(c *checker) {
 	p.validateBackends(c)
 	p.validateWorkloads(c)
 	p.validateDisruptions(c)
+	if a := p.Admission; a != nil {
+		if !(a.Rate > 0) || math.IsInf(a.Rate, 1) {
+			c.add("admission.rate", "is %v, must be more than 0 persons a second", a.Rate)
+		}
+		c.notNegative("admission.from", a.From)
+	}
 }
 
 func (p *Platform) validatePools(c *checker) {

@@ -85,6 +85,9 @@ func (d *demo) run(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	surge := runs[len(runs)-1]
+	if plan.Admission != nil { // simulated only: there is nothing to fire
+		return verdict.Result.ExitCode(), d.report(surge.Dir)
+	}
 	v, err := d.verify(ctx, d.p, plan, filepath.Join(d.dir, "plan"), filepath.Join(d.dir, "verify"), d.speed, d.notch)
 	if err != nil {
 		return 0, err
@@ -126,7 +129,11 @@ func (d *demo) report(surge string) error {
 		paths = append(paths, path)
 	}
 	if d.json {
-		return d.printJSON(map[string]any{"reports": paths, "plan": filepath.Join(d.dir, "plan"), "surge": surge, "verify": in.Verify.Run})
+		said := map[string]any{"reports": paths, "plan": filepath.Join(d.dir, "plan"), "surge": surge}
+		if in.Verify != nil {
+			said["verify"] = in.Verify.Run
+		}
+		return d.printJSON(said)
 	}
 	if err := reports.Text(d.stdout, in, d.lang); err != nil {
 		return err

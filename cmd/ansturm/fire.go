@@ -59,6 +59,10 @@ func (a *app) fire(ctx context.Context, p *progress, f firing) (*record.Record, 
 	}
 	var platform *labProcess
 	if f.target == "" {
+		if f.platform.Admission != nil {
+			return nil, inputError(fmt.Errorf("platform %s has a waiting room (admission), which the embedded platform has not", f.platform.Name),
+				"it can only be simulated so far: ansturm simulate SCENARIO PLATFORM")
+		}
 		setup := labSetup{Scenario: f.scenario, Platform: f.platform, Speed: f.speed, Seed: f.scenario.Arrivals.Seed}
 		if platform, err = startLab(ctx, setup, a.stderr); err != nil {
 			return nil, err

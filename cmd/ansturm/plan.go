@@ -25,8 +25,11 @@ func (a *app) planCommand() *cobra.Command {
 worlds, and searches the cheapest nodes and autoscaling settings that keep the promises.
 
 Give the calibration runs and the surge run; the last run's scenario and platform are planned for, unless --forecast
-names another scenario.`,
-		Example: "  ansturm plan runs/calibration-1 runs/calibration-2 runs/surge -o plan",
+names another scenario.
+
+What if: --growth, --forecast, --lose-site and --no-new-nodes ask for another future; the plan then says who loses, when,
+and what it would take.`,
+		Example: "  ansturm plan runs/calibration-1 runs/calibration-2 runs/surge -o plan\n  ansturm plan runs/* --growth 1.5 --no-new-nodes -o plan-b",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkLang(lang); err != nil {
@@ -70,6 +73,9 @@ names another scenario.`,
 	c.Flags().StringVarP(&out, "output", "o", "", "directory of the plan (default plan)")
 	c.Flags().Float64Var(&opts.Delta, "risk", 0.01, "accepted probability that a promise is broken")
 	c.Flags().IntVar(&opts.Worlds, "worlds", 512, "number of worlds a plan is certified on")
+	c.Flags().Float64Var(&opts.Growth, "growth", 1, "what if that many times as many persons come")
+	c.Flags().StringVar(&opts.LoseSite, "lose-site", "", "what if this site is lost at the peak")
+	c.Flags().BoolVar(&opts.NoNewNodes, "no-new-nodes", false, "what if no node can be ordered")
 	c.Flags().IntVar(&loseNodes, "lose-nodes", 1, "nodes lost in the bad worlds, 0 or 1")
 	addLang(c, &lang, "en")
 	return c

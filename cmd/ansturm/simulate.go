@@ -41,10 +41,18 @@ shows what the platform does.`,
 // printPrediction prints a line a minute.
 func printPrediction(a *app, p *planner.Prediction) error {
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "minute\toffered/s\tserved/s\tdesired\tready\tp95 s\t")
+	head := "minute\toffered/s\tserved/s\tdesired\tready\tp95 s\t"
+	if len(p.AtDoor) > 0 {
+		head += "waiting room\t"
+	}
+	fmt.Fprintln(w, head)
 	every := max(1, int(time.Minute/p.Step))
 	for i := 0; i < len(p.Offered); i += every {
-		fmt.Fprintf(w, "%d\t%.0f\t%.0f\t%.0f\t%.0f\t%.2f\t\n", i/every, p.Offered[i], p.Served[i], p.Desired[i], p.Ready[i], p.P95[i])
+		fmt.Fprintf(w, "%d\t%.0f\t%.0f\t%.0f\t%.0f\t%.2f\t", i/every, p.Offered[i], p.Served[i], p.Desired[i], p.Ready[i], p.P95[i])
+		if i < len(p.AtDoor) {
+			fmt.Fprintf(w, "%.0f\t", p.AtDoor[i])
+		}
+		fmt.Fprintln(w)
 	}
 	fmt.Fprintf(w, "worst window: %.1f %% of the shots slow or failed\t\n", 100*p.SlowWorst)
 	return w.Flush()

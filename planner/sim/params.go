@@ -78,10 +78,10 @@ type Work struct {
 
 // Node has Cores, Memory and Pods for pods.
 type Node struct {
-	Name, Pool string
-	Cores      float64
-	Memory     int64
-	Pods       int
+	Name, Pool, Site string
+	Cores            float64
+	Memory           int64
+	Pods             int
 }
 
 // Backend is a shared server: n requests in service each go at speed min(1, Cores/n) / (1 + α(n−1) + βn(n−1))

@@ -226,25 +226,36 @@ func (r *Runner) removePod(t *tenant, at int) {
 	r.free = append(r.free, id)
 }
 
-// loseNode kills the world's lost node: its pods and the requests in them are gone at once.
-func (r *Runner) loseNode(now float64) {
-	if r.w.Lost <= 0 || r.w.Lost > len(r.nodes) || r.nodes[r.w.Lost-1].lost || r.w.At > now {
+// loseNodes kills the world's lost node, or the nodes of its lost site: their pods and the requests in them are gone at
+// once.
+func (r *Runner) loseNodes(now float64) {
+	if r.w.At > now || r.w.Lost <= 0 && r.w.Site == "" {
 		return
 	}
-	node := int32(r.w.Lost - 1)
-	r.nodes[node].lost = true
-	r.cluster.Lose(int(node))
+	lost := r.dying[:0]
+	for n := range r.nodes {
+		if (n == r.w.Lost-1 || r.w.Site != "" && r.p.Nodes[n].Site == r.w.Site) && !r.nodes[n].lost {
+			lost = append(lost, int32(n))
+			r.nodes[n].lost = true
+			r.cluster.Lose(n)
+		}
+	}
+	if r.dying = lost; len(lost) == 0 {
+		return
+	}
 	for i := range r.tenants {
 		t := &r.tenants[i]
 		r.refresh(i, now)
 		gone := 0.0
 		for _, id := range t.pods {
-			if p := &r.pods[id]; p.node == node {
-				if p.known <= now {
-					gone++
-				}
-				p.dead = true
+			p := &r.pods[id]
+			if p.node < 0 || !r.nodes[p.node].lost || p.dead {
+				continue
 			}
+			if p.known <= now {
+				gone++
+			}
+			p.dead = true
 		}
 		if gone > 0 && t.inRotation > 0 {
 			r.cut(i, int(now), gone/float64(t.inRotation))
@@ -255,7 +266,7 @@ func (r *Runner) loseNode(now float64) {
 
 // replaceLost is the control plane noticing the loss.
 func (r *Runner) replaceLost(now float64) {
-	if r.w.Lost <= 0 || math.Ceil(r.w.At+r.p.Control.LossDetection) != now {
+	if r.w.Lost <= 0 && r.w.Site == "" || math.Ceil(r.w.At+r.p.Control.LossDetection) != now {
 		return
 	}
 	for i := range r.tenants {

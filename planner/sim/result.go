@@ -18,6 +18,8 @@ type Result struct {
 	Peak         []int
 	TenantSlow   []float64
 	TenantBroken []bool
+	// TenantFirst is the minute of each tenant's first broken window, −1 where none is; TenantMinutes are all of theirs.
+	TenantFirst, TenantMinutes []int
 	// ReplicaSeconds, all tenants. Scalings counts changes of a count.
 	ReplicaSeconds float64
 	Scalings       int
@@ -64,10 +66,12 @@ func (r *Runner) result() *Result {
 	out := &Result{
 		World: r.w, ReplicaSeconds: r.hours, Scalings: r.scalings, Pending: len(r.waiting), MostPending: r.mostPending,
 		Peak: make([]int, len(p.Tenants)), TenantSlow: make([]float64, len(p.Tenants)), TenantBroken: make([]bool, len(p.Tenants)),
+		TenantFirst: make([]int, len(p.Tenants)), TenantMinutes: make([]int, len(p.Tenants)),
 		Promises: make([]PromiseResult, len(p.Promises)),
 		Flow:     Flow{Arrived: r.arrived, Served: r.served, Refused: r.refused, Lost: r.lost, Left: r.left},
 	}
 	for i := range r.tenants {
+		out.TenantFirst[i] = -1
 		out.Peak[i] = r.tenants[i].peak
 		out.Flow.Open += r.tenants[i].n
 	}
@@ -193,6 +197,12 @@ func (out *Result) weigh(q int, promise *Promise, w Window) {
 	if w.Tenant >= 0 {
 		out.TenantSlow[w.Tenant] = math.Max(out.TenantSlow[w.Tenant], share)
 		out.TenantBroken[w.Tenant] = out.TenantBroken[w.Tenant] || slow || failed
+		if slow || failed {
+			if first := &out.TenantFirst[w.Tenant]; *first < 0 || w.Minute < *first {
+				*first = w.Minute
+			}
+			out.TenantMinutes[w.Tenant] += w.Minutes
+		}
 	}
 }
 

@@ -11,6 +11,8 @@ type Series struct {
 	Cores, Waiting []float64
 	// TenantDesired and TenantReady are replicas, tenant × second.
 	TenantDesired, TenantReady [][]int16
+	// Failed is the share of each minute's shots that failed: refused, lost, or left in vain.
+	Failed []float64
 	// AtDoor are the persons who wait before the door; empty without one.
 	AtDoor []float64
 	// BackendBusy is the number of requests in service at each back end.
@@ -97,6 +99,14 @@ func (s *series) finish(r *Runner) *Series {
 		s.P50 = append(s.P50, percentile(&counts[sec], 0.50))
 		s.P95 = append(s.P95, percentile(&counts[sec], 0.95))
 		s.P99 = append(s.P99, percentile(&counts[sec], 0.99))
+	}
+	for m := range length / 60 {
+		var shots, failed float64
+		for row := m; row < len(r.shots); row += r.minutes {
+			shots += float64(r.shots[row])
+			failed += float64(r.failed[row])
+		}
+		s.Failed = append(s.Failed, failed/math.Max(shots, 1))
 	}
 	out := s.Series
 	return &out

@@ -38,6 +38,8 @@ type World struct {
 	// Lost is the node lost at At (seconds), counted from 1; zero means none.
 	Lost int
 	At   float64
+	// Site is lost with all its nodes at At; empty means none.
+	Site string
 }
 
 // Runner runs worlds one after another and keeps its memory. It is not safe for concurrent use.
@@ -85,7 +87,7 @@ func (r *Runner) Run(ctx context.Context, p *Params, w World) (*Result, error) {
 // control is everything but the serving in one second.
 func (r *Runner) control(sec int) {
 	now := float64(sec)
-	r.loseNode(now)
+	r.loseNodes(now)
 	r.replaceLost(now)
 	r.rollOut(now)
 	r.schedule(now)
