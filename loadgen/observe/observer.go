@@ -45,6 +45,7 @@ type Observer struct {
 	earlyPulls  map[types.UID]*pulls
 	earlyRoutes map[string]early
 	usage       usage
+	quotas      map[podKey]*throttling // who tells of the pod's quota
 }
 
 // named is a line with the name of its resource.
@@ -67,6 +68,7 @@ func Start(ctx context.Context, c Config) (*Observer, error) {
 		workloads: map[string]*workload{}, pods: map[types.UID]*pod{}, byName: map[string]*pod{},
 		hpas: map[string]*hpaState{}, nodes: map[string]*nodeState{},
 		earlyPulls: map[types.UID]*pulls{}, earlyRoutes: map[string]early{}, usage: newUsage(),
+		quotas: map[podKey]*throttling{},
 	}
 	for _, t := range c.Tenants {
 		o.tenants[t] = true

@@ -18,6 +18,10 @@ type Params struct {
 	// at demand 1 and with everyone patient.
 	Steps []string
 	Shape [][]float64
+	// Persons is how many come at demand 1; zero means that every shot is a person's only one.
+	Persons float64
+	// Door is the waiting room before the platform; nil means none.
+	Door *Door
 	// Tenants in the order of the scenario's list.
 	Tenants   []Tenant
 	Workloads []Workload
@@ -136,6 +140,8 @@ func (p *Params) validate() error {
 		return errors.New("simulate: no tenant")
 	case !(p.Control.Sync > 0) || !(p.Control.Scrape > 0) || !(p.Control.Housekeeping > 0) || p.Control.Housekeeping > 3600:
 		return errors.New("simulate: the periods of sync, scrape and housekeeping must be above 0, the last at most an hour")
+	case p.Door != nil && (!(p.Door.Rate > 0) || !finite(p.Door.Rate) || !(p.Door.From >= 0)):
+		return fmt.Errorf("simulate: the door lets in %v persons/s from second %v on", p.Door.Rate, p.Door.From)
 	}
 	for _, t := range p.Tenants {
 		if t.Workload < 0 || t.Workload >= len(p.Workloads) || !(t.Weight >= 0) {

@@ -26,7 +26,9 @@ type Result struct {
 	MostPending int // at any time
 	BackendPeak []float64
 	Flow        Flow
-	Series      *Series
+	// Waiting is what the door cost; nil without one.
+	Waiting *Waiting
+	Series  *Series
 }
 
 // Flow accounts for the shots: Arrived = Served + Refused + Lost + what is still open.
@@ -74,6 +76,9 @@ func (r *Runner) result() *Result {
 	}
 	for q := range p.Promises {
 		r.judge(q, out)
+	}
+	if r.p.Door != nil {
+		out.Waiting = r.door.result(r.p.perPerson())
 	}
 	if r.Detail {
 		out.Series = r.detail.finish(r)

@@ -11,6 +11,8 @@ type Series struct {
 	Cores, Waiting []float64
 	// TenantDesired and TenantReady are replicas, tenant × second.
 	TenantDesired, TenantReady [][]int16
+	// AtDoor are the persons who wait before the door; empty without one.
+	AtDoor []float64
 	// BackendBusy is the number of requests in service at each back end.
 	BackendBusy [][]float64
 }
@@ -64,6 +66,9 @@ func (s *series) second(r *Runner, _ int) {
 	s.Cores = append(s.Cores, cores-s.cores)
 	s.Offered = append(s.Offered, r.arrived-s.arrived)
 	s.Served = append(s.Served, r.served-s.served)
+	if r.p.Door != nil {
+		s.AtDoor = append(s.AtDoor, r.door.waiting/r.p.perPerson())
+	}
 	s.cores, s.arrived, s.served = cores, r.arrived, r.served
 	for b := range r.backends {
 		s.BackendBusy[b] = append(s.BackendBusy[b], r.backends[b].n)

@@ -4,6 +4,9 @@ import "math"
 
 // serve lets a second of the surge happen at every tenant.
 func (r *Runner) serve(sec int) {
+	if r.p.Door != nil {
+		r.letIn(sec)
+	}
 	r.blend(sec)
 	for i := range r.tenants {
 		r.serveTenant(i, sec)
@@ -60,10 +63,12 @@ func (r *Runner) serveTenant(i, sec int) {
 	workload := p.Tenants[i].Workload
 	m := &r.mixes[workload]
 	var offered float64
-	if sec < len(r.shape) {
+	if p.Door != nil {
+		offered = r.door.let[i]
+	} else if sec < len(r.shape) {
 		offered = r.shape[sec] * p.Tenants[i].Weight * r.w.Demand
 	}
-	if t.coming > 1e-9 {
+	if p.Door == nil && t.coming > 1e-9 {
 		offered = r.returning(t, sec, offered)
 	}
 	if differs(m.mean, t.decayFor) {

@@ -16,7 +16,7 @@
 // One second of a run:
 //
 //	lose a node → replace, roll out, schedule, pull → read, scrape → autoscale each tenant in its own phase
-//	→ serve every tenant in beats of half a second → shared back ends → impatient persons come again
+//	→ let in at the door → serve every tenant in beats of half a second → shared back ends → impatient persons come again
 package sim
 
 import (
@@ -98,6 +98,9 @@ func (r *Runner) control(sec int) {
 
 // unsettled says whether persons are still to come or waiting.
 func (r *Runner) unsettled() bool {
+	if r.door.waiting > 0.5 {
+		return true
+	}
 	for i := range r.tenants {
 		if t := &r.tenants[i]; t.n > 0.5 || t.coming > 0.5 {
 			return true

@@ -37,9 +37,10 @@ type world struct {
 	mixes    []mix // by workload, of the present second
 	backends []backendState
 	shape    []float64   // shots of all steps in each second
-	frac     [][]float64 // step, second: its share of shape
-	stretch  []float64   // promise × workload: share of Within left for the CPU phase
-	busyTime []float64   // step × workload: seconds in back ends now
+	frac     [][]float64 // step, second: its share of shape, behind the door
+	door     doorState
+	stretch  []float64 // promise × workload: share of Within left for the CPU phase
+	busyTime []float64 // step × workload: seconds in back ends now
 
 	ring, minutes int
 	leastLag      int // shortest of lags and patience
@@ -129,6 +130,7 @@ func (r *Runner) reset(p *Params, w World) error {
 		return err
 	}
 	r.resetTenants()
+	r.resetDoor()
 	r.detail.reset(r)
 	return nil
 }
@@ -167,11 +169,14 @@ func (r *Runner) measure() {
 		seconds = max(seconds, len(s))
 	}
 	r.end = max(seconds, int(math.Ceil(p.Length))) + far/beats + 2
-	r.last = r.end + 600
-	r.minutes = r.last/60 + 1
 	for r.ring = 8; r.ring < far+2; r.ring *= 2 {
 	}
 	r.layShape(seconds)
+	r.last = r.end + 600 + r.drain()
+	r.minutes = r.last/60 + 1
+	if p.Door != nil {
+		r.stretchShape(r.last)
+	}
 }
 
 func (r *Runner) layShape(seconds int) {
@@ -193,6 +198,28 @@ func (r *Runner) layShape(seconds int) {
 			if i < len(p.Shape[k]) && r.shape[i] > 0 {
 				r.frac[k][i] = p.Shape[k][i] / r.shape[i]
 			}
+		}
+	}
+}
+
+// stretchShape lets the shape go on with nobody new, for those who come through the door late; who comes again then
+// does so in the surge's mean mix.
+func (r *Runner) stretchShape(length int) {
+	seconds := len(r.shape)
+	r.shape = resize(r.shape, length)
+	clear(r.shape[seconds:])
+	total := 0.0
+	for _, x := range r.shape[:seconds] {
+		total += x
+	}
+	for k := range r.frac {
+		sum := 0.0
+		for s, x := range r.shape[:seconds] {
+			sum += x * r.frac[k][s]
+		}
+		r.frac[k] = resize(r.frac[k], length)
+		for s := seconds; s < length; s++ {
+			r.frac[k][s] = sum / math.Max(total, 1e-9)
 		}
 	}
 }
