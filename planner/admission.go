@@ -13,8 +13,10 @@ import (
 )
 
 const (
-	// longestDrain is how many times the surge's length it may take until everybody was let in.
+	// longestDrain is how many times the surge's length it may take until everybody was let in, leastDrain how many
+	// seconds more than its length it may take in any case.
 	longestDrain = 3
+	leastDrain   = 1800
 	// admissions is how often the rate is halved between what is too high and what holds; eased by how much it is lowered
 	// when all worlds show it to be too high, at most easings times.
 	admissions = 6
@@ -96,7 +98,7 @@ func (s *search) peakRate() float64 {
 // slowestRate is the least rate that is looked at: with it everybody is in within longestDrain times the surge's length
 // even where more come than expected.
 func (s *search) slowestRate() float64 {
-	return float64(s.sc.Arrivals.Total) * demandAt(s.model, 0.95) / (longestDrain * s.f.length)
+	return float64(s.sc.Arrivals.Total) * demandAt(s.model, 0.95) / math.Max(longestDrain*s.f.length, s.f.length+leastDrain)
 }
 
 // rounded is a rate with three digits, rounded down.
@@ -221,9 +223,9 @@ func (a *Admission) says() scenarios.Text {
 	}
 	says := scenarios.Text{
 		"de": fmt.Sprintf("Mit einem Warteraum hält die Zusage für alle, die eingelassen werden: höchstens %s Personen je Sekunde auf %s. Es warten %s %% der Personen, am längsten %s (in ungünstigen Verläufen %s); der Letzte ist %s nach Beginn eingelassen",
-			plainNumber(a.Rate, "de"), nodesDe(a.Nodes), plainNumber(100*a.Waited.Value, "de"), wait(a.Longest.Value, "de"), wait(a.Longest.High, "de"), wait(a.Until.Value, "de")),
+			plainNumber(a.Rate, "de"), nodes(a.Nodes, "de"), plainNumber(100*a.Waited.Value, "de"), wait(a.Longest.Value, "de"), wait(a.Longest.High, "de"), wait(a.Until.Value, "de")),
 		"en": fmt.Sprintf("With a waiting room the promise holds for all who are let in: at most %s persons a second on %s. %s %% of the persons wait, at longest %s (in bad courses %s); the last one is in %s after the start",
-			plainNumber(a.Rate, "en"), nodesEn(a.Nodes), plainNumber(100*a.Waited.Value, "en"), wait(a.Longest.Value, "en"), wait(a.Longest.High, "en"), wait(a.Until.Value, "en")),
+			plainNumber(a.Rate, "en"), nodes(a.Nodes, "en"), plainNumber(100*a.Waited.Value, "en"), wait(a.Longest.Value, "en"), wait(a.Longest.High, "en"), wait(a.Until.Value, "en")),
 	}
 	if a.Recovery > 0 {
 		says["de"] += fmt.Sprintf(". Ohne Warteraum bleibt die Plattform auch nach dem Ansturm überlastet, weil alle neu laden. Liegt sie schon darnieder: höchstens %s Personen je Sekunde einlassen, bis sie wieder antwortet", plainNumber(a.Recovery, "de"))
@@ -232,16 +234,13 @@ func (a *Admission) says() scenarios.Text {
 	return says
 }
 
-func nodesDe(n int) string {
-	if n == 1 {
-		return "einem Knoten"
+// nodes counts nodes in words.
+func nodes(n int, lang string) string {
+	if lang == "de" {
+		return fmt.Sprintf("%d Knoten", n)
 	}
-	return fmt.Sprintf("%d Knoten", n)
-}
-
-func nodesEn(n int) string {
 	if n == 1 {
-		return "one node"
+		return "1 node"
 	}
 	return fmt.Sprintf("%d nodes", n)
 }

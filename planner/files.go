@@ -21,7 +21,7 @@ const (
 )
 
 // Write puts the plan into dir, which is made where it is missing: plan.json, hpa/<tenant>.yaml (autoscaling/v2, ready
-// to be applied), nodes.yaml, platform.yaml and notch.platform.yaml (both load as platforms).
+// to be applied), nodes.yaml (what to order, and by when), alerts.yaml (Prometheus rules), platform.yaml and notch.platform.yaml (both load as platforms).
 func (p *Plan) Write(dir string) error {
 	if err := os.MkdirAll(filepath.Join(dir, "hpa"), 0o777); err != nil {
 		return fmt.Errorf("write plan: %w", err)
@@ -35,12 +35,17 @@ func (p *Plan) Write(dir string) error {
 			return err
 		}
 	}
-	nodes, err := yaml.Marshal(map[string]any{"pools": p.Pools})
-	if err != nil {
-		return fmt.Errorf("write plan: nodes: %w", err)
-	}
-	if err := save(filepath.Join(dir, "nodes.yaml"), nodes); err != nil {
-		return err
+	for name, x := range map[string]struct {
+		note string
+		of   any
+	}{"nodes.yaml": {"", map[string]any{"pools": p.orders()}}, "alerts.yaml": {alertsNote, p.alerts()}} {
+		data, err := yaml.Marshal(x.of)
+		if err != nil {
+			return fmt.Errorf("write plan: %s: %w", name, err)
+		}
+		if err := save(filepath.Join(dir, name), append([]byte(x.note), data...)); err != nil {
+			return err
+		}
 	}
 	for name, pf := range map[string]*scenarios.Platform{"platform.yaml": p.Platform, "notch.platform.yaml": p.Notch.Platform} {
 		if pf == nil {

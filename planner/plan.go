@@ -52,7 +52,9 @@ type Plan struct {
 	// Constraints are the up to three constraints that bind, in plain words.
 	Constraints []scenarios.Text `json:"constraints"`
 	// Sensitivity ranks what the plan assumes by how far it moves the answer, the furthest first.
-	Sensitivity []Assumption     `json:"sensitivity,omitempty"`
+	Sensitivity []Assumption `json:"sensitivity,omitempty"`
+	// Explanation is the plan in ten lines for who has never seen a pod.
+	Explanation []scenarios.Text `json:"explanation,omitempty"`
 	Model       *fit.Model       `json:"model"`
 	Evidence    []fit.Source     `json:"evidence"`
 	Warnings    []record.Warning `json:"warnings,omitempty"`

@@ -3,7 +3,9 @@ package planner
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ansturm/ansturm/planner/gate"
@@ -150,14 +152,19 @@ func minimum(list []setting) int32 {
 
 // spell writes a duration of hours or minutes out.
 func spell(d time.Duration, lang string) string {
-	hours, minutes := "hours", "minutes"
+	units := map[string][4]string{"de": {"Stunde", "Stunden", "Minute", "Minuten"}, "en": {"hour", "hours", "minute", "minutes"}}[lang]
+	count, one, many := d.Round(time.Minute).Hours(), units[0], units[1]
+	if d < time.Hour {
+		count, one, many = math.Round(d.Minutes()), units[2], units[3]
+	}
+	if count == 1 {
+		many = one
+	}
+	figure := fmt.Sprintf("%.3g", count)
 	if lang == "de" {
-		hours, minutes = "Stunden", "Minuten"
+		figure = strings.Replace(figure, ".", ",", 1)
 	}
-	if d >= time.Hour {
-		return fmt.Sprintf("%g %s", float64(d.Round(time.Minute))/float64(time.Hour), hours)
-	}
-	return fmt.Sprintf("%.0f %s", d.Minutes(), minutes)
+	return figure + " " + many
 }
 
 // frontierAround shows cost against risk: some nodes fewer and more under the same autoscaling, in a fair sample

@@ -245,7 +245,11 @@ func (s *search) find(ctx context.Context) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p, s.doors(ctx, p, door)
+	if err := s.doors(ctx, p, door); err != nil {
+		return nil, err
+	}
+	p.Explanation = s.explained(p)
+	return p, nil
 }
 
 // doors adds the waiting room of the plan, or the one with which the nodes of today would do instead.

@@ -264,7 +264,7 @@ func (s *search) startLever() lever {
 // lossLever lets no node be lost, or one in every course, in the middle of the rise.
 func (s *search) lossLever() lever {
 	return lever{
-		Assumption: Assumption{Name: name("Knotenausfälle", "nodes lost"), Value: 0.75, High: 1, Unit: "1"},
+		Assumption: Assumption{Name: name("Anteil der Verläufe mit Knotenausfall", "share of the courses in which a node is lost"), Value: 0.75, High: 1, Unit: "1"},
 		loss:       true,
 		worlds: func(u *futures, to float64) {
 			for i := range u.worlds {
@@ -300,12 +300,25 @@ func reloadLever(share float64) lever {
 }
 
 func (a *Assumption) says() scenarios.Text {
-	en := fmt.Sprintf("%s, %s to %s: %.1f to %.1f nodes; the plan breaks in %.0f %% to %.0f %% of the courses", a.Name["en"], figure(a.Low, a.Unit), figure(a.High, a.Unit),
-		min(a.NodesLow, a.NodesHigh), max(a.NodesLow, a.NodesHigh), 100*min(a.RiskLow, a.RiskHigh), 100*max(a.RiskLow, a.RiskHigh))
-	de := fmt.Sprintf("%s, %s bis %s: %s bis %s Knoten; der Plan bricht in %.0f %% bis %.0f %% der Verläufe", a.Name["de"],
-		strings.Replace(figure(a.Low, a.Unit), ".", ",", 1), strings.Replace(figure(a.High, a.Unit), ".", ",", 1),
-		comma(min(a.NodesLow, a.NodesHigh)), comma(max(a.NodesLow, a.NodesHigh)), 100*min(a.RiskLow, a.RiskHigh), 100*max(a.RiskLow, a.RiskHigh))
-	return scenarios.Text{"de": de, "en": en}
+	out := scenarios.Text{}
+	for lang, words := range map[string][2]string{
+		"de": {"%s (%s): %s Knoten; der Plan bricht in %s %% der Verläufe", " bis "},
+		"en": {"%s (%s): %s nodes; the plan breaks in %s %% of the courses", " to "},
+	} {
+		between := func(low, high string) string {
+			if lang == "de" {
+				low, high = strings.Replace(low, ".", ",", 1), strings.Replace(high, ".", ",", 1)
+			}
+			if low == high {
+				return low
+			}
+			return low + words[1] + high
+		}
+		out[lang] = fmt.Sprintf(words[0], a.Name[lang], between(figure(a.Low, a.Unit), figure(a.High, a.Unit)),
+			between(fmt.Sprintf("%.1f", min(a.NodesLow, a.NodesHigh)), fmt.Sprintf("%.1f", max(a.NodesLow, a.NodesHigh))),
+			between(fmt.Sprintf("%.0f", 100*min(a.RiskLow, a.RiskHigh)), fmt.Sprintf("%.0f", 100*max(a.RiskLow, a.RiskHigh))))
+	}
+	return out
 }
 
 // figure writes a value of an assumption: times below a second in milliseconds.

@@ -62,7 +62,7 @@ func TestMoreOfAnAssumptionNeverNeedsLess(t *testing.T) {
 	if _, a := find(t, list, "number of persons"); a.NodesHigh-a.NodesLow < 0.5 {
 		t.Errorf("a fifth more persons need not even half a node more: %+v", a)
 	}
-	if _, a := find(t, list, "nodes lost"); a.RiskLow > a.RiskHigh || a.High != 1 {
+	if _, a := find(t, list, "node is lost"); a.RiskLow > a.RiskHigh || a.High != 1 {
 		t.Errorf("%+v", a)
 	}
 }

@@ -125,6 +125,7 @@ func (q *question) answer(ctx context.Context, s *search, p *Plan) error {
 		}
 	}
 	q.Says = q.says(p)
+	p.Explanation = s.explained(p)
 	p.WhatIf = &q.WhatIf
 	return nil
 }
@@ -294,8 +295,8 @@ func (q *question) takes(p *Plan) scenarios.Text {
 	switch {
 	case p.Mendable && p.Decided() > now:
 		return scenarios.Text{
-			"de": fmt.Sprintf("Nötig wären %s statt %d und die Einstellungen dieses Plans", nodesDe(p.Decided()), now),
-			"en": fmt.Sprintf("It would take %s instead of %d, and the settings of this plan", nodesEn(p.Decided()), now),
+			"de": fmt.Sprintf("Nötig wären %s statt %d und die Einstellungen dieses Plans", nodes(p.Decided(), "de"), now),
+			"en": fmt.Sprintf("It would take %s instead of %d, and the settings of this plan", nodes(p.Decided(), "en"), now),
 		}
 	case p.Mendable:
 		return scenarios.Text{
@@ -304,8 +305,8 @@ func (q *question) takes(p *Plan) scenarios.Text {
 		}
 	case q.Nodes > 0:
 		return scenarios.Text{
-			"de": fmt.Sprintf("Nötig wären %s statt %d%s", nodesDe(q.Nodes), now, orDoor(p, "de")),
-			"en": fmt.Sprintf("It would take %s instead of %d%s", nodesEn(q.Nodes), now, orDoor(p, "en")),
+			"de": fmt.Sprintf("Nötig wären %s statt %d%s", nodes(q.Nodes, "de"), now, orDoor(p, "de")),
+			"en": fmt.Sprintf("It would take %s instead of %d%s", nodes(q.Nodes, "en"), now, orDoor(p, "en")),
 		}
 	}
 	return scenarios.Text{"de": p.Limit["de"] + orDoor(p, "de"), "en": p.Limit["en"] + orDoor(p, "en")}

@@ -53,6 +53,7 @@ type version struct {
 	Parts         []part
 	Reasons       []string // the verdict in its own words
 	Basis         []string
+	Explained     []string // the plan for who has never seen a pod
 	Warnings      []string // page one's
 	AllWarnings   []string // empty where page one has them all
 	Bounds        bool     // some pool has a proved lower bound
@@ -138,6 +139,9 @@ func versionIn(in *Input, runs []*measured, lang string) (version, error) {
 		Now: a.now, Plan: a.plan, Why: a.why, Pools: a.pools, HasPlan: in.Plan != nil, Limit: a.limit, Settings: a.settings, Decides: a.decides, Parts: a.parts,
 		Basis: a.basis, Warnings: append(a.warnings, bookLines(runs, t)...), RunID: run.ID,
 		Footer: t.say("footer", run.ID, t.stamp(in.Made), run.Ansturm),
+	}
+	if in.Plan != nil {
+		v.Explained = t.sentences(in.Plan.Explanation)
 	}
 	v.Facts = factsOf(runs[0], t)
 	if in.Surge.Verdict != nil {

@@ -65,6 +65,7 @@ var german = map[string]string{
 	"sensitivity.assumption":    "Annahme",
 	"sensitivity.range":         "von – bis",
 	"sensitivity.risk":          "Plan bricht in",
+	"explained.title":           "Der Plan in zehn Zeilen",
 	"whatif.title":              "Was wäre, wenn?",
 	"admission.title":           "Warteraum",
 	"admission.instead":         "Statt weiterer Knoten: ein Warteraum",

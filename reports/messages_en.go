@@ -65,6 +65,7 @@ var english = map[string]string{
 	"sensitivity.assumption":    "Assumption",
 	"sensitivity.range":         "from – to",
 	"sensitivity.risk":          "the plan breaks in",
+	"explained.title":           "The plan in ten lines",
 	"whatif.title":              "What if?",
 	"admission.title":           "Waiting room",
 	"admission.instead":         "Instead of more nodes: a waiting room",

@@ -132,6 +132,10 @@ func PlanText(w io.Writer, p *planner.Plan, lang string) error {
 		s.line("  - ", notch)
 	}
 	s.parts(evidenceParts(p, s.tongue))
+	if len(p.Explanation) > 0 {
+		s.head(s.say("explained.title"))
+		s.list(s.sentences(p.Explanation))
+	}
 	s.warnings(s.planWarnings(p))
 	return s.write(w)
 }

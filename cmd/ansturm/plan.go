@@ -103,7 +103,7 @@ func (a *app) makePlan(ctx context.Context, p *progress, runs []*record.Record, 
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return nil, inputError(fmt.Errorf("plan: %w", err), "")
+		return nil, inputError(err, "")
 	}
 	if err := plan.Write(dir); err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
