@@ -15,7 +15,7 @@ LAB      ?=
 FIGURES  ?=
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test lint fmt bench bench-peers bench-quota fuzz soak soak-hpa mutate stall nginx lab build-lab test-lab chain-truth throttling-truth lint-lab lab-figures same-surge clean
+.PHONY: build demo test lint fmt bench bench-peers bench-quota fuzz soak soak-hpa mutate stall nginx lab build-lab test-lab chain-truth throttling-truth lint-lab lab-figures same-surge plan-regret fit-coverage clean
 
 build: ## the binary, bin/ansturm
 	$(GO) build -o bin/ansturm ./cmd/ansturm
@@ -71,6 +71,12 @@ soak: ## every soak, or SOAK=Parser alone, for the seeds FROM to TO, beside othe
 
 soak-hpa: ## planner/hpa against the controller, in the worlds FROM to TO, beside other work
 	cd lab/kubernetes && nice -n 19 $(GO) test -count 1 -timeout 0 -v -run '^TestSoakController$$' ./differential -args -soak.from=$(FROM) -soak.to=$(TO)
+
+plan-regret: ## plans for small fleets beside the best of everything that could be tried, the seeds FROM to TO, beside other work
+	nice -n 19 $(GO) test -count 1 -timeout 0 -v -run '^TestPlanRegret$$' ./planner -args -regret.from=$(FROM) -regret.to=$(TO)
+
+fit-coverage: ## how often a fit's intervals hold the truth, in the synthetic worlds FROM to TO, beside other work
+	nice -n 19 $(GO) test -count 1 -timeout 0 -v -run '^TestFitCoverage$$' ./planner/fit -args -coverage.from=$(FROM) -coverage.to=$(TO)
 
 mutate: ## every small change of planner/hpa, against its tests and the controller
 	cd lab/kubernetes && $(GO) run ./differential/mutate

@@ -26,6 +26,9 @@ type Options struct {
 	Seed   uint64
 	// LoseNodes is how many nodes may be lost at a time, 0 or 1. Nil means 1.
 	LoseNodes *int
+	// Candidates are plans for neighbouring questions, more load, a stricter promise or one node more to lose: what holds
+	// there holds here, so the plan is never dearer than the cheapest of them that holds here too.
+	Candidates []*Plan
 	// Progress is told how far a stage ("fit", "search", "certify", "predict", "notch", "sensitivity", "frontier", "admission") is; total 0 means
 	// unknown. It may be called by several goroutines. Nil means no one listens.
 	Progress func(stage string, done, total int64)

@@ -27,7 +27,11 @@ func (s *search) notch(ctx context.Context, chosen candidate, all *outcome) (Not
 		best = n
 	}
 	if chosen.target+targetStep <= 100 {
-		dearer := s.candidate(chosen.nodes, chosen.target+targetStep)
+		list := slices.Clone(chosen.list)
+		for i := range list {
+			list[i].target += targetStep
+		}
+		dearer := s.made(chosen.nodes, list)
 		n, err := s.tryNotch(ctx, "target", dearer, chosen, all)
 		if err != nil {
 			return n, err

@@ -1,0 +1,241 @@
+package planner
+
+import (
+	"context"
+	"math"
+	"slices"
+)
+
+// The staffing rule is made for fleets of many tenants, where a pod more or less does not matter. In a small one it does,
+// and there everything near the rule's answer can be tried: one tenant's target, least and most at a time, always in all
+// worlds. The first thing sought is fewer nodes, the next fewer replica-hours, then fewer scaling actions.
+
+// effort is what may be spent on it, in tenants × seconds × worlds simulated: a second or two. A fleet of which one trial costs
+// more than a hundredth of that keeps the rule's settings.
+const effort = 20_000_000
+
+// polisher makes a certified candidate cheaper.
+type polisher struct {
+	s    *search
+	left float64
+	// best is the cheapest so far, with its outcome in all worlds; none as long as the outcome is nil.
+	best    candidate
+	outcome *outcome
+	cost    cost
+}
+
+// cost in the order of the objective.
+type cost struct {
+	nodes           int
+	hours, scalings float64
+}
+
+func (c cost) less(o cost) bool {
+	switch {
+	case c.nodes != o.nodes:
+		return c.nodes < o.nodes
+	case math.Abs(c.hours-o.hours) > 1e-9:
+		return c.hours < o.hours
+	}
+	return c.scalings < o.scalings-1e-9
+}
+
+func costOf(nodes int, o *outcome) cost {
+	c := cost{nodes: nodes}
+	for _, r := range o.results {
+		if r != nil {
+			c.hours += r.ReplicaSeconds / 3600 / float64(o.done)
+			c.scalings += float64(r.Scalings) / float64(o.done)
+		}
+	}
+	return c
+}
+
+// polish tries what is near a certified candidate, and the plans the search was given; a nil outcome is no candidate.
+func (s *search) polish(ctx context.Context, c candidate, all *outcome) (candidate, *outcome, error) {
+	p := &polisher{s: s, left: effort, cost: cost{nodes: math.MaxInt}}
+	if all != nil {
+		if _, err := p.try(ctx, c); err != nil {
+			return c, all, err
+		}
+		if p.outcome == nil { // nobody changed the worlds: this cannot be, but a certificate stays one
+			return c, all, nil
+		}
+	}
+	for _, plan := range s.opts.Candidates {
+		if given, ok := s.given(plan); ok {
+			if _, err := p.try(ctx, given); err != nil {
+				return c, all, err
+			}
+		}
+	}
+	if p.outcome == nil || s.oneTrial() > effort/100 {
+		return p.best, p.outcome, nil
+	}
+	err := p.fewer(ctx)
+	for again := true; again && err == nil; {
+		again, err = p.pass(ctx)
+	}
+	return p.best, p.outcome, err
+}
+
+// oneTrial is the effort of a candidate that holds.
+func (s *search) oneTrial() float64 {
+	return float64(s.opts.Worlds) * float64(len(s.list)) * float64(len(s.expected.Shape[0]))
+}
+
+// given is another search's plan as a candidate: its settings by tenant, on as many nodes.
+func (s *search) given(p *Plan) (candidate, bool) {
+	if p == nil || !p.Mendable {
+		return candidate{}, false
+	}
+	list := make([]setting, len(s.list))
+	for i, n := range s.list {
+		at := slices.IndexFunc(p.Tenants, func(t TenantPlan) bool { return t.Tenant == n.tenant })
+		if at < 0 {
+			return candidate{}, false
+		}
+		list[i] = setting{need: n, target: p.Tenants[at].Target, least: p.Tenants[at].Min, most: p.Tenants[at].Max}
+	}
+	return s.made(p.Decided(), list), true
+}
+
+// made is a candidate of settings on a number of nodes.
+func (s *search) made(nodes int, list []setting) candidate {
+	target := list[0].target
+	for _, set := range list {
+		target = max(target, set.target)
+	}
+	return candidate{nodes, nodes, target, list, planned(withNodes(s.pf, s.ladder.of(nodes)), list)}
+}
+
+// try keeps a candidate that holds in all worlds and is cheaper.
+func (p *polisher) try(ctx context.Context, c candidate) (*outcome, error) {
+	s := p.s
+	most := mostBroken(s.opts.Worlds, s.opts.Delta)
+	t := trial{platform: c.platform, mayLose: max(1, c.nodes-1), whole: true}
+	out, err := s.crew.try(ctx, t, 0, s.opts.Worlds, most, func() { s.opts.Progress("search", 0, 0) })
+	if err != nil {
+		return nil, err
+	}
+	p.left -= s.oneTrial() * float64(out.done) / float64(s.opts.Worlds)
+	if out.broken > most {
+		s.worlds.harden(out)
+		return out, nil
+	}
+	if k := costOf(c.nodes, out); k.less(p.cost) {
+		p.best, p.outcome, p.cost = c, out, k
+	}
+	return out, nil
+}
+
+// fewer looks for settings that hold on fewer nodes, and for smaller ones on as many: the fewest pods that could do, all
+// there from the start, and one more for whom that was too few.
+func (p *polisher) fewer(ctx context.Context) error {
+	s := p.s
+	for nodes := max(1+s.lose, s.bound.nodes); nodes <= p.cost.nodes; nodes++ {
+		list := make([]setting, len(s.list))
+		for i, n := range s.list {
+			pods := max(1, int32(n.minute))
+			list[i] = setting{need: n, target: lowestTarget, least: pods, most: pods}
+		}
+		have := room(withNodes(s.pf, s.ladder.of(nodes)), s.list, 0)
+		for c := s.made(nodes, list); p.left > 0 && s.sumOf(c) <= have.cpu; c = s.made(nodes, c.list) {
+			out, err := p.try(ctx, c)
+			if err != nil {
+				return err
+			}
+			if p.outcome == out {
+				return nil // with more nodes it is dearer
+			}
+			if !grow(c.list, out) {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// grow gives a pod more to the tenants that a promise was broken to; false where it holds.
+func grow(list []setting, o *outcome) bool {
+	broke, any := make([]bool, len(list)), false
+	for _, r := range o.results {
+		if r == nil || !r.Broken {
+			continue
+		}
+		any = true
+		for i, b := range r.TenantBroken {
+			broke[i] = broke[i] || b
+		}
+	}
+	if any && !slices.Contains(broke, true) { // a promise to all together
+		for i := range broke {
+			broke[i] = true
+		}
+	}
+	for i, b := range broke {
+		if b {
+			list[i].least++
+			list[i].most++
+		}
+	}
+	return any
+}
+
+// pass tries every tenant's neighbouring settings once, and a node fewer; true where something got cheaper.
+func (p *polisher) pass(ctx context.Context) (bool, error) {
+	before := p.cost
+	for i := range p.s.list {
+		for _, set := range near(p.best.list[i]) {
+			if p.left <= 0 {
+				return false, nil
+			}
+			list := slices.Clone(p.best.list)
+			list[i] = set
+			if p.hopeless(list) {
+				continue
+			}
+			if _, err := p.try(ctx, p.s.made(p.best.nodes, list)); err != nil {
+				return false, err
+			}
+		}
+	}
+	if p.best.nodes > max(1+p.s.lose, p.s.bound.nodes) {
+		if _, err := p.try(ctx, p.s.made(p.best.nodes-1, p.best.list)); err != nil {
+			return false, err
+		}
+	}
+	return p.cost.less(before), nil
+}
+
+// hopeless says whether the pods that are always there cost more than the best candidate does.
+func (p *polisher) hopeless(list []setting) bool {
+	pods := 0.0
+	for _, set := range list {
+		pods += float64(set.least)
+	}
+	return pods*p.s.f.length/3600 > p.cost.hours
+}
+
+// near are a tenant's settings to be tried beside one: up to two pods fewer at least, one more; one fewer or two more at
+// most, or hardly more than at least; and some targets.
+func near(x setting) (out []setting) {
+	seen := map[[2]int32]bool{}
+	for _, least := range []int32{x.least - 2, x.least - 1, x.least, x.least + 1} {
+		for _, most := range []int32{least, least + 1, x.most - 1, x.most, x.most + 1, x.most + 2} {
+			if least < 1 || most < least || seen[[2]int32{least, most}] {
+				continue
+			}
+			seen[[2]int32{least, most}] = true
+			y := x
+			y.least, y.most = least, most
+			for y.target = highestTarget; y.target >= lowestTarget; y.target -= 2 * targetStep {
+				out = append(out, y)
+				if least == most { // nothing to decide
+					break
+				}
+			}
+		}
+	}
+	return out
+}
