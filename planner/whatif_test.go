@@ -25,12 +25,12 @@ func asked(t *testing.T, opts Options, change func(*scenarios.Platform)) (*Plan,
 }
 
 func TestGrowthSaysWhoLosesAndWhatItTakes(t *testing.T) {
-	p, err := asked(t, Options{Growth: 2}, nil)
+	p, err := asked(t, Options{Growth: 3}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := p.WhatIf
-	if w == nil || len(w.Losers) == 0 || len(w.Losers) > 5 || w.Nodes != p.Decided() || p.Scenario.Arrivals.Total != 12000 {
+	if w == nil || len(w.Losers) == 0 || len(w.Losers) > 5 || w.Nodes != p.Decided() || p.Scenario.Arrivals.Total != 18000 {
 		t.Fatalf("what if: %+v; %d nodes planned for %d persons", w, p.Decided(), p.Scenario.Arrivals.Total)
 	}
 	for i, l := range w.Losers {
@@ -39,7 +39,7 @@ func TestGrowthSaysWhoLosesAndWhatItTakes(t *testing.T) {
 		}
 	}
 	t.Log(w.Says)
-	for _, want := range []string{"2 times as many persons come (12000)", w.Losers[0].Tenant, "It would take"} {
+	for _, want := range []string{"3 times as many persons come (18000)", w.Losers[0].Tenant, "It would take"} {
 		if !strings.Contains(w.Says[0]["en"]+w.Says[1]["en"]+w.Says[2]["en"], want) {
 			t.Errorf("lacks %q: %v", want, w.Says)
 		}
