@@ -69,6 +69,7 @@ func (p *parser) findPod(head []byte) (from int, ok bool) {
 }
 
 // noteAnswerOf tells of an answer that a pod gave to v, if it says anything new about when the pod's first request came in.
+// Its first byte would not do as the bound from above: it may be of an interim answer that somebody on the way gave.
 func (s *shard) noteAnswerOf(pod []byte, v *visit) {
 	known := s.answered[v.Tenant]
 	sent, told := known[string(pod)]
@@ -80,11 +81,11 @@ func (s *shard) noteAnswerOf(pod []byte, v *visit) {
 		s.answered[v.Tenant] = known
 	}
 	known[string(pod)] = v.sent
-	e := s.e
+	e, came := s.e, max(s.came, v.sent)
 	at := e.platform(v.sent)
 	e.cfg.Recorder.Event(record.Event{
-		At: at, Within: &record.Span{From: at, To: e.platform(v.firstByte)}, Evidence: record.EvidenceAnswer,
-		Wall: e.start.Add(v.firstByte).Round(0), Source: "generator", Kind: record.KindPod,
+		At: at, Within: &record.Span{From: at, To: e.platform(came)}, Evidence: record.EvidenceAnswer,
+		Wall: e.start.Add(came).Round(0), Source: "generator", Kind: record.KindPod,
 		Tenant: e.tenants[v.Tenant].name, Object: string(pod), Phase: record.PhaseServing,
 	})
 }

@@ -76,13 +76,13 @@ func (o *Observer) pollPrometheus(ctx context.Context) {
 	throttled := throttling{source: "prometheus"}
 	every(ctx, o.cfg.SeriesEvery, func() {
 		var all []point
-		whole := true
+		complete := true
 		for _, name := range slices.Sorted(maps.Keys(o.cfg.Prometheus.Queries)) {
 			points, err := o.ask(ctx, name, o.cfg.Prometheus.Queries[name])
 			o.saySeries(ctx, "prometheus", "Prometheus", points, err)
-			all, whole = append(all, points...), whole && (err == nil || quotaSeries[name] == nil)
+			all, complete = append(all, points...), complete && (err == nil || quotaSeries[name] == nil)
 		}
-		if whole {
+		if complete {
 			o.sayThrottling(&throttled, all)
 		}
 	})

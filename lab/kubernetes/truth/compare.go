@@ -198,10 +198,13 @@ type deviation struct {
 	inside     bool
 }
 
+// grain is what stamps of microseconds cut off.
+const grain = time.Microsecond
+
 func deviate(m chain.Moment, truth span) deviation {
 	return deviation{
 		off: max(0, truth.from-m.At, m.At-truth.to), width: m.To - m.From,
-		inside: truth.to >= m.From && truth.from <= m.To,
+		inside: truth.to >= m.From-grain && truth.from <= m.To+grain,
 	}
 }
 
