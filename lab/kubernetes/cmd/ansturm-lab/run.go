@@ -229,6 +229,9 @@ func (l *lab) ready() error {
 		return json.NewEncoder(l.stdout).Encode(r)
 	}
 	l.say("audit of every write of spec.replicas: %s", r.Audit)
+	if r.Counters != "" {
+		l.say("counters of the containers, for ansturm run --scrape: %s", r.Counters)
+	}
 	_, err = fmt.Fprintf(l.stdout, "ready after %.1f s: %d nodes, %d tenants, %d pods at %s; export KUBECONFIG=%s\n",
 		r.Seconds, r.Nodes, r.Tenants, r.Pods, r.Server, path)
 	return err
