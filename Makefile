@@ -82,12 +82,13 @@ nginx: build ## 600,000 arrivals at an nginx, its access log held against the le
 lab: build-lab ## a real Kubernetes control plane on loopback with PLATFORM in it, until Ctrl-C; LAB='--nodes vm=60' for its settings
 	bin/ansturm-lab $(PLATFORM) $(LAB)
 
-# What kubectl version shows; without it the API server calls itself v0.0.0-master.
+# What kubectl version shows; without it the API server calls itself v0.0.0-master. Without what a debugger reads (-s -w)
+# the binary is 119 MB instead of 169, and linked in 6 s instead of 10.
 KUBERNETES = k8s.io/component-base/version
-VERSION_OF_LAB = -X $(KUBERNETES).gitVersion=v1.35.4 -X $(KUBERNETES).gitMajor=1 -X $(KUBERNETES).gitMinor=35
+LINK_OF_LAB = -s -w -X $(KUBERNETES).gitVersion=v1.35.4 -X $(KUBERNETES).gitMajor=1 -X $(KUBERNETES).gitMinor=35
 
 build-lab: ## the binary, bin/ansturm-lab
-	cd lab/kubernetes && $(GO) build -ldflags '$(VERSION_OF_LAB)' -o ../../bin/ansturm-lab ./cmd/ansturm-lab
+	cd lab/kubernetes && $(GO) build -ldflags '$(LINK_OF_LAB)' -o ../../bin/ansturm-lab ./cmd/ansturm-lab
 	cd lab/kubernetes && $(GO) build -o ../../bin/burner ./cmd/burner
 
 # A surge at a lab of its own, five minutes and three; what was seen is held against audit log, journal and kernel.
