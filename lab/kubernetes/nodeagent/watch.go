@@ -120,6 +120,8 @@ func (a *Agent) retry(ctx context.Context, try func() error) bool {
 			return true
 		case ctx.Err() != nil || errors.Is(err, context.Canceled):
 			return false
+		case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause): // nobody will miss it
+			return false
 		case apierrors.IsNotFound(err), apierrors.IsConflict(err), apierrors.IsInvalid(err), apierrors.IsForbidden(err),
 			apierrors.IsBadRequest(err), apierrors.IsAlreadyExists(err):
 			if !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {

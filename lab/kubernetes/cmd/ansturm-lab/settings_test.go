@@ -74,6 +74,7 @@ func TestSettingsSayWhatIsWrong(t *testing.T) {
 		"quick --sync-period 500ms":         "--sync-period): is 500ms, must be at least 1s",
 		"quick --metric-resolution 0s":      "--metric-resolution): is 0s, must be at least 1s",
 		"quick --node-loss-detection 1s":    "at least 4s",
+		"quick --metric-lag 20s":            "at most metricResolution, 15s",
 		"quick --ready soon":                "--ready",
 		"quick --lose-node vm-99@2m":        `"vm-99"`,
 		"quick --nodes vm=10001":            "0 to 10000",

@@ -16,8 +16,26 @@ import (
 	"github.com/ansturm/ansturm/scenarios"
 )
 
-// longestSettling is after what time the lab is called ready with the pods that are.
-const longestSettling = 3 * time.Minute
+// longestSettling is after what time the lab is called ready with the pods that are. roomless is after what time without any
+// change a pod without room is given up: nodes may have come after the pods, and the scheduler tries again later and later.
+const (
+	longestSettling = 3 * time.Minute
+	roomless        = 5 * time.Second
+)
+
+// settling is how far the pods have come.
+type settling struct {
+	ready, homeless int
+	since           time.Time // it is so
+}
+
+// note takes a new look, and says whether there is nothing left to wait for.
+func (s *settling) note(ready, homeless, wanted int, now time.Time) (over bool) {
+	if s.since.IsZero() || s.ready != ready || s.homeless != homeless {
+		*s = settling{ready, homeless, now}
+	}
+	return ready >= wanted || ready+homeless >= wanted && now.Sub(s.since) >= roomless
+}
 
 // hurry lets garbage lie while the lab starts; rest, once it stands, holds the memory down: from then on the process is
 // idle most of the time, and collecting often costs little.
@@ -36,14 +54,15 @@ func (l *lab) settle(ctx context.Context) error {
 	pods, wanted := l.plane.Informers().Core().V1().Pods().Lister(), l.set.Replicas()
 	deadline, tick := time.Now().Add(longestSettling), time.NewTicker(100*time.Millisecond)
 	defer tick.Stop()
+	var s settling
 	for told := time.Now(); ; {
 		list, err := pods.List(labels.Everything())
 		if err != nil {
 			return err
 		}
 		ready, homeless := count(list)
-		if ready+homeless >= wanted {
-			if homeless > 0 {
+		if s.note(ready, homeless, wanted, time.Now()) {
+			if ready < wanted {
 				l.say("no node has room for %d of %d pods", homeless, wanted)
 			}
 			return nil

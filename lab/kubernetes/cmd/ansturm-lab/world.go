@@ -152,6 +152,9 @@ func check(file string, p *scenarios.Platform) error {
 			return fmt.Errorf("%s: autoscaling.%s (or %s): is %s, must be at least %s for a real control plane", file, c.field, c.flag, c.is, c.least)
 		}
 	}
+	if a.MetricLag > a.MetricResolution {
+		return fmt.Errorf("%s: autoscaling.metricLag (or --metric-lag): is %s, must be at most metricResolution, %s: the next scrape takes the place of what is not served by then", file, a.MetricLag, a.MetricResolution)
+	}
 	return nil
 }
 
