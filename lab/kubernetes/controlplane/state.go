@@ -10,8 +10,12 @@ import (
 	"syscall"
 )
 
-// statePrefix begins the names of state folders.
-const statePrefix = "ansturm-lab-"
+// statePrefix begins the names of state folders, and stateMark is in each: a folder that is only called like one is not ours
+// to remove.
+const (
+	statePrefix = "ansturm-lab-"
+	stateMark   = ".state-of-ansturm-lab"
+)
 
 // State is the folder of everything temporary: certificates, tokens, the store, logs. It is locked while its owner lives.
 type State struct {
@@ -36,7 +40,11 @@ func NewState(parent string) (*State, []string, error) {
 		return nil, nil, errors.Join(fmt.Errorf("state folder: %w", err), os.RemoveAll(young))
 	}
 	dir := filepath.Join(parent, strings.TrimPrefix(filepath.Base(young), ".new-"))
-	if err := os.Rename(young, dir); err != nil {
+	err = os.WriteFile(filepath.Join(young, stateMark), nil, 0o600)
+	if err == nil {
+		err = os.Rename(young, dir)
+	}
+	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("state folder: %w", err), lock.Close(), os.RemoveAll(young))
 	}
 	return &State{Dir: dir, lock: lock}, removed, nil
@@ -59,7 +67,7 @@ func sweep(parent string) ([]string, error) {
 	var removed []string
 	for _, e := range entries {
 		dir := filepath.Join(parent, e.Name())
-		if !strings.HasPrefix(e.Name(), statePrefix) || !ours(e) {
+		if !strings.HasPrefix(e.Name(), statePrefix) || !ours(dir, e) {
 			continue
 		}
 		lock, err := lockDir(dir)
@@ -76,10 +84,13 @@ func sweep(parent string) ([]string, error) {
 	return removed, nil
 }
 
-// ours: a folder, no link, of this user.
-func ours(e fs.DirEntry) bool {
+// ours: a state folder, no link, of this user.
+func ours(dir string, e fs.DirEntry) bool {
 	info, err := e.Info()
 	if err != nil || !info.IsDir() {
+		return false
+	}
+	if _, err := os.Lstat(filepath.Join(dir, stateMark)); err != nil {
 		return false
 	}
 	stat, ok := info.Sys().(*syscall.Stat_t)

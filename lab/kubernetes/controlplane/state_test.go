@@ -14,9 +14,10 @@ func TestStateSweepsOnlyWhatNobodyHolds(t *testing.T) {
 		t.Fatalf("%v %v", removed, err)
 	}
 	stale, foreign, target := filepath.Join(parent, "ansturm-lab-1"), filepath.Join(parent, "something"), filepath.Join(parent, "target")
-	link := filepath.Join(parent, "ansturm-lab-2")
-	err = errors.Join(os.Mkdir(stale, 0o700), os.WriteFile(filepath.Join(stale, "file"), nil, 0o600), os.Mkdir(foreign, 0o700),
-		os.Mkdir(target, 0o700), os.Symlink(target, link))
+	link, notes := filepath.Join(parent, "ansturm-lab-2"), filepath.Join(parent, "ansturm-lab-notes")
+	err = errors.Join(os.Mkdir(stale, 0o700), os.WriteFile(filepath.Join(stale, stateMark), nil, 0o600), os.Mkdir(foreign, 0o700),
+		os.Mkdir(target, 0o700), os.WriteFile(filepath.Join(target, stateMark), nil, 0o600), os.Symlink(target, link),
+		os.Mkdir(notes, 0o700), os.WriteFile(filepath.Join(notes, "file"), nil, 0o600))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +28,7 @@ func TestStateSweepsOnlyWhatNobodyHolds(t *testing.T) {
 	if len(removed) != 1 || removed[0] != stale {
 		t.Errorf("removed %v, wanted %s alone", removed, stale)
 	}
-	for _, path := range []string{held.Dir, second.Dir, foreign, target, link} {
+	for _, path := range []string{held.Dir, second.Dir, foreign, target, link, notes} {
 		if _, err := os.Lstat(path); err != nil {
 			t.Errorf("%s should still be there: %v", path, err)
 		}
