@@ -479,3 +479,20 @@ func TestClamp(t *testing.T) { // rule 4
 		t.Errorf("desired %d after a clamp of 30 with a rate of 31 a minute, want 19", d.Desired)
 	}
 }
+
+// TestSumRunsOverOnlyBeyondTheLargest: a sum that is just the largest number goes on to be added to.
+func TestSumRunsOverOnlyBeyondTheLargest(t *testing.T) {
+	for _, test := range []struct {
+		series []int64
+		want   int64
+	}{
+		{[]int64{math.MaxInt64 - 1, 1, -5}, math.MaxInt64 - 5},
+		{[]int64{math.MaxInt64 - 1, 2, -5}, math.MaxInt64},
+		{[]int64{math.MaxInt64, 0, -5}, math.MaxInt64 - 5},
+		{[]int64{-1, -2}, -3},
+	} {
+		if got := sum(test.series); got != test.want {
+			t.Errorf("the sum of %v is %d, want %d", test.series, got, test.want)
+		}
+	}
+}
