@@ -57,9 +57,9 @@ var table = []struct {
 	{userManager, controllerRate, maker, (*controllers).serviceAccountTokens}, // which is root in a cluster too
 	{account("root-ca-cert-publisher"), controllerRate, maker, (*controllers).rootCA},
 	{account("clusterrole-aggregation-controller"), controllerRate, maker, (*controllers).clusterRoles},
-	{userScheduler, rate{qps: 50, burst: 100}, maker, (*controllers).scheduler}, // pkg/scheduler/apis/config/v1/defaults.go
+	{userScheduler, rate{qps: 50, burst: 100}, maker, (*controllers).scheduler},              // pkg/scheduler/apis/config/v1/defaults.go
+	{account("horizontal-pod-autoscaler"), controllerRate, maker, (*controllers).autoscaler}, // each has its phase from when it is made
 	{account("endpointslice-controller"), controllerRate, follower, (*controllers).endpointSlice},
-	{account("horizontal-pod-autoscaler"), controllerRate, follower, (*controllers).autoscaler},
 	{account("job-controller"), controllerRate, follower, (*controllers).job},
 	{account("ttl-after-finished-controller"), controllerRate, follower, (*controllers).ttlAfterFinished},
 	{account("pod-garbage-collector"), controllerRate, follower, (*controllers).orphans},

@@ -149,7 +149,7 @@ func (p *Plane) ServerRestarts() int { return int(p.restarts.Load()) }
 // the next call of its Start.
 func (p *Plane) Informers() informers.SharedInformerFactory { return p.informers }
 
-// Follow starts the controllers that find a platform there: those of the EndpointSlices and the autoscalers among them.
+// Follow starts the controllers that find a platform there, that of the EndpointSlices among them.
 func (p *Plane) Follow() error { return p.follow() }
 
 // Settled ends the set-up, in which the controllers may write as fast as they can; from here on they are held to a
