@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -105,6 +104,7 @@ func (a *Agent) start(ctx context.Context) (err error) {
 	if a.ground, err = lab.NewGround(lab.Config{Platform: a.config.Platform, Scenario: a.config.Scenario, Seed: a.config.Seed}, nil); err != nil {
 		return err
 	}
+	a.claimAddresses(ctx)
 	a.cgroups = findCgroups()
 	a.starter = newStarter(a.cgroups)
 	a.done.Go(func() { a.starter.run(ctx) })
@@ -254,23 +254,4 @@ func scenarioOf(p *scenarios.Platform) *scenarios.Scenario {
 		}
 	}
 	return s
-}
-
-// addresses gives out pods' names of 198.18.0.0/15, the block for tests of network devices (RFC 2544). They are names only:
-// no packet goes there, a process listens at the address of 127.0.0.0/8 that ends alike.
-type addresses struct{ last uint32 }
-
-func (s *addresses) next() (ip string) {
-	for {
-		s.last = (s.last + 1) & 0x1ffff
-		if low := s.last & 255; low != 0 && low != 255 {
-			return net.IPv4(198, byte(18+s.last>>16), byte(s.last>>8), byte(low)).String()
-		}
-	}
-}
-
-// loopback is where the process of that name listens.
-func loopback(ip string) string {
-	v := net.ParseIP(ip).To4()
-	return net.IPv4(127, v[1], v[2], v[3]).String()
 }

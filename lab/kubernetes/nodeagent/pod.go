@@ -88,9 +88,10 @@ func (a *Agent) newPod(o *corev1.Pod, now time.Time) *pod {
 	a.seen++
 	p := &pod{
 		a: a, number: a.seen, namespace: o.Namespace, name: o.Name, node: o.Spec.NodeName, uid: o.UID, object: o,
-		ip: a.addresses.next(), bound: now, warm: !a.begun.Load(), asked: -1,
+		bound: now, warm: !a.begun.Load(), asked: -1,
 		program: o.Annotations[objects.AnnotationProcess], idle: !a.tenants[o.Labels[objects.LabelTenant]],
 	}
+	p.ip = a.addresses.next(p.program != "")
 	p.turn.pod = p
 	a.pods[o.UID] = p
 	return p

@@ -38,8 +38,8 @@ func TestProcessPodServes(t *testing.T) {
 	w := newWorld(t, platform())
 	w.bind("real", "vm-1", w.real(nil))
 	p := w.untilReady("real")
-	if !strings.HasPrefix(p.Status.PodIP, "198.18.") {
-		t.Errorf("its name is %q, want one of 198.18.0.0/15", p.Status.PodIP)
+	if !strings.HasPrefix(p.Status.PodIP, "198.19.") {
+		t.Errorf("its name is %q, want one of 198.19.0.0/16", p.Status.PodIP)
 	}
 	w.hold([]string{"real"}, nil)
 	w.untilServed("real")
