@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/ansturm/ansturm/loadgen/record"
 	"github.com/ansturm/ansturm/planner/fit"
@@ -60,6 +62,7 @@ func Make(ctx context.Context, runs []*record.Record, opts Options) (*Plan, erro
 	if err != nil {
 		return nil, err
 	}
+	plan.Warnings = append(plan.Warnings, uncovered(runs)...)
 	plan.Validation, err = compare(ctx, model, surge)
 	if err != nil {
 		plan.Warnings = append(plan.Warnings, record.Warning{Code: "not-validated", Text: scenarios.Text{
@@ -68,6 +71,29 @@ func Make(ctx context.Context, runs []*record.Record, opts Options) (*Plan, erro
 		}})
 	}
 	return plan, nil
+}
+
+// uncovered are the warnings of the runs about what no model covers, each once: they hold for the plan too.
+func uncovered(runs []*record.Record) []record.Warning {
+	var out []record.Warning
+	add := func(w record.Warning) {
+		if !slices.ContainsFunc(out, func(o record.Warning) bool { return maps.Equal(o.Text, w.Text) }) {
+			out = append(out, w)
+		}
+	}
+	for _, r := range runs {
+		for _, w := range r.Run.Warnings {
+			if w.Uncovered() {
+				add(w)
+			}
+		}
+		if r.Run.Platform != nil {
+			for _, w := range record.UncoveredMetrics(r.Run.Platform) {
+				add(w)
+			}
+		}
+	}
+	return out
 }
 
 func surgeOf(runs []*record.Record) *record.Record {
