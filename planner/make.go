@@ -52,6 +52,12 @@ func Make(ctx context.Context, runs []*record.Record, opts Options) (*Plan, erro
 	if sc == nil {
 		sc = surge.Run.Scenario
 	}
+	if sc == nil {
+		return nil, fmt.Errorf("plan: run %s names no scenario", surge.Run.ID)
+	}
+	if _, err := ask(sc, surge.Run.Platform, opts); err != nil { // before the fit, which takes its time
+		return nil, err
+	}
 	opts.Progress("fit", 0, 1)
 	model, err := fit.Fit(ctx, runs, fit.Options{Seed: opts.Seed})
 	if err != nil {
