@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/ansturm/ansturm/loadgen/record"
 	"github.com/ansturm/ansturm/planner/fit"
@@ -53,6 +55,12 @@ func Make(ctx context.Context, runs []*record.Record, opts Options) (*Plan, erro
 	if sc == nil {
 		sc = surge.Run.Scenario
 	}
+	if sc == nil {
+		return nil, fmt.Errorf("plan: run %s names no scenario", surge.Run.ID)
+	}
+	if _, err := ask(sc, surge.Run.Platform, opts); err != nil { // before the fit, which takes its time
+		return nil, err
+	}
 	opts.Progress("fit", 0, 1)
 	model, err := fit.Fit(ctx, runs, fit.Options{Seed: opts.Seed})
 	if err != nil {
@@ -63,6 +71,7 @@ func Make(ctx context.Context, runs []*record.Record, opts Options) (*Plan, erro
 	if err != nil {
 		return nil, err
 	}
+	plan.Warnings = append(plan.Warnings, uncovered(runs)...)
 	plan.Validation, err = compare(ctx, model, surge)
 	if err != nil {
 		plan.Warnings = append(plan.Warnings, record.Warning{Code: "not-validated", Text: scenarios.Text{
@@ -71,6 +80,29 @@ func Make(ctx context.Context, runs []*record.Record, opts Options) (*Plan, erro
 		}})
 	}
 	return plan, nil
+}
+
+// uncovered are the warnings of the runs about what no model covers, each once: they hold for the plan too.
+func uncovered(runs []*record.Record) []record.Warning {
+	var out []record.Warning
+	add := func(w record.Warning) {
+		if !slices.ContainsFunc(out, func(o record.Warning) bool { return maps.Equal(o.Text, w.Text) }) {
+			out = append(out, w)
+		}
+	}
+	for _, r := range runs {
+		for _, w := range r.Run.Warnings {
+			if w.Uncovered() {
+				add(w)
+			}
+		}
+		if r.Run.Platform != nil {
+			for _, w := range record.UncoveredMetrics(r.Run.Platform) {
+				add(w)
+			}
+		}
+	}
+	return out
 }
 
 func surgeOf(runs []*record.Record) *record.Record {

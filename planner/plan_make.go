@@ -25,6 +25,7 @@ func (s *search) plan(ctx context.Context, stands gate.Result, limit *limit, cho
 	if s.model != nil {
 		p.Evidence, p.Warnings = s.model.Runs, append(p.Warnings, s.model.Warnings...)
 	}
+	p.Warnings = append(p.Warnings, contradictions(s.sc)...)
 	p.Pools = s.pools(chosen)
 	p.Tenants = s.tenants(chosen, all)
 	p.Constraints = s.constraints(chosen, limit)

@@ -88,6 +88,9 @@ func newSearch(model *fit.Model, sc *scenarios.Scenario, pf *scenarios.Platform,
 	if err := opts.Validate(); err != nil {
 		return nil, fmt.Errorf("plan: options: %w", err)
 	}
+	if err := fitsSomewhere(sc, pf); err != nil {
+		return nil, err
+	}
 	s := &search{opts: opts.withDefaults(), model: model, sc: sc, pf: pf, extra: make([]int32, len(sc.Tenants.List))}
 	s.lose = *s.opts.LoseNodes
 	var err error

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/ansturm/ansturm/loadgen/record"
 	"github.com/ansturm/ansturm/planner/fit"
 	"github.com/ansturm/ansturm/planner/gate"
 	"github.com/ansturm/ansturm/planner/sim"
@@ -20,6 +21,8 @@ type Simulation struct {
 	// ReplicaHours of all tenants; Scalings is the number of changes of a replica count.
 	ReplicaHours float64 `json:"replicaHours"`
 	Scalings     int     `json:"scalings"`
+	// Warnings are about promises that contradict each other, and about what the simulation does not cover.
+	Warnings []record.Warning `json:"warnings,omitempty"`
 }
 
 // SimulatedSLO is one promise in a simulated surge.
@@ -45,6 +48,9 @@ type SimulatedTenant struct {
 // own figures are taken for the truth. Of the options only Seed and Progress are read.
 func Simulate(ctx context.Context, sc *scenarios.Scenario, pf *scenarios.Platform, model *fit.Model, opts Options) (*Simulation, error) {
 	opts = opts.withDefaults()
+	if err := fitsSomewhere(sc, pf); err != nil {
+		return nil, err
+	}
 	f, err := newForge(sc, model)
 	if err != nil {
 		return nil, err
@@ -62,7 +68,7 @@ func Simulate(ctx context.Context, sc *scenarios.Scenario, pf *scenarios.Platfor
 	opts.Progress("simulate", 1, 1)
 	out := &Simulation{
 		Stands: gate.Pass, Prediction: predictionOf(r), ReplicaHours: r.ReplicaSeconds / 3600, Scalings: r.Scalings,
-		SLOs: simulatedSLOs(sc, p, r),
+		SLOs: simulatedSLOs(sc, p, r), Warnings: append(contradictions(sc), record.UncoveredMetrics(pf)...),
 	}
 	out.Prediction.P95Low, out.Prediction.P95High = out.Prediction.P95, out.Prediction.P95
 	judged := 0

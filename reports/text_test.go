@@ -272,11 +272,12 @@ func TestReportsTellWhatElseThePlanSays(t *testing.T) {
 	in := rushInput(t, 1200)
 	in.Plan.Admission = &planner.Admission{Says: scenarios.Text{"de": "Höchstens 32 je Sekunde", "en": "At most 32 a second"}}
 	in.Plan.WhatIf = &planner.WhatIf{Says: []scenarios.Text{{"de": "Was, wenn mehr kommen?", "en": "What if more come?"}, {"de": "Gemeinde 7 verliert", "en": "Tenant 7 loses"}}}
+	in.Plan.Warnings = append(in.Plan.Warnings, record.NotCovered("keda", "KEDA verwaltet die Autoskalierung", "KEDA manages the autoscaling"))
 	in.Plan.Sensitivity = []planner.Assumption{{Name: scenarios.Text{"de": "Zahl der Personen", "en": "number of persons"}, Low: 0.9, High: 1.1, NodesLow: 5.9, NodesHigh: 7.04, Says: scenarios.Text{"de": "Zahl der Personen: 5,9 bis 7,0 Knoten", "en": "number of persons: 5.9 to 7.0 nodes"}}}
 	in.Plan.Instead = &planner.Admission{Says: scenarios.Text{"de": "Höchstens 17 je Sekunde", "en": "At most 17 a second"}}
 	says(t, in, map[string][]string{
-		"de": {"Woran die Antwort", "Zahl der Personen", "7,0", "Was, wenn mehr kommen?", "Gemeinde 7 verliert.", "Warteraum", "Höchstens 32 je Sekunde.", "Statt weiterer Knoten", "Höchstens 17 je Sekunde."},
-		"en": {"What the answer hangs on", "number of persons", "7.0", "What if more come?", "Tenant 7 loses.", "Waiting room", "At most 32 a second.", "Instead of more nodes", "At most 17 a second."},
+		"de": {"KEDA verwaltet", "Woran die Antwort", "Zahl der Personen", "7,0", "Was, wenn mehr kommen?", "Gemeinde 7 verliert.", "Warteraum", "Höchstens 32 je Sekunde.", "Statt weiterer Knoten", "Höchstens 17 je Sekunde."},
+		"en": {"KEDA manages", "What the answer hangs on", "number of persons", "7.0", "What if more come?", "Tenant 7 loses.", "Waiting room", "At most 32 a second.", "Instead of more nodes", "At most 17 a second."},
 	})
 }
 

@@ -20,6 +20,9 @@ func warningLines(in *Input, t tongue) []string {
 	}
 	run := func(caption string, warnings []record.Warning) {
 		for _, w := range warnings {
+			if w.Uncovered() && in.Plan != nil {
+				continue // the plan says it for all of its runs
+			}
 			line := t.warning(w)
 			if in.Verify != nil && in.Verify.Verdict != nil {
 				line = t.say("warnings.run", caption, line)

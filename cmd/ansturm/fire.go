@@ -174,6 +174,8 @@ func (f firing) run(start time.Time) record.Run {
 	}
 	if f.cluster != nil {
 		f.cluster.describe(&run)
+	} else if f.platform != nil {
+		run.Warnings = record.UncoveredMetrics(f.platform)
 	}
 	return run
 }

@@ -29,6 +29,9 @@ shows what the platform does.`,
 			if err != nil {
 				return err
 			}
+			for _, w := range simulation.Warnings {
+				a.say("warning: %s", w.Text.In("en"))
+			}
 			if a.json {
 				return a.printJSON(simulation)
 			}

@@ -86,7 +86,9 @@ func (c *Client) Discover(ctx context.Context, name string, tenants []string) (*
 	if err != nil && !apierrors.IsForbidden(err) {
 		return nil, err
 	}
-	return o.found(name, tenants, c.Version), nil
+	f := o.found(name, tenants, c.Version)
+	c.uncovered(ctx, f, &o)
+	return f, nil
 }
 
 // gather lists a resource in the namespaces.

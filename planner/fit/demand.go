@@ -52,7 +52,13 @@ func fitDemand(ctx context.Context, name string, steps []string, all []slot, run
 	if f.x, err = nnls(a, b); err != nil {
 		return nil, fmt.Errorf("fit: workload %s: demand: %w", name, err)
 	}
-	return f, f.bootstrap(ctx, a, b, weight, opts)
+	if err := f.bootstrap(ctx, a, b, weight, opts); err != nil {
+		return nil, err
+	}
+	if free := f.freedom(); free < leastFreedom || f.exact() {
+		warn.noFreedom(name, len(f.slots), free)
+	}
+	return f, nil
 }
 
 // withoutIdle takes the pods' column out where it cannot be told apart from the steps (as many pods, as much load all the
@@ -149,6 +155,26 @@ func (f *demandFit) bootstrap(ctx context.Context, a *mat.Dense, b, weight []flo
 		stretch(f.draws[c], f.x[c], short, n-blockOf(n)-cols, opts.Level)
 	}
 	return nil
+}
+
+// leastFreedom is the number of residual degrees of freedom below which the intervals are hardly more than a guess: at 4
+// Student's quantile is a fifth above the normal one's, at 1 four times as large.
+const leastFreedom = 4
+
+// freedom is what is left for the residuals when the blocks and the columns have taken theirs.
+func (f *demandFit) freedom() int {
+	n := len(f.slots)
+	return n - blockOf(n) - len(f.x)
+}
+
+// exact says whether the residuals are nought: then nothing is known about how far the fit may be off.
+func (f *demandFit) exact() bool {
+	var off, all float64
+	for _, s := range f.slots {
+		off += math.Abs(at(f.x, s) - s.cores)
+		all += s.cores
+	}
+	return off <= 1e-9*all
 }
 
 // leverage is the diagonal of the hat matrix over the columns in use.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -250,6 +251,34 @@ func TestRefusals(t *testing.T) {
 	}
 	if _, err := FromData(context.Background(), []*Data{usual().data()}, Options{Level: 1}); err == nil {
 		t.Error("a level of 100 % must be an error")
+	}
+}
+
+// A fit with hardly a residual left, or none at all, says that its intervals are worth little; a usual one does not.
+func TestAFitWithoutResidualFreedomSaysSo(t *testing.T) {
+	short := func() *Data {
+		d := usual().data()
+		for i, e := range d.Events {
+			if e.At > 140*time.Second {
+				d.Events = d.Events[:i]
+				break
+			}
+		}
+		return d
+	}
+	exact := usual()
+	exact.cv, exact.phase = 0, 0
+	for name, c := range map[string]struct {
+		runs []*Data
+		want bool
+	}{"few scrapes": {[]*Data{short()}, true}, "no residuals": {[]*Data{exact.data()}, true}, "as usual": {[]*Data{usual().data()}, false}} {
+		m, err := FromData(context.Background(), c.runs, Options{})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if got := slices.ContainsFunc(m.Warnings, func(w record.Warning) bool { return w.Code == "no-residual-freedom" }); got != c.want {
+			t.Errorf("%s: warned %v, want %v: %v", name, got, c.want, m.Warnings)
+		}
 	}
 }
 

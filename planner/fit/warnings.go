@@ -41,6 +41,12 @@ func (w *warnings) uncalibrated(workload string) {
 		fmt.Sprintf("Workload %s: no sufficient calibration run; costs are estimated from the surge itself, in which load and replicas rise together.", workload))
 }
 
+func (w *warnings) noFreedom(workload string, slots, free int) {
+	w.say("no-residual-freedom",
+		fmt.Sprintf("Anwendung %s: %d Messintervalle lassen der Anpassung keine Abweichungen, an denen sich ihre Genauigkeit ablesen ließe (Freiheitsgrade: %d, nötig %d); die Spannen der Kosten sind kaum mehr als geraten. Länger laufen lassen oder öfter messen.", workload, slots, max(0, free), leastFreedom),
+		fmt.Sprintf("Workload %s: %d scrape intervals leave the fit no residuals from which its precision could be told (degrees of freedom: %d, need %d); the costs' intervals are hardly more than a guess. Run longer, or scrape more often.", workload, slots, max(0, free), leastFreedom))
+}
+
 func (w *warnings) unclean(workload string, clean, need int) {
 	w.say("demand-unclean",
 		fmt.Sprintf("Anwendung %s: nur %d Messintervalle ohne junge Pods und ohne viele Fehler (nötig %d); auch die übrigen gehen in die Kosten ein und machen sie eher zu hoch.", workload, clean, need),

@@ -46,6 +46,8 @@ var kinds = map[string][2]string{
 	"events": {"v1", "Event"}, "deployments": {"apps/v1", "Deployment"}, "replicasets": {"apps/v1", "ReplicaSet"},
 	"horizontalpodautoscalers": {"autoscaling/v2", "HorizontalPodAutoscaler"},
 	"endpointslices":           {"discovery.k8s.io/v1", "EndpointSlice"},
+	"configmaps":               {"v1", "ConfigMap"},
+	"verticalpodautoscalers":   {"autoscaling.k8s.io/v1", "VerticalPodAutoscaler"},
 	// The metrics of pods are kept as a resource of their own; their path ends in pods, too.
 	"podmetrics": {"metrics.k8s.io/v1beta1", "PodMetrics"},
 }

@@ -246,6 +246,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(map[string]string{"gitVersion": "v1.35.4", "major": "1", "minor": "35"})
 		return
 	}
+	if r.URL.Path == "/apis/autoscaling.k8s.io" && s.has("verticalpodautoscalers") {
+		_ = json.NewEncoder(w).Encode(map[string]string{"kind": "APIGroup", "apiVersion": "v1", "name": "autoscaling.k8s.io"})
+		return
+	}
 	namespace, resource, name, ok := route(r.URL.Path)
 	if !ok {
 		refuse(w, http.StatusNotFound, metav1.StatusReasonNotFound, "the server could not find the requested resource")
@@ -279,6 +283,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		s.list(w, pick)
 	}
+}
+
+// has says whether there is any object of a resource.
+func (s *Server) has(resource string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key := range s.objects {
+		if strings.HasPrefix(key, resource+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 // route takes a path apart: /api/v1/pods, /apis/apps/v1/namespaces/a/deployments, /api/v1/namespaces/a.
