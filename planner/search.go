@@ -209,7 +209,7 @@ func Search(ctx context.Context, model *fit.Model, sc *scenarios.Scenario, pf *s
 			return nil, err
 		}
 		if certified == nil {
-			limit = poolLimit(s.pf, s.ladder)
+			limit = s.notFound()
 		}
 	}
 	if limit != nil { // the best there is, though it does not hold
