@@ -13,8 +13,12 @@ import (
 // there, in the surge as expected and without any loss, more nodes change nothing, and the text says what the limit is.
 func (s *search) unmendable(ctx context.Context) (*limit, error) {
 	c := s.candidate(s.generous(), lowestTarget)
-	for i := range c.list { // all there from the start
-		c.list[i].least = c.list[i].most
+	for i := range c.list { // all there from the start, and each tenant with more than it can ever keep busy
+		c.list[i].least = c.list[i].most + int32(plenty*c.list[i].peak) + plenty
+		c.list[i].most = c.list[i].least
+	}
+	for c.nodes < s.ladder.top() && s.sumOf(c) > room(c.platformOf(s), s.list, 0).cpu {
+		c.nodes = min(s.ladder.top(), c.nodes+1+c.nodes/4)
 	}
 	p, err := s.f.params(planned(c.platformOf(s), c.list), -1)
 	if err != nil {
@@ -37,6 +41,9 @@ func (s *search) unmendable(ctx context.Context) (*limit, error) {
 	}
 	return s.explain(p, last), nil
 }
+
+// plenty is how many times its work a tenant gets to see whether pods are what is missing.
+const plenty = 4
 
 // platformOf is the platform with the candidate's nodes, before its settings.
 func (c candidate) platformOf(s *search) *scenarios.Platform {
@@ -129,6 +136,17 @@ func (s *search) backendWork(p *sim.Params, b int) float64 {
 	return busiest(sum, 10, len(sum)) * demandAt(s.model, 0.5)
 }
 
+// notFound is the limit where nothing else explains why no plan was found.
+func (s *search) notFound() *limit {
+	if s.generous() >= s.ladder.top() {
+		return s.poolLimit()
+	}
+	return &limit{Limit{Kind: "search", Name: s.pf.Name, Most: float64(s.generous())}, scenarios.Text{
+		"de": fmt.Sprintf("Auf bis zu %d Knoten wurde keine Einstellung gefunden, die hält; dass es keine gibt, ist nicht bewiesen", s.generous()),
+		"en": fmt.Sprintf("On up to %d nodes no settings were found that hold; that there are none is not proved", s.generous()),
+	}}
+}
+
 func (s *search) poolLimit() *limit {
 	top := s.ladder.top()
 	if s.opts.NoNewNodes {
@@ -145,8 +163,11 @@ func (s *search) poolLimit() *limit {
 
 // nodes is how many nodes go with the limit: what more of them would not change is not sold.
 func (l *limit) nodes(s *search) int {
-	if l.Kind == "pools" {
+	switch l.Kind {
+	case "pools":
 		return s.ladder.top()
+	case "search":
+		return s.generous()
 	}
 	return len(s.pf.Nodes())
 }

@@ -62,7 +62,8 @@ type Plan struct {
 
 // Limit is what neither nodes nor replicas mend.
 type Limit struct {
-	// Kind is "backend", "request" (a single one takes too long), "pools" (they cannot be raised further) or "promise".
+	// Kind is "backend", "request" (a single one takes too long), "pools" (they cannot be raised further), "promise", or
+	// "search": no settings were found, and nothing proves that there are none.
 	Kind string `json:"kind"`
 	// Name is the shared service, the step, the platform, or the tenant that breaks first.
 	Name string `json:"name"`

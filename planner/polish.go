@@ -10,9 +10,9 @@ import (
 // and there everything near the rule's answer can be tried: one tenant's target, least and most at a time, always in all
 // worlds. The first thing sought is fewer nodes, the next fewer replica-hours, then fewer scaling actions.
 
-// effort is what may be spent on it, in tenants × seconds × worlds simulated: a second or two. A fleet of which one trial costs
+// effort is what may be spent on it, in tenants × seconds × worlds simulated: some seconds. A fleet of which one trial costs
 // more than a hundredth of that keeps the rule's settings.
-const effort = 20_000_000
+const effort = 100_000_000
 
 // polisher makes a certified candidate cheaper.
 type polisher struct {
@@ -58,9 +58,6 @@ func (s *search) polish(ctx context.Context, c candidate, all *outcome) (candida
 		if _, err := p.try(ctx, c); err != nil {
 			return c, all, err
 		}
-		if p.outcome == nil { // nobody changed the worlds: this cannot be, but a certificate stays one
-			return c, all, nil
-		}
 	}
 	for _, plan := range s.opts.Candidates {
 		if given, ok := s.given(plan); ok {
@@ -69,11 +66,11 @@ func (s *search) polish(ctx context.Context, c candidate, all *outcome) (candida
 			}
 		}
 	}
-	if p.outcome == nil || s.oneTrial() > effort/100 {
+	if s.oneTrial() > effort/100 {
 		return p.best, p.outcome, nil
 	}
 	err := p.fewer(ctx)
-	for again := true; again && err == nil; {
+	for again := p.outcome != nil; again && err == nil; {
 		again, err = p.pass(ctx)
 	}
 	return p.best, p.outcome, err
@@ -133,7 +130,7 @@ func (p *polisher) try(ctx context.Context, c candidate) (*outcome, error) {
 // there from the start, and one more for whom that was too few.
 func (p *polisher) fewer(ctx context.Context) error {
 	s := p.s
-	for nodes := max(1+s.lose, s.bound.nodes); nodes <= p.cost.nodes; nodes++ {
+	for nodes := max(1+s.lose, s.bound.nodes); nodes <= min(p.cost.nodes, s.generous()); nodes++ {
 		list := make([]setting, len(s.list))
 		for i, n := range s.list {
 			pods := max(1, int32(n.minute))
@@ -230,7 +227,9 @@ func near(x setting) (out []setting) {
 			y := x
 			y.least, y.most = least, most
 			for y.target = highestTarget; y.target >= lowestTarget; y.target -= 2 * targetStep {
-				out = append(out, y)
+				if least < x.least || most < x.most || y.target > x.target { // else it is dearer for certain
+					out = append(out, y)
+				}
 				if least == most { // nothing to decide
 					break
 				}

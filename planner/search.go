@@ -230,7 +230,7 @@ func (s *search) find(ctx context.Context) (*Plan, error) {
 			return nil, err
 		}
 		if certified == nil {
-			limit = s.poolLimit()
+			limit = s.notFound()
 		}
 	}
 	var door *doored

@@ -29,7 +29,7 @@ func little(t testing.TB, total int64) (*scenarios.Scenario, *scenarios.Platform
 func nodesOf(t *testing.T, total int64) *Plan {
 	t.Helper()
 	sc, pf := little(t, total)
-	p, err := Search(context.Background(), modelOf(sc, pf), sc, pf, Options{Delta: 0.05, Worlds: 96})
+	p, err := Search(context.Background(), modelOf(sc, pf), sc, pf, Options{Delta: 0.05, Worlds: 64})
 	if err != nil {
 		t.Fatal(err)
 	}

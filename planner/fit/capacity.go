@@ -113,6 +113,10 @@ func uslDraws(n, x []float64, u usl, opts Options) (draws [3][]float64) {
 			draws[i] = append(draws[i], p)
 		}
 	}
+	shortfall := len(n) - blockOf(len(n)) // as for the demand
+	for i, p := range []float64{u.gamma, u.alpha, u.beta} {
+		stretch(draws[i], p, math.Sqrt(float64(len(n))/float64(shortfall)), shortfall-3, opts.Level)
+	}
 	return draws
 }
 

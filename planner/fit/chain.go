@@ -34,7 +34,7 @@ type stageTimes struct {
 }
 
 // fitChain fits the delays of a workload's pods that came up in the runs. Those present at the start say nothing.
-func fitChain(runs []*run, workload string, warn *warnings) map[string]*Delay {
+func fitChain(runs []*run, workload string, opts Options, warn *warnings) map[string]*Delay {
 	s := stageTimes{map[string][]float64{}, map[string]int{}}
 	for _, r := range runs {
 		s.pods(r, workload)
@@ -44,6 +44,7 @@ func fitChain(runs []*run, workload string, warn *warnings) map[string]*Delay {
 	for _, stage := range append([]string{PhaseDecision}, stages...) {
 		if n, c := len(s.seconds[stage]), s.censored[stage]; n+c > 0 {
 			out[stage] = fitDelay(s.seconds[stage], c)
+			out[stage].intervals(s.seconds[stage], opts)
 		}
 	}
 	if n := len(s.seconds[record.PhaseReady]); n < fewDelays {

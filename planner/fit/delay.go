@@ -64,3 +64,29 @@ func (d *Delay) Mean() float64 {
 	}
 	return d.Shift + math.Exp(d.Mu+d.Sigma*d.Sigma/2)
 }
+
+// late is the share of the delays that Late is to cover.
+const late = 0.95
+
+// intervals resamples the pods: each went its own way.
+func (d *Delay) intervals(seconds []float64, opts Options) {
+	n := len(seconds)
+	if n == 0 {
+		return
+	}
+	rng := source(opts, streamChain)
+	var draws [2][]float64
+	again := make([]float64, n)
+	for range opts.Draws {
+		for i := range again {
+			again[i] = seconds[rng.IntN(n)]
+		}
+		x := fitDelay(again, 0)
+		draws[0], draws[1] = append(draws[0], x.Quantile(0.5)), append(draws[1], x.Quantile(late))
+	}
+	for i, to := range []*Estimate{&d.Median, &d.Late} {
+		value := d.Quantile([]float64{0.5, late}[i])
+		stretch(draws[i], value, math.Sqrt(float64(n)/math.Max(1, float64(n-1))), n-1, opts.Level)
+		*to = estimate(value, draws[i], "s", opts)
+	}
+}

@@ -19,6 +19,7 @@ const (
 	streamWarmUp
 	streamCapacity
 	streamAmplitude
+	streamChain
 )
 
 // resample draws a moving-block resample of the numbers 0 to n−1 (Künsch 1989): blocks of neighbours are drawn together,

@@ -141,7 +141,7 @@ func fitWorkload(ctx context.Context, name string, runs []*run, opts Options, wa
 		Steps:     f.fitSteps(runs, limit, opts, warn, name),
 		Condition: math.Min(f.condition, 1e16), // JSON knows no infinity
 		Capacity:  f.fitCapacity(points, limit, opts, warn, name),
-		Chain:     fitChain(runs, name, warn),
+		Chain:     fitChain(runs, name, opts, warn),
 		Residuals: f.residuals(),
 		HeldOut:   f.heldOut(slots),
 	}

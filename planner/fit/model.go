@@ -92,8 +92,11 @@ type CapacityPoint struct {
 // Delay is a shifted lognormal: Shift + exp(Mu + Sigma·Z) seconds.
 type Delay struct {
 	Shift, Mu, Sigma float64
-	Observed         int `json:"observed"` // how many stages it rests on
-	Censored         int `json:"censored"` // pods that never got there
+	// Median and Late, the delay that one in twenty passes, in seconds with their intervals.
+	Median   Estimate `json:"median"`
+	Late     Estimate `json:"late"`
+	Observed int      `json:"observed"` // how many stages it rests on
+	Censored int      `json:"censored"` // pods that never got there
 }
 
 // Residual is observed against predicted cores in one scrape.

@@ -28,14 +28,14 @@ func (r *run) slots(index int, workload string, steps []string) []slot {
 			in = append(in, t)
 		}
 	}
-	answers := r.answers(in, steps)
+	answers, ages := r.answers(in, steps), ages(in)
 	grid := commonGrid(in)
 	var out []slot
 	for i := 1; i < len(grid); i++ {
 		s := slot{run: index, from: grid[i-1], to: grid[i]}
 		if s.take(in) {
 			s.load(r, in, steps, answers)
-			s.young(r, in)
+			s.young(r, in, ages)
 			out = append(out, s)
 		}
 	}
@@ -186,26 +186,56 @@ func (r *run) part(in []*tenant, step string, minute int) float64 {
 	return ours / all
 }
 
+// ages are, for each tenant and each of warmUps, the seconds that its average pod has been young, read at the tenant's own
+// scrapes for the same reason as the answers.
+func ages(in []*tenant) [][]counter {
+	out := make([][]counter, len(in))
+	for i, t := range in {
+		out[i] = make([]counter, len(warmUps))
+		for k, age := range warmUps {
+			c := counter{t: t.cpu.t, v: make([]float64, len(t.cpu.t))}
+			for j := 1; j < len(c.t); j++ {
+				c.v[j] = c.v[j-1] + t.youth(c.t[j-1], c.t[j], age)
+			}
+			out[i][k] = c
+		}
+	}
+	return out
+}
+
+// youth is for how long the average pod was younger than age between two times.
+func (t *tenant) youth(from, to, age float64) float64 {
+	pods := t.ready.over(from, to)
+	if pods <= 0 {
+		pods = (t.replicas(from) + t.replicas(to)) / 2
+	}
+	if pods <= 0 {
+		return 0
+	}
+	seconds := 0.0
+	for _, ready := range t.fresh {
+		seconds += max(0, min(to, ready+age)-max(from, ready))
+	}
+	return min(to-from, seconds/pods)
+}
+
 // young is the share of the load that fell on pods of each age, taking each tenant's load as spread evenly on its pods.
-func (s *slot) young(r *run, in []*tenant) {
+func (s *slot) young(r *run, in []*tenant, ages [][]counter) {
 	s.fresh = make([]float64, len(warmUps))
 	var load float64
-	for _, t := range in {
+	for i, t := range in {
 		m := r.minutes[minuteKey{t.name, int((s.from + s.to) / 2 / 60)}]
 		if m == nil {
 			continue
 		}
 		load += m.good
-		pods := (t.replicas(s.from) + t.replicas(s.to)) / 2
-		if pods <= 0 || len(t.fresh) == 0 {
+		if len(t.fresh) == 0 {
 			continue
 		}
-		for i, age := range warmUps {
-			var seconds float64
-			for _, ready := range t.fresh {
-				seconds += max(0, min(s.to, ready+age)-max(s.from, ready))
-			}
-			s.fresh[i] += m.good * min(1, seconds/(s.to-s.from)/pods)
+		for k := range warmUps {
+			a, _ := ages[i][k].at(s.from)
+			b, _ := ages[i][k].at(s.to)
+			s.fresh[k] += m.good * (b - a) / (s.to - s.from)
 		}
 	}
 	for i := range s.fresh {

@@ -30,7 +30,9 @@ type truth struct {
 	rate          func(second int) (submit, form float64) // all tenants, 1/s
 	length        int                                     // seconds
 	purpose       string
-	phase         int // seconds between the scrapes of one tenant and the next
+	phase         int     // seconds between the scrapes of one tenant and the next
+	lost          float64 // share of the scrapes
+	restarts      int     // of pods: what one used since the last scrape is never told
 }
 
 func usual() truth {
@@ -66,11 +68,20 @@ func (tr truth) data() *Data {
 		Platform: platformOf(), Scenario: &scenarios.Scenario{}, Validity: record.Validity{Valid: true},
 	}}
 	minutes := map[[3]int]float64{}
-	used := make([]float64, tr.tenants)
+	used, told := make([]float64, tr.tenants), make([]float64, tr.tenants)
+	again := map[[2]int]bool{}
+	for range tr.restarts {
+		again[[2]int{rng.IntN(tr.tenants), rng.IntN(tr.length)}] = true
+	}
 	second := map[string]map[int]float64{"submit": {}, "form": {}}
 	for s := range tr.length + 1 {
 		for t := range tr.tenants {
-			tr.scrape(d, t, s, used[t])
+			if again[[2]int{t, s}] {
+				used[t] -= (used[t] - told[t]) / float64(tr.pods(s))
+			}
+			if (tr.lost == 0 || s == 0 || rng.Float64() >= tr.lost) && tr.scrape(d, t, s, used[t]) {
+				told[t] = used[t]
+			}
 		}
 		submit, form := tr.rate(s)
 		for t := range tr.tenants {
@@ -97,8 +108,9 @@ func (tr truth) share(s int) float64 {
 	return float64(fresh) / float64(tr.pods(s))
 }
 
-// scrape tells a tenant's counter, each tenant in its own phase of 15 s, and its pods when their number changes.
-func (tr truth) scrape(d *Data, t, s int, used float64) {
+// scrape tells a tenant's counter, each tenant in its own phase of 15 s, and its pods when their number changes;
+// it says whether there was a scrape.
+func (tr truth) scrape(d *Data, t, s int, used float64) bool {
 	name, at := fmt.Sprintf("t-%d", t), time.Duration(s)*time.Second
 	n := tr.pods(s)
 	if s == 0 || n != tr.pods(s-1) {
@@ -110,11 +122,13 @@ func (tr truth) scrape(d *Data, t, s int, used float64) {
 		}
 		d.Events = append(d.Events, record.Event{At: at, Kind: record.KindReplicas, Tenant: name, Workload: "app", Ready: int32(n)})
 	}
-	if s%15 == (tr.phase*t)%15 {
-		d.Events = append(d.Events, record.Event{At: at, Kind: record.KindMetrics, Tenant: name, Workload: "app", Values: map[string]float64{
-			"cpu_seconds": used, "pods": float64(n),
-		}})
+	if s%15 != (tr.phase*t)%15 {
+		return false
 	}
+	d.Events = append(d.Events, record.Event{At: at, Kind: record.KindMetrics, Tenant: name, Workload: "app", Values: map[string]float64{
+		"cpu_seconds": used, "pods": float64(n),
+	}})
+	return true
 }
 
 // windows writes the counts down; service times are the work at half a core and the back end, give or take a tenth.
