@@ -278,8 +278,10 @@ func (s *search) lossLever() lever {
 
 func backendLever(b sim.Backend, at int) lever {
 	return lever{
-		Assumption: Assumption{Name: name("Leistung des gemeinsamen Dienstes „"+b.Name+"“", "capacity of the shared service "+b.Name),
-			Low: (1 - guessed) * b.Cores, Value: b.Cores, High: (1 + guessed) * b.Cores, Unit: "1"},
+		Assumption: Assumption{
+			Name: name("Leistung des gemeinsamen Dienstes „"+b.Name+"“", "capacity of the shared service "+b.Name),
+			Low:  (1 - guessed) * b.Cores, Value: b.Cores, High: (1 + guessed) * b.Cores, Unit: "1",
+		},
 		params: func(p *sim.Params, to float64) { p.Backends[at].Cores = to },
 	}
 }
