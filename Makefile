@@ -11,9 +11,10 @@ PEERS    ?=
 TO       ?= -1
 PLATFORM ?= briefwahl
 LAB      ?=
+FIGURES  ?=
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test lint fmt bench bench-peers bench-quota fuzz soak soak-hpa mutate stall nginx lab build-lab test-lab clean
+.PHONY: build demo test lint fmt bench bench-peers bench-quota fuzz soak soak-hpa mutate stall nginx lab build-lab test-lab chain-truth throttling-truth lint-lab lab-figures clean
 
 build: ## the binary, bin/ansturm
 	$(GO) build -o bin/ansturm ./cmd/ansturm
@@ -24,7 +25,7 @@ demo: build ## the main job on the embedded platform; ends with the path of the 
 # Tests that fire want the processors for themselves: everything is built first, then one package runs after another.
 test: ## all tests; RACE=-race adds the race detector
 	$(GO) test $(RACE) -run '^$$' ./... ./testdata/bench/nginx ./testdata/proofs >/dev/null
-	$(GO) test $(RACE) -p 1 -parallel 1 ./... ./testdata/bench/nginx ./testdata/proofs
+	$(GO) test $(RACE) -timeout 40m -p 1 -parallel 1 ./... ./testdata/bench/nginx ./testdata/proofs
 
 lint: ## formatting, vet, staticcheck
 	@unformatted=$$($(GO) tool gofumpt -l .); test -z "$$unformatted" || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }
@@ -89,8 +90,26 @@ build-lab: ## the binary, bin/ansturm-lab
 	cd lab/kubernetes && $(GO) build -ldflags '$(VERSION_OF_LAB)' -o ../../bin/ansturm-lab ./cmd/ansturm-lab
 	cd lab/kubernetes && $(GO) build -o ../../bin/burner ./cmd/burner
 
-test-lab: ## vet and tests of the lab's module, one package after another
-	cd lab/kubernetes && $(GO) vet ./... && $(GO) test -p 1 -timeout 10m ./...
+# A surge at a lab of its own, five minutes and three; what was seen is held against audit log, journal and kernel.
+TRUTH = cd lab/kubernetes && $(GO) run ./truth -proof ../../testdata/proofs/chain.jsonl
+
+chain-truth: build build-lab ## what a run sees of 300 scale-ups against what the cluster wrote down; TENANTS=60
+	$(TRUTH) -case chain $(if $(TENANTS),-tenants $(TENANTS))
+
+throttling-truth: build build-lab ## CPU quotas of process pods: timeline against kernel; needs cgroups to write to
+	$(TRUTH) -case throttling
+
+# The tools are the main module's: as the lab's own they would drag its versions along.
+lint-lab: ## formatting, vet, staticcheck of the lab's module
+	@unformatted=$$($$($(GO) tool -n gofumpt) -l lab/kubernetes); test -z "$$unformatted" || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }
+	cd lab/kubernetes && $(GO) vet ./...
+	staticcheck=$$($(GO) tool -n staticcheck) && cd lab/kubernetes && $$staticcheck ./...
+
+test-lab: ## tests of the lab's module, one package after another
+	cd lab/kubernetes && $(GO) test -p 1 -timeout 10m ./...
+
+lab-figures: build-lab ## what the lab costs: time until ready, memory, idle processor time; FIGURES='-only large -starts 1' for a part
+	cd lab/kubernetes && $(GO) run ./figures $(FIGURES)
 
 clean: ## what the other targets made, but no records
 	rm -rf bin bench.txt

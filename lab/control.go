@@ -2,27 +2,11 @@ package lab
 
 import (
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/ansturm/ansturm/loadgen/record"
 	"github.com/ansturm/ansturm/planner/hpa"
 )
-
-// sample is one pod as a scrape saw it: CPU counter and working set, and the rate since the scrape before.
-type sample struct {
-	at     time.Duration
-	used   float64 // CPU seconds since the start
-	memory float64
-	// rated: the rate over window is known; cores is it.
-	rated  bool
-	window time.Duration
-	cores  float64
-}
-
-// freshLeast is the age from which a container younger than a scrape period counts: its start is then the first point
-// (metrics-server, HPA rule 22).
-const freshLeast = 10 * time.Second
 
 // scaler is one tenant's autoscaler.
 type scaler struct {
@@ -49,10 +33,7 @@ func newScaler(d *deployment) (*scaler, error) {
 }
 
 // control starts the loops: scrapes on the multiples of MetricResolution from 0, each autoscaler at a phase of its own.
-// Before 0 there was one more scrape, so that the first sample has a rate.
 func (c *core) control() {
-	c.observe(-c.auto.MetricResolution)
-	c.serveMetrics()
 	c.at(0, c.scrape)
 	for _, d := range c.tenants {
 		if d.scaler == nil {
@@ -63,56 +44,58 @@ func (c *core) control() {
 	}
 }
 
-// scrape samples every running pod; the metrics API serves it MetricLag later.
+// scrape meters every running pod; the metrics API serves it MetricLag later.
 func (c *core) scrape() {
-	c.observe(c.now)
-	for _, d := range c.tenants {
-		d.sayMetrics()
-	}
-	c.at(c.now+c.auto.MetricLag, c.serveMetrics)
-	c.at(c.now+c.auto.MetricResolution, c.scrape)
-}
-
-func (c *core) observe(at time.Duration) {
 	for _, d := range c.tenants {
 		for _, p := range d.pods {
-			p.sample(at)
+			p.scrape()
 		}
+		d.sayMetrics()
 	}
+	c.at(c.now+min(c.auto.MetricLag, c.auto.MetricResolution), c.serveMetrics)
+	c.at(c.now+c.auto.MetricResolution, c.scrape)
 }
 
 func (c *core) serveMetrics() {
 	for _, d := range c.tenants {
 		for _, p := range d.pods {
-			p.shown = p.next
+			p.shown[0] = p.meter
 		}
 	}
 }
 
-// sample takes the pod's counters and rates them against the scrape before, or against its start (rule 22).
-func (p *pod) sample(at time.Duration) {
-	p.next = sample{}
+// scrape takes in what the kubelet read last; of a pod whose node is gone, or that does not run, there is nothing.
+func (p *pod) scrape() {
 	if !p.running || p.dead {
-		p.last = sample{}
+		p.meter = hpa.Meter{}
 		return
 	}
+	p.meter.Take(p.reading, p.c.auto.MetricResolution)
+}
+
+// keepHouse is the kubelet's reading of a pod that runs, and all that come after it.
+func (p *pod) keepHouse() {
 	p.refresh()
-	s := sample{at: at, used: p.used, memory: p.memory()}
-	since, used := p.last.at, p.last.used
-	age := at - p.started
-	switch {
-	case p.last.window > 0:
-		s.rated = true
-	case age >= freshLeast && age < p.c.auto.MetricResolution:
-		since, used, s.rated = p.started, 0, true
+	p.reading = hpa.Reading{
+		Started: p.started, At: p.c.now, CPU: time.Duration(p.used * 1e9), Memory: int64(p.memory()),
 	}
-	s.window = p.c.auto.MetricResolution // marks that there was a scrape
-	p.last = s
-	if s.rated {
-		s.window = at - since
-		s.cores = (s.used - used) / s.window.Seconds()
-		p.next = s
-	}
+	p.c.queue.set(&p.house, p.c.now+p.untilNextReading())
+}
+
+func (p *pod) untilNextReading() time.Duration {
+	p.readings++
+	return hpa.Housekeeping(p.c.auto.Housekeeping, unit(mix(p.c.seed, uint64(p.d.index), p.number, p.readings, 0x686f757365)))
+}
+
+// keptHouse gives a pod that has been running idly for long the readings it would have: two before now, the first of them
+// scraped, and the next as far away as chance has it.
+func (p *pod) keptHouse() {
+	period := p.untilNextReading()
+	before := time.Duration(unit(mix(p.c.seed, uint64(p.d.index), p.number, 0x7068617365)) * float64(period))
+	p.reading = hpa.Reading{Started: p.started, At: p.c.now - before - p.untilNextReading(), Memory: int64(p.memory())}
+	p.scrape()
+	p.reading.At = p.c.now - before
+	p.c.queue.set(&p.house, p.c.now+period-before)
 }
 
 // refresh brings the CPU counter up to now.
@@ -125,14 +108,19 @@ func (p *pod) refresh() {
 
 func (d *deployment) sayMetrics() {
 	var usage, request, memory float64
+	var window time.Duration
 	for _, p := range d.pods {
 		if p.dead || !p.running {
 			continue
 		}
 		memory += p.memory()
-		if p.ready && p.next.rated {
-			usage += p.next.cores
+		if !p.ready || !p.meter.Rated() {
+			continue
+		}
+		if rate, given := p.meter.Rate(); given {
+			usage += float64(rate.Nanocores) / 1e9
 			request += d.request
+			window = max(window, d.c.now-rate.At+rate.Window)
 		}
 	}
 	values := map[string]float64{
@@ -140,6 +128,7 @@ func (d *deployment) sayMetrics() {
 	}
 	if request > 0 {
 		values["utilisation_percent"] = 100 * usage / request
+		values["window_seconds"] = window.Seconds()
 	}
 	d.c.say(record.Event{Kind: record.KindMetrics, Tenant: d.tenant, Workload: d.workload.Name, Values: values})
 }
@@ -169,13 +158,8 @@ func (s *scaler) see() {
 	request := hpa.Amount{
 		CPU: d.claim.CPU, HasCPU: d.claim.CPU > 0, Memory: d.claim.Memory, HasMemory: d.claim.Memory > 0,
 	}
-	for _, p := range d.pods {
-		container := hpa.Container{Name: d.workload.Name, Request: request}
-		if p.shown.rated {
-			// The metrics API rounds usage up, cores to nanocores; the autoscaler reads whole millicores, rounded up.
-			container.Usage = hpa.Of(int64(math.Ceil(p.shown.cores*1000-1e-6)), int64(p.shown.memory))
-		}
-		s.containers = append(s.containers, container)
+	for range d.pods {
+		s.containers = append(s.containers, hpa.Container{Name: d.workload.Name, Request: request})
 	}
 	for i, p := range d.pods {
 		s.input.Pods = append(s.input.Pods, p.seen(s.containers[i:i+1]))
@@ -186,7 +170,8 @@ func (s *scaler) see() {
 // noticed.
 func (p *pod) seen(containers []hpa.Container) hpa.Pod {
 	v := hpa.Pod{Phase: hpa.Pending, Containers: containers}
-	v.Sample = hpa.Sample{Has: p.shown.rated, Time: p.shown.at.Truncate(time.Second), Window: p.shown.window}
+	v.Measure(p.shown[:])
+	v.Sample.Time = v.Sample.Time.Truncate(time.Second)
 	if p.node == nil {
 		return v
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/planner/hpa"
 	"github.com/ansturm/ansturm/scenarios"
 )
 
@@ -28,9 +29,10 @@ func TestLoadStepScalesUpAtASync(t *testing.T) {
 	if (at-phase)%(15*time.Second) != 0 {
 		t.Errorf("scaled at %v, not at the phase %v of a 15 s period", at, phase)
 	}
-	// The scrape at 15 s is the first to show load, and is served at 16 s.
-	if at < 16*time.Second || at >= 31*time.Second {
-		t.Errorf("scaled at %v, want at the first sync after 16 s", at)
+	// The scrape at 15 s, served at 16 s, is the first that can show load; that at 45 s shows nothing else, for the kubelet's
+	// last two readings are at most 20 s apart, and the last one at most 20 s old.
+	if at < 16*time.Second || at >= 61*time.Second {
+		t.Errorf("scaled at %v, want at a sync from 16 s to 61 s", at)
 	}
 	want := map[string]time.Duration{
 		record.PhaseCreated: 0, record.PhaseScheduled: 100 * time.Millisecond, record.PhasePulled: 8100 * time.Millisecond,
@@ -71,33 +73,42 @@ func TestMetricsSayWhatWasBurnt(t *testing.T) {
 	near(t, "in flight after it", metrics[5].Values["in_flight"], 0, 0)
 }
 
-// A container aged 10 s up to the resolution uses its start as the first point; a younger one has no sample yet, and an
-// older one needs the scrape before (HPA rule 22).
-func TestYoungPodsAreRatedFromTheirStart(t *testing.T) {
-	for _, c := range []struct {
-		started time.Duration // the scrape is at 30 s
-		rated   bool
-		window  time.Duration
-	}{
-		{14 * time.Second, true, 15 * time.Second},
-		{16 * time.Second, true, 14 * time.Second},
-		{20 * time.Second, true, 10 * time.Second},
-		{21 * time.Second, false, 0},
-	} {
+// The kubelet reads a pod when it starts and then every 10 to 20 s; a scrape finds what was read last, and what the meter
+// makes of it (HPA rule 22) is served a second later.
+func TestPodsAreServedAsTheyWereReadAndScraped(t *testing.T) {
+	for _, started := range []time.Duration{14100 * time.Millisecond, 16 * time.Second, 20 * time.Second, 21 * time.Second} {
 		p, s := smallWorld(1)
 		p.Workloads[0].Replicas = 0
 		p.Workloads[0].Start = scenarios.Start{}
 		w := newWorld(t, p, s)
-		w.advance(c.started - 100*time.Millisecond)
+		w.advance(started - 100*time.Millisecond)
 		w.tenants[0].resize(1)
-		w.advance(30999 * time.Millisecond)
-		if w.tenants[0].pods[0].shown.rated {
-			t.Errorf("started at %v: served before the metrics' lag is over", c.started)
+		pod := w.tenants[0].pods[0]
+		var meter, served hpa.Meter
+		last := time.Duration(-1)
+		for now := started; now < 5*time.Minute; now += 100 * time.Millisecond {
+			w.advance(now)
+			gap := pod.reading.At - last
+			switch {
+			case gap == 0:
+			case last < 0 && pod.reading.At != started:
+				t.Fatalf("started at %v: first read at %v", started, pod.reading.At)
+			case last >= 0 && (gap < 10*time.Second || gap > 20*time.Second):
+				t.Errorf("started at %v: read at %v and at %v", started, last, pod.reading.At)
+			}
+			last = pod.reading.At
+			switch now % (15 * time.Second) {
+			case 0:
+				meter.Take(pod.reading, 15*time.Second)
+			case time.Second:
+				served = meter
+			}
+			if pod.shown[0] != served {
+				t.Fatalf("started at %v: at %v %+v is served, want %+v", started, now, pod.shown[0], served)
+			}
 		}
-		w.advance(31 * time.Second)
-		got := w.tenants[0].pods[0].shown
-		if got.rated != c.rated || got.window != c.window {
-			t.Errorf("started at %v: rated %v over %v, want %v over %v", c.started, got.rated, got.window, c.rated, c.window)
+		if !served.Rated() {
+			t.Errorf("started at %v: never rated", started)
 		}
 	}
 }

@@ -117,8 +117,8 @@ func newGround(p *scenarios.Platform, s *scenarios.Scenario, seed uint64) (*core
 		answered: func(*request) {}, emit: func(record.Event) {},
 		opened: func() {}, announced: func(*pod) {}, freed: func(*pod) {},
 	}
-	if c.auto.SyncPeriod < 0 || c.auto.MetricResolution < 0 {
-		return nil, errors.New("lab: the autoscaling's syncPeriod and metricResolution must be more than 0")
+	if c.auto.SyncPeriod < 0 || c.auto.MetricResolution < 0 || c.auto.Housekeeping < 0 {
+		return nil, errors.New("lab: the autoscaling's syncPeriod, metricResolution and housekeeping must be more than 0")
 	}
 	if p.Admission != nil {
 		return nil, fmt.Errorf("lab: platform %q has a waiting room (admission), which can only be simulated so far", p.Name)

@@ -173,22 +173,37 @@ func (p *Pod) act(f func(*pod)) {
 // Usage is what a running pod has used.
 type Usage struct {
 	Pod *Pod
+	// At is the moment on the wall.
+	At time.Time
 	// CPU is used since the start, Memory the working set in bytes.
 	CPU    time.Duration
 	Memory int64
 }
 
-// Usage appends the running virtual pods' usage to list, all of one moment on the wall. Whoever runs a process knows its
-// usage better.
-func (g *Ground) Usage(list []Usage) ([]Usage, time.Time) {
-	var at time.Time
-	g.s.clock.look(func(c *core) {
-		at = g.s.clock.wall(c.now).Round(0)
+// Usage appends the running virtual pods' usage to list, all of this moment. Whoever runs a process knows its usage better.
+func (g *Ground) Usage(list []Usage) []Usage {
+	k := &g.s.clock
+	k.look(func(c *core) {
+		at := k.wall(c.now).Round(0)
 		c.each(func(p *pod) {
 			if p.process == "" && p.handle != nil {
-				list = append(list, Usage{p.handle, time.Duration(p.used * 1e9), int64(p.memory())})
+				list = append(list, Usage{p.handle, at, time.Duration(p.used * 1e9), int64(p.memory())})
 			}
 		})
 	})
-	return list, at
+	return list
+}
+
+// Readings appends what the kubelets read last of the running virtual pods, each at a moment of its own: what a scrape of
+// the nodes finds, for it does not make them look anew.
+func (g *Ground) Readings(list []Usage) []Usage {
+	k := &g.s.clock
+	k.look(func(c *core) {
+		c.each(func(p *pod) {
+			if p.process == "" && p.handle != nil {
+				list = append(list, Usage{p.handle, k.wall(p.reading.At).Round(0), p.reading.CPU, p.reading.Memory})
+			}
+		})
+	})
+	return list
 }

@@ -295,9 +295,12 @@ func TestGroundOutlivesItsRuns(t *testing.T) {
 			t.Errorf("timeline %v, %v; want it to begin with the nodes that are there", kinds, err)
 		}
 	}
-	usage, at := g.Usage(nil)
-	if len(usage) != 1 || usage[0].CPU < 7*150*time.Millisecond || time.Since(at) > time.Minute {
-		t.Errorf("usage %+v at %v: want one pod with 7 × 150 ms", usage, at)
+	usage := g.Usage(nil)
+	if len(usage) != 1 || usage[0].CPU < 7*150*time.Millisecond || time.Since(usage[0].At) > time.Minute {
+		t.Errorf("usage %+v: want one pod with 7 × 150 ms", usage)
+	}
+	if read := g.Readings(nil); len(read) != 1 || read[0].CPU > usage[0].CPU || read[0].At.After(usage[0].At.Add(time.Minute)) {
+		t.Errorf("read %+v: want the pod as it was at some time before", read)
 	}
 }
 

@@ -35,6 +35,7 @@ func (c *core) warm() {
 			n.images[d.workload.Name] = c.now - 24*time.Hour
 			p.created, p.scheduled, p.started, p.readyAt = longAgo(c.now), longAgo(c.now), longAgo(c.now), longAgo(c.now)
 			p.running, p.ready = true, true
+			p.keptHouse()
 			p.rotate(true)
 			p.phase(record.PhaseReady, "initial")
 		}
@@ -112,6 +113,7 @@ func (p *pod) start() {
 	p.running, p.started = true, p.c.now
 	p.phase(record.PhaseStarted, "")
 	if p.process == "" {
+		p.keepHouse()
 		p.then(p.c.now+p.drawn(p.d.workload.Start.Ready, drawReady), p.becomeReady)
 	}
 }
@@ -189,6 +191,7 @@ func (p *pod) gone(why string) {
 	p.phase(record.PhaseDeleted, why)
 	p.c.queue.drop(&p.life)
 	p.c.queue.drop(&p.warm)
+	p.c.queue.drop(&p.house)
 	p.d.leaving = without(p.d.leaving, p)
 	if p.node == nil {
 		p.c.waiting = without(p.c.waiting, p)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/planner/hpa"
 )
 
 // pod is one replica of a tenant's workload.
@@ -47,8 +48,12 @@ type pod struct {
 	head, tail      *request
 	peak            int // most open at one time, for the memory's ratchet
 
-	// last and served are the metrics pipeline's samples of it.
-	last, next, shown sample
+	// reading is the kubelet's last one, meter what metrics-server made of those it scraped, shown what it serves of them.
+	reading  hpa.Reading
+	readings uint64
+	house    event
+	meter    hpa.Meter
+	shown    [1]hpa.Meter
 }
 
 func newPod(d *deployment, number uint64, name string) *pod {
@@ -57,7 +62,7 @@ func newPod(d *deployment, number uint64, name string) *pod {
 		limit: d.limit, weight: d.weight, factor: 1, threads: d.threads, backlog: d.backlog,
 	}
 	p.cpu = sharing{queue: &d.c.queue, at: d.c.now}
-	p.cpu.done.fire = p.cpuDone
+	p.cpu.done.fire, p.house.fire = p.cpuDone, p.keepHouse
 	return p
 }
 

@@ -75,6 +75,9 @@ type Config struct {
 	Grace time.Duration
 	// Files is where the feeders' CSV files are. Nil means Scenario.Files().
 	Files fs.FS
+	// PodHeader is the field of an answer that names the pod behind it: the first answer of each pod is then an event of the
+	// timeline. Empty, as for platforms that tell it themselves, looks for none.
+	PodHeader string
 	// LatenessLimit is the wall lateness that the 99th percentile is held against. Zero means the larger of 5 ms and a
 	// tenth of the smallest SLO bound on the wall (Within / Speed).
 	LatenessLimit time.Duration
@@ -170,6 +173,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("loadgen: %d shards, must be at least 1", c.Shards)
 	case c.Closed < 0:
 		return fmt.Errorf("loadgen: a closed loop of %d, must be at least 1", c.Closed)
+	case c.PodHeader != "" && !isToken(c.PodHeader):
+		return fmt.Errorf("loadgen: pod header %q is no field name", c.PodHeader)
 	case c.Grace < 0:
 		return fmt.Errorf("loadgen: grace is %s, must not be negative", c.Grace)
 	case c.Proxy != nil && checkProxy(c.Proxy) != nil:

@@ -114,6 +114,7 @@ func (s *shard) reuse(c *conn, v *visit) {
 // unless it is for want of descriptors or ports: then it is tried again, and the wait is lateness.
 func (s *shard) dial(v *visit) {
 	c := s.pool.house(v.host)
+	c.parser.podHeader = s.e.podHeader
 	c.opening, c.began = true, s.now()
 	l, err := s.network.dial(v.host, c.token, v.deadline)
 	s.fresh = false

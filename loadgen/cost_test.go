@@ -10,6 +10,8 @@ import (
 // instant is a network whose connections are open at once and answer at once: what is left is the engine's own work.
 type instant struct {
 	answer  []byte
+	answers [][]byte // in turn, in the place of answer
+	turn    int
 	waiting []ready
 }
 
@@ -41,7 +43,12 @@ func (l *instantLink) read(b []byte) (int, int64, error) {
 		return 0, 0, errAgain
 	}
 	l.asked = false
-	return copy(b, l.network.answer), 0, nil
+	answer := l.network.answer
+	if all := l.network.answers; len(all) > 0 {
+		l.network.turn++
+		answer = all[l.network.turn%len(all)]
+	}
+	return copy(b, answer), 0, nil
 }
 
 func (l *instantLink) write(b []byte) (int, error) {
@@ -53,9 +60,18 @@ func (l *instantLink) write(b []byte) (int, error) {
 func (l *instantLink) close() {}
 
 // BenchmarkEngine is the engine's own cost of a shot, without the system calls: a closed loop of 64.
-func BenchmarkEngine(b *testing.B) {
+func BenchmarkEngine(b *testing.B) { benchmarkEngine(b, &instant{answer: []byte(okAnswer)}, "") }
+
+// BenchmarkEngineOfPods is that of answers by 50 pods in turn, whose names are looked for or not.
+func BenchmarkEngineOfPods(b *testing.B) {
+	b.Run("told", func(b *testing.B) { benchmarkEngine(b, &instant{answers: podAnswers(50)}, "Ansturm-Pod") })
+	b.Run("not-told", func(b *testing.B) { benchmarkEngine(b, &instant{answers: podAnswers(50)}, "") })
+}
+
+func benchmarkEngine(b *testing.B, network *instant, podHeader string) {
 	s := uniform(1<<32-1, 24*time.Hour, scenarios.Step{Method: "GET"})
 	cfg, _ := config(b, s, "127.0.0.1:80")
+	cfg.PodHeader = podHeader
 	count := &counter{}
 	cfg.Recorder, cfg.Samples, cfg.Closed = count, count.shard, 64
 	e, err := New(cfg)
@@ -63,7 +79,7 @@ func BenchmarkEngine(b *testing.B) {
 		b.Fatal(err)
 	}
 	e.start = time.Now()
-	shard := e.newShard(0, 1, 100, &instant{answer: []byte(okAnswer)})
+	shard := e.newShard(0, 1, 100, network)
 	cpu := readHealth().cpu
 	b.ReportAllocs()
 	for b.Loop() {

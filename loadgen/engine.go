@@ -31,6 +31,7 @@ type Engine struct {
 	tenants   []tenant
 	hosts     []*host
 	slots     int // of extracted values
+	podHeader string
 	uuidKey   uint64
 
 	start  time.Time // offset 0, with a monotonic reading
@@ -65,7 +66,7 @@ func New(cfg Config) (*Engine, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	e := &Engine{cfg: cfg}
+	e := &Engine{cfg: cfg, podHeader: strings.ToLower(cfg.PodHeader)}
 	hash := fnv.New64a()
 	_, _ = hash.Write([]byte(cfg.RunID)) // never fails
 	e.uuidKey = hash.Sum64()
@@ -218,7 +219,7 @@ func (e *Engine) newShard(i, n, most int, network network) *shard {
 	s := &shard{
 		e: e, network: network, share: arrivals.Share{Index: share.Index + i*share.Of, Of: n * share.Of},
 		samples: e.cfg.Samples(i), retry: never, in: make([]byte, readBuffer),
-		headings: make([]heading, len(e.steps)),
+		headings: make([]heading, len(e.steps)), answered: make([]map[string]time.Duration, len(e.tenants)),
 	}
 	s.pool = pool{max: portion(most, i, n), idle: make([][]*conn, len(e.hosts))}
 	// Whoever follows a redirect has not got their answer yet: that must not wait.

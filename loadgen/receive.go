@@ -148,6 +148,9 @@ func (s *shard) onRead(c *conn, v *visit, b []byte, err error, hangup bool) bool
 // it.
 func (s *shard) onAnswer(c *conn, v *visit, clean bool) {
 	st, p := s.e.steps[v.at], &c.parser
+	if len(p.pod) > 0 {
+		s.noteAnswerOf(p.pod, v)
+	}
 	var err error
 	if v.session != nil {
 		var again bool

@@ -48,6 +48,9 @@ type parser struct {
 	header []byte // kept header lines, each ended by \n
 	body   []byte
 	line   []byte // the torn beginning of a line
+	// podHeader is the field that names the pod behind an answer, in lower case, empty for none; pod is what it said.
+	podHeader string
+	pod       []byte
 }
 
 // framing is what a parser knows about the answer under way, but for its bytes.
@@ -76,7 +79,7 @@ type framing struct {
 // reset makes the parser ready for the answer to a request.
 func (p *parser) reset(head, keepHeader, keepBody bool) {
 	p.framing = framing{head: head, keepHeader: keepHeader, keepBody: keepBody}
-	p.header, p.body, p.line = p.header[:0], emptied(p.body), p.line[:0]
+	p.header, p.body, p.line, p.pod = p.header[:0], emptied(p.body), p.line[:0], p.pod[:0]
 }
 
 // keptBuffer is the most of a buffer that is kept for the next answer, in bytes: a long one would stay with every
@@ -259,7 +262,10 @@ func (p *parser) onHeader(line []byte) error {
 		p.header = append(append(p.header, trimRight(line)...), '\n')
 	}
 	p.noFold = false
-	switch name { // only what frames the answer is looked at
+	if name == len(p.podHeader) && equalFold(line[:name], p.podHeader) {
+		p.pod = append(p.pod[:0], podName(line[name+1:])...)
+	}
+	switch name { // all else that is looked at frames the answer
 	case len("connection"), len("content-length"), len("transfer-encoding"):
 		return p.onFraming(splitField(line, name))
 	}

@@ -47,7 +47,8 @@ type shard struct {
 
 	in, out, body []byte
 	intakes       [together]intake
-	headings      []heading // by step
+	headings      []heading                  // by step
+	answered      []map[string]time.Duration // by tenant: of the pods that have answered, when the first request was sent
 
 	count counters
 	late  lateness

@@ -156,7 +156,8 @@ func (f *forge) params(pf *scenarios.Platform, draw int) (*sim.Params, error) {
 	p := f.base
 	a := pf.Autoscaling.WithDefaults()
 	p.Control = sim.Control{
-		Sync: a.SyncPeriod.Seconds(), Scrape: a.MetricResolution.Seconds(), Lag: math.Max(0, a.MetricLag.Seconds()),
+		Sync: a.SyncPeriod.Seconds(), Scrape: a.MetricResolution.Seconds(), Housekeeping: a.Housekeeping.Seconds(),
+		Lag:           math.Max(0, a.MetricLag.Seconds()),
 		EndpointDelay: math.Max(0, a.EndpointDelay.Seconds()), SchedulingDelay: math.Max(0, a.SchedulingDelay.Seconds()),
 		LossDetection: math.Max(0, a.NodeLossDetection.Seconds()), HPA: hpa.Default(),
 	}

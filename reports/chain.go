@@ -33,6 +33,9 @@ func (m *measured) readTimeline(r *record.Record) error {
 	m.chain, m.pods = reactionChain(events)
 	m.reactions = chain.Of(events, r.Run.Platform).Summary()
 	for _, e := range events {
+		if e.Kind == record.KindThrottling {
+			m.addThrottling(&e)
+		}
 		if v, has := e.Values["lateness_p99_seconds"]; has && e.Kind == record.KindLab {
 			i := int(e.At / m.bin)
 			if i >= 0 && i < len(m.labLateness) && m.labLateness[i] > v {
@@ -100,7 +103,7 @@ func reactionChain(events []record.Event) ([]stage, podCount) {
 		last := pod[record.PhaseCreated]
 		for _, phase := range stages {
 			if at, reached := pod[phase]; reached {
-				times[phase] = append(times[phase], (at - last).Seconds())
+				times[phase] = append(times[phase], max(0, at-last).Seconds()) // estimates may cross
 				last = at
 			}
 		}

@@ -173,6 +173,9 @@ func figuresOf(in *Input, runs []*measured, t tongue) ([]figure, error) {
 	if chain, has := f.chain(); has {
 		figs = append(figs, chain)
 	}
+	if throttling, has := f.throttling(); has {
+		figs = append(figs, throttling)
+	}
 	if in.Plan != nil {
 		if in.Plan.Model != nil {
 			figs = append(figs, f.capacity(in.Plan.Model)...)

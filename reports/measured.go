@@ -3,6 +3,7 @@ package reports
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/ansturm/ansturm/loadgen/record"
@@ -41,7 +42,9 @@ type measured struct {
 	response                [3][]float64 // by quantiles
 	lateness, labLateness   []float64    // 99th percentile, wall time
 	desired, current, ready []float64
-	rows                    []row
+	// periods of CPU quotas, the throttled of them, and the pods held back on average; empty where nobody told of any.
+	periods, throttled, held []float64
+	rows                     []row
 
 	chain []stage
 	pods  podCount
@@ -57,6 +60,7 @@ type row struct {
 	response                [3]float64
 	lateness                float64
 	desired, current, ready float64
+	throttled, held         float64 // share of the periods, pods at most
 }
 
 // tenantMeasured is what one tenant's windows hold.
@@ -242,7 +246,7 @@ func (m *measured) level() {
 			m.response[q] = m.response[q][:min(n, len(m.response[q]))]
 		}
 	}
-	zero := []*[]float64{&m.offered, &m.served}
+	zero := []*[]float64{&m.offered, &m.served, &m.periods, &m.throttled, &m.held}
 	none := []*[]float64{&m.response[0], &m.response[1], &m.response[2], &m.lateness, &m.labLateness}
 	for _, s := range zero {
 		stretch(s, n, 0)
@@ -263,6 +267,7 @@ func (m *measured) level() {
 		r := m.row(i)
 		r.offered, r.served = mean(m.offered[from:to]), mean(m.served[from:to])
 		r.desired, r.current, r.ready = m.desired[to-1], m.current[to-1], m.ready[to-1]
+		r.throttled, r.held = mean(m.throttled[from:to])/max(mean(m.periods[from:to]), 1e-9), slices.Max(m.held[from:to])
 	}
 	m.rows = m.rows[:min(len(m.rows), (n+per-1)/per)]
 }

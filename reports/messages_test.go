@@ -53,7 +53,7 @@ func TestEveryWordIsUsed(t *testing.T) {
 		}
 		code.Write(raw)
 	}
-	figures := []string{"load", "response", "replicas", "lateness"} // timeFigure adds .title and .say
+	figures := []string{"load", "response", "replicas", "lateness", "throttling"} // timeFigure adds .title and .say
 	for key := range german {
 		stem, last, _ := strings.Cut(key, ".")
 		if i := strings.LastIndex(key, "."); i >= 0 {

@@ -223,6 +223,11 @@ func (r *rusher) second(now time.Duration, i int, t *town) {
 		return
 	}
 	_, top, target := r.autoscaling(t.share)
+	if busy := t.load / 15 / (float64(t.ready) * r.perPod()); busy > 0.8 && !r.after { // at their limits
+		r.w.Event(record.Event{At: now, Source: "scrape", Kind: record.KindThrottling, Tenant: name(i), Workload: "antrag", Object: "antrag-0", Values: map[string]float64{
+			"window_seconds": 15, "periods": 150, "throttled_periods": math.Round(min(1, busy-0.6) * 150), "throttled_seconds": 9 * min(1, busy),
+		}})
+	}
 	desired := int32(math.Ceil(t.load / 15 / (r.perPod() * target)))
 	t.load = 0
 	desired = min(max(desired, t.current), top, t.current*2+4)

@@ -90,6 +90,7 @@ func (a Autoscaling) WithDefaults() Autoscaling {
 	}
 	fill(&a.SyncPeriod, 15*time.Second)
 	fill(&a.MetricResolution, 15*time.Second)
+	fill(&a.Housekeeping, 10*time.Second)
 	fill(&a.MetricLag, time.Second)
 	fill(&a.EndpointDelay, time.Second)
 	fill(&a.SchedulingDelay, 100*time.Millisecond)

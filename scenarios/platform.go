@@ -27,6 +27,7 @@ type Platform struct {
 type Autoscaling struct {
 	SyncPeriod       time.Duration `json:"syncPeriod,omitempty"`       // 15 s
 	MetricResolution time.Duration `json:"metricResolution,omitempty"` // 15 s: metrics-server's scrape
+	Housekeeping     time.Duration `json:"housekeeping,omitempty"`     // 10 s: the least time between two of the kubelet's readings of a container
 	MetricLag        time.Duration `json:"metricLag,omitempty"`        // 1 s: from scrape to being served
 	EndpointDelay    time.Duration `json:"endpointDelay,omitempty"`    // 1 s: from Ready to the balancer
 	SchedulingDelay  time.Duration `json:"schedulingDelay,omitempty"`  // 100 ms: from created to bound

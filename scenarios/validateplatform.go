@@ -27,6 +27,7 @@ func (p *Platform) validate(c *checker) {
 	a := p.Autoscaling
 	c.notNegative("autoscaling.syncPeriod", a.SyncPeriod)
 	c.notNegative("autoscaling.metricResolution", a.MetricResolution)
+	c.notNegative("autoscaling.housekeeping", a.Housekeeping)
 	c.notNegative("autoscaling.metricLag", a.MetricLag)
 	c.notNegative("autoscaling.endpointDelay", a.EndpointDelay)
 	c.notNegative("autoscaling.schedulingDelay", a.SchedulingDelay)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ansturm/ansturm/lab"
 	"github.com/ansturm/ansturm/loadgen"
 	"github.com/ansturm/ansturm/loadgen/cluster"
 	"github.com/ansturm/ansturm/loadgen/observe"
@@ -21,6 +22,8 @@ type clusterFlags struct {
 	context, kubeconfig string
 	prometheus          string
 	queries, scrapes    []string
+	seriesEvery         time.Duration
+	podHeader           string
 	linger              time.Duration
 }
 
@@ -32,15 +35,17 @@ func (k *clusterFlags) flags(cmd *cobra.Command) {
 	flags.StringVar(&k.context, "kube-context", "", "fire at the tenants of this context's cluster, and watch it")
 	flags.StringVar(&k.kubeconfig, "kubeconfig", "", "file with the context (default: KUBECONFIG, else the one in the home directory)")
 	flags.StringVar(&k.prometheus, "prometheus", "", "Prometheus to ask during the run, like http://127.0.0.1:9090")
-	flags.StringArrayVar(&k.queries, "query", nil, "what to ask it: NAME=PROMQL; may be repeated (default: throttling and CPU pressure)")
+	flags.StringArrayVar(&k.queries, "query", nil, "what to ask it: NAME=PROMQL; may be repeated (default: throttling by pod, CPU pressure)")
 	flags.StringArrayVar(&k.scrapes, "scrape", nil, "metrics page to read during the run, perhaps of one tenant: [TENANT=]URL")
+	flags.DurationVar(&k.seriesEvery, "scrape-every", observe.DefaultSeriesEvery, "how often Prometheus and metrics pages are asked")
+	flags.StringVar(&k.podHeader, "pod-header", "Ansturm-Pod", "header of the answers that names the pod behind them; empty: there is none")
 	flags.DurationVar(&k.linger, "linger", defaultLinger, "how long the cluster is watched after the last answer")
 	must(cmd.MarkFlagFilename("kubeconfig"))
 }
 
 // given is the first flag that only makes sense with a cluster; empty where there is none.
 func (k *clusterFlags) given(changed func(string) bool) string {
-	for _, flag := range []string{"kubeconfig", "prometheus", "query", "scrape", "linger"} {
+	for _, flag := range []string{"kubeconfig", "prometheus", "query", "scrape", "scrape-every", "pod-header", "linger"} {
 		if changed(flag) {
 			return flag
 		}
@@ -54,7 +59,9 @@ type kubeTarget struct {
 	found     *cluster.Found
 	addresses []string // by tenant
 	watch     observe.Config
+	podHeader string
 	linger    time.Duration
+	desk      *lab.Client // nil: the cluster gives no account of itself
 }
 
 // openCluster does all that comes before the first packet to a tenant: context, API server, consent, addresses, and the
@@ -71,14 +78,19 @@ func (a *app) openCluster(ctx context.Context, k *clusterFlags, s *scenarios.Sce
 	if err := client.Consent(ctx, tenants); err != nil {
 		return nil, clusterError(err)
 	}
-	t := &kubeTarget{client: client, linger: k.linger}
+	t := &kubeTarget{client: client, podHeader: k.podHeader, linger: k.linger}
 	if t.found, err = client.Discover(ctx, k.context, tenants); err != nil {
 		return nil, clusterError(err)
 	}
 	if t.addresses, err = addressesOf(t.found, address); err != nil {
 		return nil, err
 	}
-	t.watch = observe.Config{Client: client, Tenants: tenants}
+	if address == "" { // else who answers need not be who is asked
+		if t.desk, err = openDesk(ctx, t.found.Desk); err != nil {
+			return nil, err
+		}
+	}
+	t.watch = observe.Config{Client: client, Tenants: tenants, SeriesEvery: k.seriesEvery}
 	if t.found.Labelled {
 		t.watch.Selector = cluster.TenantLabel
 	}
@@ -135,6 +147,31 @@ func addressesOf(found *cluster.Found, address string) ([]string, error) {
 	}
 	return out, nil
 }
+
+// openDesk finds out whether the desk that a cluster's Services name is there; nil where they name none.
+func openDesk(ctx context.Context, url string) (*lab.Client, error) {
+	if url == "" {
+		return nil, nil
+	}
+	hint := "mend or remove the annotation " + cluster.DeskAnnotation + " of the tenants' Services"
+	address, err := loadgen.TargetAddress(url)
+	if err == nil && strings.Contains(address, "://") {
+		err = fmt.Errorf("%s: http:// is wanted", url)
+	}
+	if err != nil {
+		return nil, inputError(fmt.Errorf("the platform's own account: %w", err), hint)
+	}
+	desk := lab.Dial(address)
+	ctx, cancel := context.WithTimeout(ctx, labPatience)
+	defer cancel()
+	if _, err := desk.Stats(ctx); err != nil {
+		return nil, inputError(fmt.Errorf("the platform's own account at %s: %w", url, err), hint)
+	}
+	return desk, nil
+}
+
+// ofDesk says which of a desk's events are not seen by watching the cluster: how it is itself, and its back ends.
+func ofDesk(e *record.Event) bool { return e.Kind == record.KindLab || e.Kind == record.KindBackend }
 
 // prometheusOf is the server to be asked, and what; nothing where none is named.
 func (k *clusterFlags) prometheusOf() (p observe.Prometheus, err error) {

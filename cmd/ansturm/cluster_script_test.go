@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"sync"
 	"testing"
@@ -10,8 +11,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/ansturm/ansturm/lab"
 	"github.com/ansturm/ansturm/loadgen/cluster"
 	"github.com/ansturm/ansturm/loadgen/cluster/clustertest"
+	"github.com/ansturm/ansturm/scenarios"
 )
 
 // apiservers are those that scripts have started, by their working directory.
@@ -59,12 +62,54 @@ func putNamespace(ts *testscript.TestScript, args []string, labels map[string]st
 	apiserverOf(ts).Put("namespaces", &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: args[0], Labels: labels}})
 }
 
-// serves lets a tenant have a Deployment web of 3, and a Service that says where it is: serves NAME URL.
-func serves(ts *testscript.TestScript, neg bool, args []string) {
+// platform serves a scenario's tenants by a pod each, called web-TENANT, on the platform's first node: platform SCENARIO
+// PLATFORM. Their addresses are in URL_TENANT, that of the desk is in DESK.
+func platform(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
-		ts.Fatalf("usage: serves NAME URL")
+		ts.Fatalf("usage: platform SCENARIO PLATFORM")
+	}
+	s, err := scenarios.Load(ts.MkAbs(args[0]))
+	ts.Check(err)
+	p, err := scenarios.LoadPlatform(ts.MkAbs(args[1]))
+	ts.Check(err)
+	ground, err := lab.NewGround(lab.Config{Scenario: s, Platform: p}, nil)
+	ts.Check(err)
+	node := p.Nodes()[0]
+	ts.Check(ground.AddNode(node))
+	for _, t := range s.Tenants.List {
+		pod, err := ground.RunPod(lab.PodSpec{Name: "web-" + t.Name, Tenant: t.Name, Node: node.Name, Request: 1, Warm: true})
+		ts.Check(err)
+		pod.InRotation(true)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	up, down := make(chan lab.Endpoints, 1), make(chan error, 1)
+	go func() { down <- ground.Serve(ctx, func(e lab.Endpoints) { up <- e }) }()
+	select {
+	case e := <-up:
+		ts.Setenv("DESK", "http://"+e.Control)
+		for tenant, address := range e.Tenants {
+			ts.Setenv("URL_"+tenant, "http://"+address)
+		}
+		ts.Defer(func() {
+			cancel()
+			ts.Check(<-down)
+		})
+	case err := <-down:
+		cancel()
+		ts.Fatalf("the platform does not start: %v", err)
+	}
+}
+
+// serves lets a tenant have a Deployment web of 3, and a Service that says where it is, and perhaps where the platform's own
+// account is to be had: serves NAME URL [DESK].
+func serves(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 && len(args) != 3 {
+		ts.Fatalf("usage: serves NAME URL [DESK]")
 	}
 	meta := metav1.ObjectMeta{Namespace: args[0], Name: "web", Annotations: map[string]string{cluster.URLAnnotation: args[1]}}
+	if len(args) == 3 {
+		meta.Annotations[cluster.DeskAnnotation] = args[2]
+	}
 	replicas := int32(3)
 	d := &appsv1.Deployment{ObjectMeta: meta}
 	d.Spec.Replicas, d.Spec.Template.Labels = &replicas, map[string]string{"app": "web"}

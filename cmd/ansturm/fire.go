@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/ansturm/ansturm/lab"
 	"github.com/ansturm/ansturm/loadgen"
 	"github.com/ansturm/ansturm/loadgen/observe"
 	"github.com/ansturm/ansturm/loadgen/record"
@@ -82,6 +83,9 @@ func (a *app) fire(ctx context.Context, p *progress, f firing) (*record.Record, 
 		LatenessLimit: f.latenessLimit, Shards: f.shards,
 		HTTP2: f.way.http2, Proxy: f.way.proxy, TLS: f.way.tls, Sources: f.way.sources,
 		Samples: func(int) loadgen.Samples { return rec.Shard() },
+	}
+	if f.cluster != nil {
+		cfg.PodHeader = f.cluster.podHeader
 	}
 	cfg.Describe(&run)
 	engine, err := loadgen.New(cfg)
@@ -184,11 +188,18 @@ func shoot(ctx context.Context, p *progress, f firing, engine *loadgen.Engine, p
 	labCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	timeline := make(chan error, 1)
-	if platform != nil {
-		if err := platform.Begin(labCtx, start); err != nil {
+	desk, belongs := f.desk(platform)
+	if desk != nil {
+		if err := desk.Begin(labCtx, start); err != nil {
 			return loadgen.Result{}, nil, err
 		}
-		go func() { timeline <- platform.Timeline(labCtx, w.Event) }()
+		go func() {
+			timeline <- desk.Timeline(labCtx, func(e record.Event) {
+				if belongs(&e) {
+					w.Event(e)
+				}
+			})
+		}()
 	}
 	if observer != nil {
 		observer.Attach(start, w.Event)
@@ -201,12 +212,12 @@ func shoot(ctx context.Context, p *progress, f firing, engine *loadgen.Engine, p
 	if observer != nil && err == nil {
 		f.cluster.wait(ctx)
 	}
-	if platform == nil {
+	if desk == nil {
 		return result, nil, err
 	}
 	finishCtx, done := context.WithTimeout(labCtx, labPatience)
 	defer done()
-	account, labErr := finishLab(finishCtx, platform, w)
+	account, labErr := finishLab(finishCtx, desk, w)
 	select {
 	case timelineErr := <-timeline:
 		labErr = errors.Join(labErr, timelineErr)
@@ -217,9 +228,21 @@ func shoot(ctx context.Context, p *progress, f firing, engine *loadgen.Engine, p
 	return result, account, errors.Join(err, labErr)
 }
 
+// desk is where the platform gives its own account, nil where it gives none; belongs says which of its events belong in the
+// record.
+func (f firing) desk(platform *labProcess) (desk *lab.Client, belongs func(*record.Event) bool) {
+	switch {
+	case platform != nil:
+		return platform.Client, func(*record.Event) bool { return true }
+	case f.cluster != nil:
+		return f.cluster.desk, ofDesk
+	}
+	return nil, nil
+}
+
 // finishLab takes the platform's own account into the record.
-func finishLab(ctx context.Context, platform *labProcess, w *record.Writer) (*record.LabAccount, error) {
-	account, err := platform.Finish(ctx)
+func finishLab(ctx context.Context, desk *lab.Client, w *record.Writer) (*record.LabAccount, error) {
+	account, err := desk.Finish(ctx)
 	if err != nil {
 		return nil, err
 	}

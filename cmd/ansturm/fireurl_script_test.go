@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log"
 	"net/http"
@@ -17,9 +18,10 @@ import (
 
 // site is a small server for scripts; asked is closed when it was asked for /count the tenth time.
 type site struct {
-	mu    sync.Mutex
-	count int
-	asked chan struct{}
+	mu      sync.Mutex
+	count   int
+	asked   chan struct{}
+	scrapes float64
 }
 
 // serve starts a site on loopback and sets URL to it, and PORT; over TLS its certificate is in cert.pem: serve
@@ -69,6 +71,14 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			close(s.asked)
 		}
 		s.mu.Unlock()
+	case "/metrics": // a pod whose quota holds it back in every other period
+		s.mu.Lock()
+		s.scrapes++
+		n := s.scrapes
+		s.mu.Unlock()
+		for name, v := range map[string]float64{"periods_total": 2 * n, "throttled_periods_total": n, "throttled_seconds_total": n / 20} {
+			fmt.Fprintf(w, "container_cpu_cfs_%s{namespace=\"adorf\",pod=\"web-1\",container=\"web\"} %g\n", name, v)
+		}
 	case "/slow":
 		time.Sleep(100 * time.Millisecond)
 	case "/third": // every third arrival meets an error

@@ -118,6 +118,7 @@ func printAccount(out io.Writer, rec *record.Record, account *record.Account, ch
 		row("watching", "%d gaps, see timeline.jsonl", account.Gaps)
 	}
 	chainRows(row, chains)
+	throttlingRows(row, account.Throttling)
 	row("generator", "lateness p50 %v, p99 %v (limit %v): %s", run.Validity.LatenessP50, run.Validity.LatenessP99,
 		run.Validity.LatenessLimit, validWord(run.Validity.Valid))
 	for _, reason := range run.Validity.Reasons {
@@ -130,6 +131,22 @@ func printAccount(out io.Writer, rec *record.Record, account *record.Account, ch
 		row("warning", "%s", warning.Text.In("en"))
 	}
 	return w.Flush()
+}
+
+// mostThrottled is how many workloads are named of those whose pods were held back.
+const mostThrottled = 5
+
+// throttlingRows name the workloads whose pods were held back most by their CPU quotas.
+func throttlingRows(row func(name, format string, args ...any), list []record.Throttling) {
+	name := "throttling"
+	for _, t := range list[:min(len(list), mostThrottled)] {
+		row(name, "%s/%s: CPU quotas held %d pods back, in %.0f of %.0f periods (%.0f %%), %.1f s in all",
+			t.Tenant, t.Workload, t.Pods, t.Throttled, t.Periods, 100*t.Share(), t.Seconds)
+		name = ""
+	}
+	if more := len(list) - mostThrottled; more > 0 {
+		row("", "and %d more workloads", more)
+	}
 }
 
 // clientText says what spoke to the target, and how.

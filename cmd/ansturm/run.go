@@ -117,6 +117,8 @@ func checkWhere(useLab bool, target string, kube *clusterFlags, changed func(str
 		return inputError(errors.New("--lab and --kube-context exclude each other"), "")
 	case kube.context == "" && changed("kube-context"):
 		return inputError(errors.New("--kube-context names no context"), "kubectl config get-contexts shows those there are")
+	case kube.seriesEvery <= 0:
+		return inputError(fmt.Errorf("--scrape-every %v: must be above 0", kube.seriesEvery), "")
 	case kube.linger < 0:
 		return inputError(fmt.Errorf("--linger %v: must not be negative", kube.linger), "")
 	case kube.context == "":

@@ -22,6 +22,8 @@ const (
 	TenantLabel = "ansturm.dev/tenant"
 	// URLAnnotation of a Service is the address at which it serves its tenant.
 	URLAnnotation = "ansturm.dev/url"
+	// DeskAnnotation of a Service is the address at which the platform itself gives account of a run (see lab.Client).
+	DeskAnnotation = "ansturm.dev/desk"
 )
 
 // Tenant is what was found of one tenant. Its namespace has its name.
@@ -39,6 +41,8 @@ type Tenant struct {
 // Found is what a live cluster says of a scenario's tenants.
 type Found struct {
 	Tenants []Tenant
+	// Desk is the one that all tenants' Services name; empty where they name none, or not the same.
+	Desk string
 	// Platform is the cluster as far as it can be read: nodes, requests and limits, replicas, HPA specs verbatim. What a
 	// request costs and how long a pod takes to start is left open, for a fit.
 	Platform *scenarios.Platform
@@ -115,11 +119,13 @@ func gather[L metav1.ListInterface, T any](
 
 func (o *objects) found(name string, tenants []string, version string) *Found {
 	f := &Found{Labelled: true}
+	desks := map[string]int{}
 	for _, tenant := range tenants {
 		t := Tenant{Name: tenant}
 		service := o.serviceOf(tenant)
 		if service != nil {
 			t.URL = service.Annotations[URLAnnotation]
+			desks[service.Annotations[DeskAnnotation]]++
 			f.Labelled = f.Labelled && labelled(service)
 		}
 		var others int
@@ -137,8 +143,24 @@ func (o *objects) found(name string, tenants []string, version string) *Found {
 		}
 		f.Tenants = append(f.Tenants, t)
 	}
+	f.nameDesk(desks)
 	f.describe(name, o.nodes, version)
 	return f
+}
+
+// nameDesk takes the desk that all Services name; counted are those that name each.
+func (f *Found) nameDesk(counted map[string]int) {
+	delete(counted, "")
+	for desk, n := range counted {
+		if n == len(f.Tenants) {
+			f.Desk = desk
+			return
+		}
+	}
+	if len(counted) > 0 {
+		f.warn("several-desks", "Die Services der Mandanten nennen nicht alle dieselbe Stelle (ansturm.dev/desk); keine wird gefragt, was sie angenommen hat.",
+			"The tenants' Services do not all name the same desk (ansturm.dev/desk); none is asked what it has accepted.")
+	}
 }
 
 func labelled(o metav1.Object) bool { return o.GetLabels()[TenantLabel] != "" }

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ansturm/ansturm/loadgen/record"
 )
 
-// An API server that restarts cuts every watch, at nearly the same moment. That is one gap in the record: those of single
-// lines are kept until all lines are whole, and told together where they overlap.
+// An API server that restarts cuts every watch, at nearly the same moment: some may be whole again before others notice.
+// That is one gap in the record: those of single lines are kept until all lines have been whole for a while, and told
+// together where they overlap.
 
 // watched are the lines there are.
 func (o *Observer) watched() []*named {
@@ -22,16 +24,25 @@ func (o *Observer) watched() []*named {
 // noteGap takes in a gap that is over. No line's lock is held.
 func (o *Observer) noteGap(resource string, g gap) {
 	g.resource = resource
-	whole := true
-	for _, l := range o.watched() {
-		whole = whole && l.whole()
-	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.gaps = append(o.gaps, g)
-	if whole {
-		o.sayGaps()
+	if o.still != nil {
+		o.still.Stop()
 	}
+	o.still = time.AfterFunc(nearby, o.settle)
+}
+
+// settle tells the gaps that are kept, unless a line is cut: its own gap will bring this about again.
+func (o *Observer) settle() {
+	for _, l := range o.watched() {
+		if !l.whole() {
+			return
+		}
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.sayGaps()
 }
 
 // sayGaps tells the gaps that are kept, those together that overlap. The lock is held.

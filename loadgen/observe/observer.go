@@ -23,11 +23,14 @@ type Observer struct {
 	now     func() time.Time
 
 	cancel context.CancelFunc
+	poll   func() // starts what is polled
 	group  sync.WaitGroup
 
 	mu    sync.Mutex // guards what follows
 	lines []*named
 	gaps  []gap // not told yet
+	// still tells them when all has been whole for a while.
+	still *time.Timer
 	emit  func(record.Event)
 	// start is offset 0 on the wall; zero until attached.
 	start    time.Time
@@ -42,6 +45,7 @@ type Observer struct {
 	earlyPulls  map[types.UID]*pulls
 	earlyRoutes map[string]early
 	usage       usage
+	quotas      map[podKey]*throttling // who tells of the pod's quota
 }
 
 // named is a line with the name of its resource.
@@ -64,6 +68,7 @@ func Start(ctx context.Context, c Config) (*Observer, error) {
 		workloads: map[string]*workload{}, pods: map[types.UID]*pod{}, byName: map[string]*pod{},
 		hpas: map[string]*hpaState{}, nodes: map[string]*nodeState{},
 		earlyPulls: map[types.UID]*pulls{}, earlyRoutes: map[string]early{}, usage: newUsage(),
+		quotas: map[podKey]*throttling{},
 	}
 	for _, t := range c.Tenants {
 		o.tenants[t] = true
@@ -75,12 +80,12 @@ func Start(ctx context.Context, c Config) (*Observer, error) {
 		o.group.Wait()
 		return nil, err
 	}
-	o.pollAll(running)
+	o.poll = func() { o.pollAll(running) }
 	return o, nil
 }
 
 // Attach lets events flow from now on: first the state of everything as it is, then every change. Offset 0 is at start.
-// emit is called by one goroutine at a time.
+// emit is called by one goroutine at a time. What is polled is polled from now on: a sample from before would be lost.
 func (o *Observer) Attach(start time.Time, emit func(record.Event)) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -99,6 +104,7 @@ func (o *Observer) Attach(start time.Time, emit func(record.Event)) {
 	for _, key := range slices.Sorted(maps.Keys(o.hpas)) {
 		o.sayAutoscaler(o.hpas[key], s)
 	}
+	o.poll()
 }
 
 // Stop ends the watching, waits until nobody emits any more, and says what a reader should know about what was seen. A
@@ -109,9 +115,6 @@ func (o *Observer) Stop() []record.Warning {
 			o.noteGap(l.resource, g)
 		}
 	}
-	o.mu.Lock()
-	o.sayGaps()
-	o.mu.Unlock()
 	o.cancel()
 	o.group.Wait()
 	for _, l := range o.watched() {
@@ -119,6 +122,7 @@ func (o *Observer) Stop() []record.Warning {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.sayGaps()
 	o.sayClock()
 	o.emit = nil
 	return o.warnings

@@ -28,10 +28,12 @@ type Prometheus struct {
 	Queries map[string]string
 }
 
-// DefaultQueries are what a cluster's Prometheus knows of containers, by tenant.
+// DefaultQueries are what a cluster's Prometheus knows of containers. Those of the quotas are by pod: what they say becomes
+// events of kind throttling, too, as it does of other queries of these names.
 var DefaultQueries = map[string]string{
-	"throttled_periods": `sum by (namespace) (container_cpu_cfs_throttled_periods_total{container!=""})`,
-	"periods":           `sum by (namespace) (container_cpu_cfs_periods_total{container!=""})`,
+	"throttled_periods": `sum by (namespace, pod) (container_cpu_cfs_throttled_periods_total{container!=""})`,
+	"throttled_seconds": `sum by (namespace, pod) (container_cpu_cfs_throttled_seconds_total{container!=""})`,
+	"periods":           `sum by (namespace, pod) (container_cpu_cfs_periods_total{container!=""})`,
 	"cpu_waiting":       `sum by (namespace) (container_pressure_cpu_waiting_seconds_total{container!=""})`,
 }
 
@@ -62,6 +64,8 @@ const (
 // point is one sample.
 type point struct {
 	name, labels, tenant string
+	pod                  string
+	whole                bool // of the pod, whose containers are told apart beside it
 	at                   time.Time
 	exact                bool // at is the source's own
 	values               map[string]float64
@@ -69,10 +73,17 @@ type point struct {
 
 // pollPrometheus asks all queries every so often.
 func (o *Observer) pollPrometheus(ctx context.Context) {
+	throttled := throttling{source: "prometheus"}
 	every(ctx, o.cfg.SeriesEvery, func() {
+		var all []point
+		whole := true
 		for _, name := range slices.Sorted(maps.Keys(o.cfg.Prometheus.Queries)) {
 			points, err := o.ask(ctx, name, o.cfg.Prometheus.Queries[name])
 			o.saySeries(ctx, "prometheus", "Prometheus", points, err)
+			all, whole = append(all, points...), whole && (err == nil || quotaSeries[name] == nil)
+		}
+		if whole {
+			o.sayThrottling(&throttled, all)
 		}
 	})
 }
@@ -123,7 +134,7 @@ func points(name, kind string, result json.RawMessage) ([]point, error) {
 		if s == nil {
 			continue
 		}
-		p := point{name: name, tenant: string(s.Metric["namespace"]), at: s.Timestamp.Time(), exact: true, values: map[string]float64{"value": float64(s.Value)}}
+		p := point{name: name, tenant: string(s.Metric["namespace"]), pod: string(s.Metric["pod"]), at: s.Timestamp.Time(), exact: true, values: map[string]float64{"value": float64(s.Value)}}
 		if len(s.Metric) > 0 {
 			p.labels = s.Metric.String()
 		}
@@ -134,6 +145,7 @@ func points(name, kind string, result json.RawMessage) ([]point, error) {
 
 // pollTarget scrapes one target every so often.
 func (o *Observer) pollTarget(ctx context.Context, s Scrape) {
+	throttled := throttling{source: "scrape"}
 	every(ctx, o.cfg.SeriesEvery, func() {
 		body, status, err := o.get(ctx, s.URL, "text/plain;version=0.0.4")
 		var points []point
@@ -144,6 +156,9 @@ func (o *Observer) pollTarget(ctx context.Context, s Scrape) {
 			points, err = parseText(body, s)
 		}
 		o.saySeries(ctx, "scrape", s.URL, points, err)
+		if err == nil {
+			o.sayThrottling(&throttled, points)
+		}
 	})
 }
 
@@ -172,7 +187,9 @@ func parseText(body []byte, s Scrape) ([]point, error) {
 			if len(labels) > 0 {
 				p.labels = labels.String()
 			}
-			p.tenant = cmp.Or(p.tenant, string(labels["namespace"]))
+			p.tenant, p.pod = cmp.Or(p.tenant, string(labels["namespace"])), string(labels["pod"])
+			container, told := labels["container"]
+			p.whole = told && container == ""
 			if ms := m.GetTimestampMs(); ms != 0 {
 				p.at, p.exact = time.UnixMilli(ms), true
 			}

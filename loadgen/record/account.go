@@ -30,6 +30,8 @@ type Account struct {
 	Windows int   `json:"windows"`
 	Events  int   `json:"events"`
 	Gaps    int   `json:"gaps"`
+	// Throttling is what CPU quotas did, by workload, the worst first; empty where nobody told of any.
+	Throttling []Throttling `json:"throttling,omitempty"`
 	// MissingMinutes are the minutes of the run (from 0) of which no window is there although arrivals were due.
 	MissingMinutes []int `json:"missingMinutes,omitempty"`
 	// Problems say what is missing or does not add up; empty when all is well.
@@ -246,12 +248,15 @@ func ranges(numbers []int) string {
 }
 
 func (a *Account) readTimeline(r *Record) error {
+	var quotas throttled
 	damage, err := r.eachEvent(func(e Event) {
 		a.Events++
 		if e.Kind == KindGap {
 			a.Gaps++
 		}
+		quotas.add(&e)
 	})
+	a.Throttling = quotas.list()
 	return a.part(damage, err)
 }
 

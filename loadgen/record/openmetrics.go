@@ -23,6 +23,7 @@ import (
 //	ansturm_lateness_seconds{quantile}                              the generator's own, wall time
 //	ansturm_tenant_shots_total{tenant,step,outcome}, ansturm_tenant_response_seconds{tenant,step,quantile}
 //	ansturm_replicas_desired, _current, _ready{tenant,workload}, ansturm_utilisation_ratio{tenant,workload}
+//	ansturm_throttled_seconds_total{tenant,workload}                by their CPU quotas, where a source told of it
 //
 // Series of all tenants have a value every second, series of one tenant every minute, both less often where the file
 // would grow past mostTicks or mostTenantValues.
@@ -136,22 +137,23 @@ func (s *sheet) quantiles(o *openMetrics, name, help, measure string, tenants bo
 	})
 }
 
-// gauges are what an event says about a workload, by the name of their series.
-var gauges = []struct {
-	name, help string
-	of         func(standing) (value float64, there bool)
+// standings are what events say about a workload, by the name of their series.
+var standings = []struct {
+	name, help, kind string
+	of               func(standing) (value float64, there bool)
 }{
-	{"ansturm_replicas_desired", "Replicas the autoscaler asked for.", func(x standing) (float64, bool) { return float64(x.desired), x.replicas }},
-	{"ansturm_replicas_current", "Replicas that exist.", func(x standing) (float64, bool) { return float64(x.current), x.replicas }},
-	{"ansturm_replicas_ready", "Replicas that are ready.", func(x standing) (float64, bool) { return float64(x.ready), x.replicas }},
-	{"ansturm_utilisation_ratio", "CPU used over CPU requested, of the ready pods.", func(x standing) (float64, bool) { return x.utilisation, x.scraped }},
+	{"ansturm_replicas_desired", "Replicas the autoscaler asked for.", gauge, func(x standing) (float64, bool) { return float64(x.desired), x.replicas }},
+	{"ansturm_replicas_current", "Replicas that exist.", gauge, func(x standing) (float64, bool) { return float64(x.current), x.replicas }},
+	{"ansturm_replicas_ready", "Replicas that are ready.", gauge, func(x standing) (float64, bool) { return float64(x.ready), x.replicas }},
+	{"ansturm_utilisation_ratio", "CPU used over CPU requested, of the ready pods.", gauge, func(x standing) (float64, bool) { return x.utilisation, x.scraped }},
+	{"ansturm_throttled_seconds", "Time that pods were held back by their CPU quotas.", counter, func(x standing) (float64, bool) { return x.stood, x.throttled }},
 }
 
 // replicas are the counts and the utilisation of each workload, as they stand at the end of each interval, from the
 // first on.
 func (s *sheet) replicas(o *openMetrics) {
-	for _, g := range gauges {
-		o.family(g.name, g.help, gauge)
+	for _, g := range standings {
+		o.family(g.name, g.help, g.kind)
 		for _, w := range s.workloads {
 			rest, value, known := s.standings[w], 0.0, false
 			for n := range s.length(s.minute) {

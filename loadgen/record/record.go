@@ -53,7 +53,8 @@ type Run struct {
 	Interrupted bool      `json:"interrupted,omitempty"`
 	Totals      Totals    `json:"totals"`
 	Validity    Validity  `json:"validity"`
-	// Lab is the embedded platform's own count, the other side of the ledger; nil on other targets.
+	// Lab is the platform's own count, the other side of the ledger: the embedded one's, or that of a cluster which names a
+	// desk; nil on other targets.
 	Lab *LabAccount `json:"lab,omitempty"`
 	// Cluster is the Kubernetes cluster that was watched; nil on other targets.
 	Cluster  *Cluster  `json:"cluster,omitempty"`
@@ -103,7 +104,7 @@ type Validity struct {
 	Unsent      int64   `json:"unsent"`
 }
 
-// LabAccount is what the embedded platform itself counted.
+// LabAccount is what the platform itself counted.
 type LabAccount struct {
 	// Accepted is the number of different applications kept; Duplicates the number kept again.
 	Accepted   int64 `json:"accepted"`
@@ -259,6 +260,7 @@ const (
 	EvidenceArrival = "arrival" // the watch brought it at that moment
 	EvidenceStamp   = "stamp"   // a stamp of whole seconds in the object
 	EvidenceExact   = "exact"   // a stamp of microseconds or finer
+	EvidenceAnswer  = "answer"  // it lies between a request's being sent and its answer's coming
 )
 
 // The kinds of events.
@@ -270,7 +272,8 @@ const (
 	// KindMetrics: one scrape of a tenant's workload. Values: cpu_seconds (cumulative, all pods), utilisation_percent
 	// (of the requests, over ready pods), memory_bytes, in_flight, pods.
 	KindMetrics = "metrics"
-	// KindPod: a pod entered Phase. Object, Node, and on PhaseDeleted Message.
+	// KindPod: a pod entered Phase. Object, Node, and on PhaseDeleted Message. PhaseServing of a cluster's pods comes from the
+	// generator, without Workload and Node: once, or again with an earlier Within.
 	KindPod = "pod"
 	// KindNode: a node entered Phase. Object, Workload is its pool.
 	KindNode = "node"
@@ -295,6 +298,10 @@ const (
 	KindNotice = "notice"
 	// KindSeries: a sample of a series that a Prometheus or a target gave. Object is its name, Values: value.
 	KindSeries = "series"
+	// KindThrottling: its CPU quota held a pod back. Object is the pod; Values, since the source was asked before: window_seconds,
+	// periods (of the quota, in which it wanted to run), throttled_periods (of them), throttled_seconds (that it stood still,
+	// summed over its processors).
+	KindThrottling = "throttling"
 	// KindClock: how far a cluster's clock is ahead of this machine's. Values: ahead_low_seconds, ahead_high_seconds.
 	KindClock = "clock"
 )
@@ -308,7 +315,7 @@ const (
 	PhaseStarted   = "started"
 	PhaseReady     = "ready"
 	PhaseRotation  = "rotation" // an EndpointSlice has it as ready
-	PhaseServing   = "serving"  // first request served
+	PhaseServing   = "serving"  // its first request came in
 	PhaseDeleted   = "deleted"
 )
 

@@ -38,8 +38,9 @@ type workload struct{ tenant, name string }
 type standing struct {
 	at                      time.Duration
 	desired, current, ready int32
-	utilisation             float64
+	utilisation, stood      float64 // stood: seconds up to then
 	replicas, scraped       bool
+	throttled               bool
 }
 
 func newSheet(r *Record) (*sheet, error) {
@@ -70,14 +71,24 @@ func (s *sheet) readEvents(r *Record) error {
 	_, err := r.eachEvent(func(e Event) {
 		s.end = max(s.end, min(e.At, latestSecond*time.Second))
 		percent, scraped := e.Values["utilisation_percent"]
-		x := standing{e.At, e.Desired, e.Current, e.Ready, percent / 100, e.Kind == KindReplicas, scraped && e.Kind == KindMetrics}
-		if x.replicas || e.Kind == KindMetrics {
+		x := standing{
+			at: e.At, desired: e.Desired, current: e.Current, ready: e.Ready, utilisation: percent / 100, stood: e.Values["throttled_seconds"],
+			replicas: e.Kind == KindReplicas, scraped: scraped && e.Kind == KindMetrics, throttled: e.Kind == KindThrottling,
+		}
+		if x.replicas || x.throttled || e.Kind == KindMetrics {
 			w := workload{e.Tenant, e.Workload}
 			s.standings[w] = append(s.standings[w], x)
 		}
 	})
 	for _, list := range s.standings {
 		slices.SortStableFunc(list, func(a, b standing) int { return cmp.Compare(a.at, b.at) })
+		stood := 0.0
+		for i := range list {
+			if list[i].throttled {
+				stood += list[i].stood
+			}
+			list[i].stood = stood
+		}
 	}
 	s.workloads = slices.SortedFunc(maps.Keys(s.standings), func(a, b workload) int {
 		return cmp.Or(cmp.Compare(a.tenant, b.tenant), cmp.Compare(a.name, b.name))

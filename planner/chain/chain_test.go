@@ -3,6 +3,7 @@ package chain
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,6 +53,27 @@ func (c *cluster) scale(t *rapid.T, at time.Duration, from, to int32, delay func
 	return end
 }
 
+// answer lets some of the pods answer: each has its first request soon after it came into rotation.
+func (c *cluster) answer(t *rapid.T) {
+	apart := func(what string) time.Duration {
+		return time.Duration(rapid.Int64Range(0, int64(3*time.Second)).Draw(t, what))
+	}
+	for _, e := range slices.Clone(c.events) {
+		if e.Phase != record.PhaseRotation {
+			continue
+		}
+		truth, answers := c.truth[e.Object+"/"+e.Phase]+apart("first request"), rapid.IntRange(0, 3).Draw(t, "answers")
+		for range answers {
+			from := max(0, truth-apart("sent"))
+			c.truth[e.Object+"/"+record.PhaseServing] = truth
+			c.events = append(c.events, record.Event{
+				At: from, Within: &record.Span{From: from, To: truth + apart("answered")}, Evidence: record.EvidenceAnswer, Source: "generator",
+				Kind: record.KindPod, Tenant: "t1", Object: e.Object, Phase: record.PhaseServing,
+			})
+		}
+	}
+}
+
 func (c *cluster) sample(at time.Duration, used float64) {
 	c.events = append(c.events, record.Event{
 		At: second(at), Within: &record.Span{From: second(at), To: second(at) + time.Second}, Source: "metrics", Kind: record.KindMetrics,
@@ -88,7 +110,8 @@ func made(t *rapid.T) *cluster {
 func TestWholeChains(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := made(t)
-		chains := Of(c.events, nil)
+		c.answer(t)
+		chains, answered := Of(c.events, nil), 0
 		sum := chains.Summary()
 		if sum.ScaleUps != c.ups || sum.Attributed != c.ups || sum.Strays != 0 || len(sum.Reasons) != 0 {
 			t.Fatalf("%+v of %d scale-ups", sum, c.ups)
@@ -106,11 +129,22 @@ func TestWholeChains(t *testing.T) {
 					t.Fatalf("pod %s belongs to scale-up %d", p.Name, i)
 				}
 				for _, m := range p.Stages {
+					if m.Stage == record.PhaseServing {
+						answered++
+					}
 					if truth := c.truth[p.Name+"/"+m.Stage]; truth < m.From || truth > m.To || m.At < m.From || m.At > m.To {
 						t.Fatalf("%s %s at %v, not within %v to %v (estimate %v)", p.Name, m.Stage, truth, m.From, m.To, m.At)
 					}
 				}
 			}
+		}
+		for what := range c.truth {
+			if strings.HasSuffix(what, record.PhaseServing) {
+				answered--
+			}
+		}
+		if answered != 0 {
+			t.Fatalf("%d pods more have served than have answered", answered)
 		}
 	})
 }

@@ -73,6 +73,9 @@ func read(events []record.Event, platform *scenarios.Platform) *reading {
 				w.target, w.hasTarget = t, true
 			}
 		case record.KindPod:
+			if ofAnswers(e) {
+				continue
+			}
 			key := e.Tenant + "/" + e.Object
 			if pods[key] == nil {
 				pods[key] = &pod{name: e.Object, seen: map[string]Moment{}}
@@ -82,11 +85,14 @@ func read(events []record.Event, platform *scenarios.Platform) *reading {
 			pods[key].phase(e)
 		}
 	}
-	for i := range events { // after the pods: notices make their moments sharper
-		if e := &events[i]; e.Kind == record.KindNotice {
-			if p := pods[e.Tenant+"/"+e.Object]; p != nil {
-				p.notice(e)
-			}
+	for i := range events { // after the pods: notices make their moments sharper, and answers know nothing but a pod's name
+		e := &events[i]
+		switch p := pods[e.Tenant+"/"+e.Object]; {
+		case p == nil:
+		case e.Kind == record.KindNotice:
+			p.notice(e)
+		case ofAnswers(e):
+			p.answered(e)
 		}
 	}
 	r.workloads = slices.SortedFunc(maps.Values(byKey), func(a, b *workload) int {
@@ -167,6 +173,21 @@ func (p *pod) phase(e *record.Event) {
 			p.seen[e.Phase] = momentOf(e.Phase, how, e)
 		}
 	}
+}
+
+// ofAnswers says whether an event is the generator's, which knows of a pod what its answers say.
+func ofAnswers(e *record.Event) bool {
+	return e.Kind == record.KindPod && e.Evidence == record.EvidenceAnswer
+}
+
+// answered takes in one of the answers that bound when a pod's first request came in. It came in when the earliest of those
+// requests was sent, as a rule: a pod that is new has nobody before it.
+func (p *pod) answered(e *record.Event) {
+	m := momentOf(record.PhaseServing, "the first answers that name the pod", e)
+	if had, told := p.seen[record.PhaseServing]; told {
+		m.At, m.From, m.To = min(m.At, had.At), min(m.From, had.From), min(m.To, had.To)
+	}
+	p.seen[record.PhaseServing] = m
 }
 
 // sharper are the phases that a notice tells of, too.

@@ -1,6 +1,9 @@
 package hpa
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // Cause is why the replica count is to change.
 type Cause uint8
@@ -56,6 +59,8 @@ type Decision struct {
 	Err error
 	// Invalid is how many metrics had an error, FirstInvalid the first one's index (−1 without).
 	Invalid, FirstInvalid int
+	// Took is how long the metrics took to answer, all together; 0 where none was asked.
+	Took time.Duration
 }
 
 // Event is what a sync told about the autoscaler, as kubectl describe shows it. The API server gets fewer: a client

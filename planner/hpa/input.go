@@ -87,6 +87,8 @@ type Value struct {
 	Milli []int64
 	// Pods are a Pods metric's values, in the order of Input.Pods; further ones are of pods that are gone.
 	Pods []PodValue
+	// Took is how long the API took for the answer, or to fail. Metrics are asked one after another.
+	Took time.Duration
 }
 
 // Selection is what came of the search for the workload's pods. The zero value is Selected.
@@ -104,6 +106,7 @@ const (
 
 // Input is what the controller sees in one sync.
 type Input struct {
+	// Now is when the sync begins. What follows on a metric's answer goes by the time of the answer.
 	Now time.Duration
 	// ScaleErr: the workload's scale could not be had. Nothing else is looked at.
 	ScaleErr error

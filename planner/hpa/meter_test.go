@@ -107,3 +107,11 @@ func TestMeasure(t *testing.T) {
 		}
 	}
 }
+
+func TestHousekeepingTakesOneToTwoPeriods(t *testing.T) {
+	for u, want := range map[float64]time.Duration{0: 10 * time.Second, 0.25: 12500 * time.Millisecond, 1: 20 * time.Second} {
+		if got := Housekeeping(10*time.Second, u); got != want {
+			t.Errorf("%v: %v, want %v", u, got, want)
+		}
+	}
+}

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// replicas is what the i-th metric asks for, and what it stands at.
-func (s *compiled) replicas(cfg *Config, i int, in *Input) (int32, Current, error) {
+// replicas is what the i-th metric asks for, and what it stands at, with the answer there at now.
+func (s *compiled) replicas(cfg *Config, i int, in *Input, now time.Duration) (int32, Current, error) {
 	m := &s.metrics[i]
 	var value *Value
 	if i < len(in.Values) {
@@ -22,11 +22,11 @@ func (s *compiled) replicas(cfg *Config, i int, in *Input) (int32, Current, erro
 		return s.byShare(m, value, in)
 	case podsAverage:
 		t := tally{}
-		t.addValues(cfg, m, value, in)
+		t.addValues(cfg, m, value, in, now)
 		return s.byPods(m, &t, in)
 	}
 	t := tally{}
-	t.addPods(cfg, m, in)
+	t.addPods(cfg, m, in, now)
 	return s.byPods(m, &t, in)
 }
 
@@ -72,13 +72,13 @@ type tally struct {
 }
 
 // addPods sorts the pods by class for a resource metric.
-func (t *tally) addPods(cfg *Config, m *metric, in *Input) {
+func (t *tally) addPods(cfg *Config, m *metric, in *Input, now time.Duration) {
 	t.pods = len(in.Pods)
 	for i := range in.Pods {
 		p := &in.Pods[i]
 		t.answered = t.answered || p.Sample.Has
 		usage, has := p.usage(m)
-		class := p.class(cfg, m.resource, has, in.Now)
+		class := p.class(cfg, m.resource, has, now)
 		t.of[class].add(usage)
 		switch {
 		case m.kind == utilisation:
@@ -109,7 +109,7 @@ func (t *tally) addRequest(p *Pod, m *metric, class class) {
 }
 
 // addValues sorts the pods by class for a custom metric.
-func (t *tally) addValues(cfg *Config, m *metric, value *Value, in *Input) {
+func (t *tally) addValues(cfg *Config, m *metric, value *Value, in *Input, now time.Duration) {
 	t.pods = len(in.Pods)
 	if value == nil {
 		return
@@ -125,7 +125,7 @@ func (t *tally) addValues(cfg *Config, m *metric, value *Value, in *Input) {
 		if i < len(value.Pods) {
 			v = value.Pods[i]
 		}
-		class := in.Pods[i].class(cfg, m.resource, v.Has, in.Now)
+		class := in.Pods[i].class(cfg, m.resource, v.Has, now)
 		t.of[class].add(v.Milli)
 		if class == missing {
 			t.fallback += m.target

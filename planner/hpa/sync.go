@@ -92,11 +92,11 @@ func (c *Controller) Current(i int) Current {
 // Events are those of the last sync, in order. They are valid until the next sync.
 func (c *Controller) Events() []Event { return c.events }
 
-// Sync decides and takes for granted that a decision to scale is written, at once.
+// Sync decides and takes for granted that a decision to scale is written, as soon as it is made.
 func (c *Controller) Sync(in *Input) Decision {
 	d := c.Decide(in)
 	if d.Scale {
-		c.Commit(in.Now, in, &d)
+		c.Commit(in.Now+d.Took, in, &d)
 	}
 	return d
 }
@@ -136,7 +136,7 @@ func (c *Controller) decideByMetrics(in *Input, d *Decision) {
 		c.warn("FailedComputeMetricsReplicas")
 		return
 	}
-	desired := max(d.Proposed, 0)
+	desired, now := max(d.Proposed, 0), in.Now+d.Took
 	switch {
 	case desired > in.SpecReplicas:
 		d.Cause = AboveTarget
@@ -144,9 +144,9 @@ func (c *Controller) decideByMetrics(in *Input, d *Decision) {
 		d.Cause = BelowTarget
 	}
 	if c.spec.behavior {
-		d.Desired = c.normaliseByBehavior(in.Now, in.SpecReplicas, desired, d)
+		d.Desired = c.normaliseByBehavior(now, in.SpecReplicas, desired, d)
 	} else {
-		d.Desired = c.normalise(in.Now, in.SpecReplicas, desired, d)
+		d.Desired = c.normalise(now, in.SpecReplicas, desired, d)
 	}
 	d.Scale = d.Desired != in.SpecReplicas
 }
@@ -169,12 +169,15 @@ func (c *Controller) selected(s Selection, d *Decision) bool {
 	return false
 }
 
-// propose asks every metric and takes the largest answer; the first one wins a tie (rule 5). It reports whether there is
-// a count to go by.
+// propose asks every metric in turn and takes the largest answer; the first one wins a tie (rule 5). It reports whether
+// there is a count to go by.
 func (c *Controller) propose(in *Input, d *Decision) bool {
 	var replicas int32
 	for i := range c.spec.metrics {
-		proposal, current, err := c.spec.replicas(&c.cfg, i, in)
+		if i < len(in.Values) {
+			d.Took += in.Values[i].Took
+		}
+		proposal, current, err := c.spec.replicas(&c.cfg, i, in, in.Now+d.Took)
 		c.current[i] = current
 		if err != nil {
 			c.warn(c.spec.metrics[i].failed)

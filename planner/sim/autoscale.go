@@ -47,55 +47,6 @@ func (r *Runner) resetScalers() error {
 	return nil
 }
 
-// scrape takes what each pod used since the last scrape. A pod that came into rotation in between used its part of it.
-func (r *Runner) scrape(now float64) {
-	c := &r.p.Control
-	if now < float64(r.scrapes)*c.Scrape {
-		return
-	}
-	slot := r.scrapes & 1
-	since := now - c.Scrape
-	for i := range r.tenants {
-		t := &r.tenants[i]
-		used := t.cpu - t.scraped
-		t.scraped = t.cpu
-		present := 0.0
-		for _, id := range t.pods {
-			present += r.pods[id].presence(since, now)
-		}
-		for _, id := range t.pods {
-			r.pods[id].sample(slot, since, now, used, present)
-		}
-	}
-	r.scrapes++
-}
-
-// presence is for how long of since..now a pod was in rotation.
-func (p *pod) presence(since, now float64) float64 {
-	if p.dead || p.known >= now {
-		return 0
-	}
-	return now - math.Max(since, p.known)
-}
-
-func (p *pod) sample(slot int, since, now, used, present float64) {
-	p.cores[slot] = -1
-	if p.dead || p.started > now {
-		p.scraped = 0
-		return
-	}
-	p.scraped++
-	age := now - p.started
-	// metrics-server rates two scrapes; a container aged 10 s up to the resolution uses its start as the first.
-	if p.scraped < 2 && (age < 10 || age >= now-since) {
-		return
-	}
-	p.cores[slot] = 0
-	if present > 0 {
-		p.cores[slot] = used * p.presence(since, now) / present / (now - since)
-	}
-}
-
 // autoscale lets every autoscaler act whose moment lies in this second.
 func (r *Runner) autoscale(now float64) {
 	for i := range r.scalers {
@@ -118,13 +69,9 @@ func seconds(s float64) time.Duration { return time.Duration(s * 1e9) }
 
 // see fills the autoscaler's input with what the metrics pipeline has served by now.
 func (r *Runner) see(i int, now float64) {
-	c := &r.p.Control
 	t := &r.tenants[i]
 	w := &r.p.Workloads[r.p.Tenants[i].Workload]
-	last := r.scrapes - 1
-	if last >= 0 && float64(last)*c.Scrape+c.Lag > now {
-		last--
-	}
+	r.serveMetrics(t, now)
 	in := &r.input
 	in.Now = seconds(now)
 	in.SpecReplicas, in.StatusReplicas = int32(t.desired), int32(len(t.pods))
@@ -132,29 +79,28 @@ func (r *Runner) see(i int, now float64) {
 	r.containers = resize(r.containers, len(t.pods))
 	request := hpa.Of(int64(math.Round(w.Request*1000)), w.Memory)
 	request.HasCPU, request.HasMemory = w.Request > 0, w.Memory > 0
-	memory := int64(w.MemoryBase)
-	if t.inRotation > 0 {
-		memory += int64(w.MemoryPerRequest * (t.n + t.held) / float64(t.inRotation))
-	}
 	for k, id := range t.pods {
-		p := &r.pods[id]
-		box := &r.containers[k]
-		*box = hpa.Container{Name: w.Name, Request: request}
-		seen := hpa.Pod{Phase: hpa.Pending, Containers: r.containers[k : k+1]}
-		if cores := p.cores[last&1]; last >= 0 && cores >= 0 && p.started <= float64(last)*c.Scrape {
-			box.Usage = hpa.Of(int64(math.Ceil(cores*1000-1e-6)), memory)
-			seen.Sample = hpa.Sample{Has: true, Time: seconds(float64(last) * c.Scrape), Window: seconds(c.Scrape)}
-		}
-		if p.node >= 0 && p.scheduled <= now {
-			seen.HasStart, seen.Start = true, seconds(p.scheduled)
-			seen.Ready, seen.ReadyChanged = hpa.NotReady, seconds(p.scheduled)
-			if p.started <= now {
-				seen.Phase = hpa.Running
-			}
-			if p.ready <= now {
-				seen.Ready, seen.ReadyChanged = hpa.Ready, seconds(p.ready)
-			}
-		}
-		in.Pods[k] = seen
+		r.containers[k] = hpa.Container{Name: w.Name, Request: request}
+		in.Pods[k] = r.pods[id].seen(now, r.containers[k:k+1])
 	}
+}
+
+// seen is the pod as the API server shows it, its times in whole seconds. A pod whose node is lost stays as it was until the
+// loss is noticed; only its samples end.
+func (p *pod) seen(now float64, containers []hpa.Container) hpa.Pod {
+	v := hpa.Pod{Phase: hpa.Pending, Containers: containers}
+	v.Measure(p.meter[:])
+	v.Sample.Time = v.Sample.Time.Truncate(time.Second)
+	if p.node < 0 || p.scheduled > now {
+		return v
+	}
+	v.HasStart, v.Start = true, seconds(math.Floor(p.scheduled))
+	v.Ready, v.ReadyChanged = hpa.NotReady, v.Start
+	if p.started <= now {
+		v.Phase = hpa.Running
+	}
+	if p.ready <= now {
+		v.Ready, v.ReadyChanged = hpa.Ready, seconds(math.Floor(p.ready))
+	}
+	return v
 }

@@ -54,7 +54,7 @@ func small(rate, length float64, replicas int) *Params {
 			Work: []Work{{Mean: 0.15, Tail: LogNormalTail(0.3)}},
 		}},
 		Nodes:    []Node{{Name: "vm-1", Pool: "vm", Cores: 15, Memory: 60 << 30, Pods: 110}, {Name: "vm-2", Pool: "vm", Cores: 15, Memory: 60 << 30, Pods: 110}},
-		Control:  Control{Sync: 15, Scrape: 15, Lag: 1, EndpointDelay: 1, SchedulingDelay: 0.1, LossDetection: 40, HPA: hpa.Default()},
+		Control:  Control{Sync: 15, Scrape: 15, Housekeeping: 10, Lag: 1, EndpointDelay: 1, SchedulingDelay: 0.1, LossDetection: 40, HPA: hpa.Default()},
 		Promises: []Promise{{Step: 0, Who: EachTenant, Within: 2, Slow: 0.05, Errors: 0.01, Window: 1, Least: 20}},
 	}
 }

@@ -29,6 +29,8 @@ type Params struct {
 	Backends  []Backend
 	Control   Control
 	Promises  []Promise
+	// Rollouts in the order of their moments.
+	Rollouts []Rollout
 	// Impatience of the persons; nil means that they wait until Timeout.
 	Impatience *Impatience
 	// Timeout of one shot.
@@ -94,7 +96,9 @@ type Backend struct {
 // Control is the control plane's settings.
 type Control struct {
 	Sync, Scrape, Lag, EndpointDelay, SchedulingDelay, LossDetection float64
-	HPA                                                              hpa.Config
+	// Housekeeping is the least time between two of the kubelet's readings of a pod.
+	Housekeeping float64
+	HPA          hpa.Config
 }
 
 // Who a promise covers besides a tenant's index.
@@ -134,8 +138,8 @@ func (p *Params) validate() error {
 		return fmt.Errorf("simulate: %d steps and %d shapes", len(p.Steps), len(p.Shape))
 	case len(p.Tenants) == 0:
 		return errors.New("simulate: no tenant")
-	case !(p.Control.Sync > 0) || !(p.Control.Scrape > 0):
-		return errors.New("simulate: sync and scrape periods must be above 0")
+	case !(p.Control.Sync > 0) || !(p.Control.Scrape > 0) || !(p.Control.Housekeeping > 0) || p.Control.Housekeeping > 3600:
+		return errors.New("simulate: the periods of sync, scrape and housekeeping must be above 0, the last at most an hour")
 	case p.Door != nil && (!(p.Door.Rate > 0) || !finite(p.Door.Rate) || !(p.Door.From >= 0)):
 		return fmt.Errorf("simulate: the door lets in %v persons/s from second %v on", p.Door.Rate, p.Door.From)
 	}
@@ -147,6 +151,14 @@ func (p *Params) validate() error {
 	for i := range p.Workloads {
 		if err := p.Workloads[i].validate(p); err != nil {
 			return fmt.Errorf("simulate: workload %s: %w", p.Workloads[i].Name, err)
+		}
+	}
+	for i, x := range p.Rollouts {
+		if x.Workload < 0 || x.Workload >= len(p.Workloads) || !(x.At >= 0) || i > 0 && x.At < p.Rollouts[i-1].At {
+			return fmt.Errorf("simulate: rollout %d of workload %d at %v s, want one of %d workloads and the rollouts in order", i+1, x.Workload, x.At, len(p.Workloads))
+		}
+		if _, _, err := fences(x.Update, 10); err != nil {
+			return fmt.Errorf("simulate: rollout %d: %w", i+1, err)
 		}
 	}
 	for _, q := range p.Promises {

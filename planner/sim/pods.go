@@ -3,6 +3,7 @@ package sim
 import (
 	"math"
 
+	"github.com/ansturm/ansturm/planner/hpa"
 	"github.com/ansturm/ansturm/planner/pack"
 )
 
@@ -11,10 +12,19 @@ type pod struct {
 	tenant, node                                    int32 // node −1: none yet
 	created, scheduled, started, ready, known, warm float64
 	dead                                            bool // its node is lost
+	old                                             bool // of the generation that a rollout replaces
 	share                                           float64
-	// cores is the usage in the last two scrapes (by parity), −1 where there is none.
-	cores   [2]float64
-	scraped int // scrapes it has been in
+
+	// joined: it has come into rotation, when its tenant's counter stood at base.
+	joined bool
+	base   float64
+	// read and next are its kubelet's last and next reading; reading is the one of the last scrape, if it is in there and
+	// not served yet, meter what is served.
+	house      source
+	read, next float64
+	scraped    bool
+	reading    hpa.Reading
+	meter      [1]hpa.Meter
 }
 
 type nodeState struct {
@@ -39,6 +49,7 @@ func (r *Runner) resetNodes() {
 	for i := range p.Workloads {
 		r.images = max(r.images, p.Workloads[i].Image+1)
 	}
+	r.images += len(p.Rollouts) // each brings its own
 	r.nodes = resize(r.nodes, len(p.Nodes))
 	for i := range r.nodes {
 		images := resize(r.nodes[i].images, r.images)
@@ -80,9 +91,10 @@ func (r *Runner) limit(w *Workload, node int32) float64 {
 
 func (r *Runner) newPod(tenant int, now float64) int32 {
 	never := math.Inf(1)
+	t := &r.tenants[tenant]
 	p := pod{
 		tenant: int32(tenant), node: -1, created: now, scheduled: never, started: never, ready: never, known: never,
-		share: 1, cores: [2]float64{-1, -1},
+		share: 1, house: source(t.houses.next()),
 	}
 	var id int32
 	if n := len(r.free); n > 0 {
@@ -92,7 +104,6 @@ func (r *Runner) newPod(tenant int, now float64) int32 {
 		id = int32(len(r.pods))
 		r.pods = append(r.pods, p)
 	}
-	t := &r.tenants[tenant]
 	t.pods = append(t.pods, id)
 	return id
 }
@@ -101,7 +112,7 @@ func (r *Runner) newPod(tenant int, now float64) int32 {
 func (r *Runner) startPods(tenant int) {
 	t := &r.tenants[tenant]
 	w := &r.p.Workloads[r.p.Tenants[tenant].Workload]
-	t.desired, t.peak = w.Replicas, w.Replicas
+	t.desired, t.peak, t.sets, t.image = w.Replicas, w.Replicas, sets{fresh: w.Replicas}, w.Image
 	for range w.Replicas {
 		id := r.newPod(tenant, -3600)
 		node, ok := r.cluster.Schedule(r.claim(tenant))
@@ -112,7 +123,7 @@ func (r *Runner) startPods(tenant int) {
 		}
 		p := &r.pods[id]
 		p.scheduled, p.started, p.ready, p.known, p.warm = -3600, -3600, -3600, -3600, -3600
-		p.scraped = 1
+		r.startReading(p)
 		r.bind(p, w, node)
 		r.nodes[node].images[w.Image] = -3600
 	}
@@ -167,38 +178,21 @@ func (r *Runner) layChain(p *pod, w *Workload, node int, at float64) {
 	p.scheduled = at
 	n := &r.nodes[node]
 	t := &r.tenants[p.tenant]
-	there := n.images[w.Image]
+	image := t.image
+	if p.old {
+		image = t.oldImage
+	}
+	there := n.images[image]
 	if math.IsInf(there, 1) {
 		there = math.Max(at, n.pulled) + w.Pull.draw(t.podDraws.next())
-		n.images[w.Image], n.pulled = there, there
+		n.images[image], n.pulled = there, there
 	}
 	p.started = math.Max(at, there) + w.Start.draw(t.podDraws.next())
 	p.ready = p.started + w.Ready.draw(t.podDraws.next())
 	p.known = p.ready + r.p.Control.EndpointDelay
 	p.warm = p.ready + w.WarmFor
+	r.startReading(p)
 	t.change = math.Min(t.change, p.known)
-}
-
-// resizeTo makes or removes replicas: first those on no node, then those not ready, then the youngest.
-func (r *Runner) resizeTo(tenant, count int, now float64) {
-	t := &r.tenants[tenant]
-	t.desired = count
-	t.peak = max(t.peak, count)
-	for len(t.pods) < count {
-		r.waiting = append(r.waiting, r.newPod(tenant, now))
-		r.kick = true
-	}
-	for len(t.pods) > count {
-		at, best := len(t.pods)-1, -1
-		for i := len(t.pods) - 1; i >= 0; i-- {
-			rank := r.victimRank(t.pods[i], now)
-			if rank > best {
-				at, best = i, rank
-			}
-		}
-		r.removePod(t, at)
-	}
-	t.change = math.Min(t.change, now)
 }
 
 func (r *Runner) victimRank(id int32, now float64) int {
@@ -238,15 +232,14 @@ func (r *Runner) loseNodes(now float64) {
 	if r.w.At > now || r.w.Lost <= 0 && r.w.Site == "" {
 		return
 	}
-	lost := r.dying[:0]
+	dying := false
 	for n := range r.nodes {
 		if (n == r.w.Lost-1 || r.w.Site != "" && r.p.Nodes[n].Site == r.w.Site) && !r.nodes[n].lost {
-			lost = append(lost, int32(n))
-			r.nodes[n].lost = true
+			dying, r.nodes[n].lost = true, true
 			r.cluster.Lose(n)
 		}
 	}
-	if r.dying = lost; len(lost) == 0 {
+	if !dying {
 		return
 	}
 	for i := range r.tenants {
@@ -282,9 +275,7 @@ func (r *Runner) replaceLost(now float64) {
 				r.removePod(t, k)
 			}
 		}
-		if len(t.pods) < t.desired {
-			r.resizeTo(i, t.desired, now)
-		}
+		r.fill(i, now)
 	}
 }
 
@@ -309,6 +300,9 @@ func (r *Runner) refresh(tenant int, now float64) {
 		if p.warm > now+0.5 {
 			factor = w.WarmFactor
 			t.change = math.Min(t.change, math.Max(now+1, math.Floor(p.warm)))
+		}
+		if !p.joined {
+			p.joined, p.base = true, t.each
 		}
 		t.inRotation++
 		t.capacity += limit / factor

@@ -8,7 +8,8 @@ import (
 )
 
 // reference is one tenant event by event: each request by itself in its pod, processor sharing pod by pod, least
-// connections, every pod's CPU counter scraped for itself. It shares no code with the simulation but the autoscaler.
+// connections, every pod's CPU counter read and scraped for itself. It shares no code with the simulation but the autoscaler
+// and its meter.
 type reference struct {
 	p       *Params
 	rng     *rand.Rand
@@ -28,10 +29,9 @@ type reference struct {
 type refPod struct {
 	created, started, ready, known float64
 	jobs                           []*refJob
-	cpu, before, rate              float64
-	scrapes                        int
-	rated                          bool
-	sampled                        float64
+	cpu, next                      float64
+	reading                        hpa.Reading
+	meter                          [1]hpa.Meter
 }
 
 type refJob struct{ left, due float64 }
@@ -96,17 +96,26 @@ func (r *reference) arrive() {
 	best.jobs = append(best.jobs, &refJob{left: r.sizes(), due: r.now})
 }
 
+// nextRead is the pod whose kubelet reads it next.
+func (r *reference) nextRead() (next *refPod) {
+	for _, p := range r.pods {
+		if next == nil || p.next < next.next {
+			next = p
+		}
+	}
+	return next
+}
+
+func (r *reference) read(p *refPod) {
+	p.reading = hpa.Reading{Started: seconds(p.started), At: seconds(p.next), CPU: seconds(p.cpu)}
+	p.next += r.p.Control.Housekeeping * (1 + r.rng.Float64())
+}
+
 func (r *reference) scrape() {
 	for _, p := range r.pods {
-		p.rated = false
-		if p.started > r.now {
-			continue
+		if p.started <= r.now {
+			p.meter[0].Take(p.reading, seconds(r.p.Control.Scrape))
 		}
-		p.scrapes++
-		if p.scrapes > 1 {
-			p.rated, p.sampled, p.rate = true, r.now, (p.cpu-p.before)/r.p.Control.Scrape
-		}
-		p.before = p.cpu
 	}
 }
 
@@ -122,11 +131,8 @@ func (r *reference) sync(c *hpa.Controller) {
 		if p.ready <= r.now {
 			seen.Ready, seen.ReadyChanged = hpa.Ready, seconds(p.ready)
 		}
-		if p.rated {
-			seen.Sample = hpa.Sample{Has: true, Time: seconds(p.sampled), Window: seconds(r.p.Control.Scrape)}
-			box.Usage = hpa.Of(int64(math.Ceil(p.rate*1000)), 0)
-		}
 		seen.Containers = []hpa.Container{box}
+		seen.Measure(p.meter[:])
 		in.Pods = append(in.Pods, seen)
 	}
 	if d := c.Sync(in); d.Scale {
@@ -140,7 +146,7 @@ func (r *reference) resize(n int) {
 	for len(r.pods) < n {
 		started := r.now + c.SchedulingDelay + w.Start[0]
 		ready := started + w.Ready[0]
-		r.pods = append(r.pods, &refPod{created: r.now, started: started, ready: ready, known: ready + c.EndpointDelay})
+		r.pods = append(r.pods, &refPod{created: r.now, started: started, ready: ready, known: ready + c.EndpointDelay, next: started})
 	}
 	for len(r.pods) > n { // its requests go to the others: none is lost on a scale-down
 		last := r.pods[len(r.pods)-1]
@@ -162,7 +168,12 @@ func (r *reference) run(seed uint64) error {
 	r.promise = r.p.Promises[0].Within
 	r.desired = r.p.Workloads[0].Replicas
 	for range r.desired {
-		r.pods = append(r.pods, &refPod{created: -3600, started: -3600, ready: -3600, known: -3600, scrapes: 1})
+		p := &refPod{created: -3600, started: -3600, ready: -3600, known: -3600, next: -20 * r.rng.Float64()}
+		for p.next < 0 {
+			r.read(p)
+			p.meter[0].Take(p.reading, seconds(r.p.Control.Scrape))
+		}
+		r.pods = append(r.pods, p)
 	}
 	var controller *hpa.Controller
 	sync := math.Inf(1)
@@ -194,7 +205,16 @@ func (r *reference) gap(sec int) float64 { return r.rng.ExpFloat64() / r.p.Shape
 
 // until lets the control loop act up to a moment.
 func (r *reference) until(at float64, scrape, served, sync *float64, c *hpa.Controller) {
-	for math.Min(*scrape, *sync) <= at {
+	for {
+		p := r.nextRead()
+		if math.Min(p.next, math.Min(*scrape, *sync)) > at {
+			return
+		}
+		if p.next <= math.Min(*scrape, *sync) {
+			r.advance(p.next)
+			r.read(p)
+			continue
+		}
 		if *scrape <= *sync {
 			r.advance(*scrape)
 			r.scrape()

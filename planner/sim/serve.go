@@ -81,6 +81,7 @@ func (r *Runner) serveTenant(i, sec int) {
 		}
 		t.most = t.capacity * beat / m.mean
 	}
+	before := t.cpu
 	t.cpu += p.Workloads[workload].Idle * float64(t.inRotation)
 	came := 0.0
 	for q := range beats {
@@ -106,6 +107,7 @@ func (r *Runner) serveTenant(i, sec int) {
 		r.arrived += came
 		r.count(r.shots, i, sec*beats, came)
 	}
+	r.counted(i, sec, t.cpu-before)
 	r.judgeSecond(i, sec, workload)
 }
 

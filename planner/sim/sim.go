@@ -1,6 +1,6 @@
 // Package sim runs a platform under a surge in virtual time: persons with their patience, pods with their queues and
-// the whole way from created to in rotation, the metrics pipeline, the autoscaler, the scheduler, shared back ends and
-// the loss of a node. A planner asks it thousands of times, so a world of 150 tenants and 18 minutes takes milliseconds.
+// the whole way from created to in rotation, the metrics pipeline, the autoscaler, rollouts, the scheduler, shared back ends
+// and the loss of a node. A planner asks it thousands of times, so a world of 150 tenants and 18 minutes takes milliseconds.
 //
 // A tenant's ready pods with their least-connections balancer are taken as one processor-sharing server: m requests run
 // at full speed, more share. The number of requests of such a server does not depend on the shape of their work, only
@@ -15,7 +15,7 @@
 //
 // One second of a run:
 //
-//	lose a node → replace, schedule, pull → scrape → autoscale each tenant in its own phase
+//	lose a node → replace, roll out, schedule, pull → scrape → autoscale each tenant in its own phase
 //	→ let in at the door → serve every tenant in beats of half a second → shared back ends → impatient persons come again
 package sim
 
@@ -89,6 +89,7 @@ func (r *Runner) control(sec int) {
 	now := float64(sec)
 	r.loseNodes(now)
 	r.replaceLost(now)
+	r.rollOut(now)
 	r.schedule(now)
 	r.scrape(now)
 	r.autoscale(now)

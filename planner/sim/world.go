@@ -20,14 +20,17 @@ type world struct {
 
 	cluster       *pack.Cluster
 	nodes         []nodeState
-	dying         []int32
 	nodesOf       []Node // what cluster was made of
 	images        int
 	overcommitted bool
 	thirsty       []thirst
 
+	rollouts int // begun
+
 	scalers    []scaler
 	scrapes    int
+	past       int
+	each       []float64 // tenant × past: the counters at the past seconds
 	input      hpa.Input
 	containers []hpa.Container
 
@@ -79,10 +82,16 @@ type tenant struct {
 	change                                         float64 // when the pods' state changes next
 
 	cpu      float64 // core-seconds so far
-	scraped  float64 // cpu at the last scrape
+	each     float64 // … of a pod in rotation all the time
+	scraped  float64 // when; −1: what was scraped is served
+	houses   source  // of the pods' readings
 	pods     []int32
 	desired  int
 	peak     int
+	sets     sets
+	rolling  *Rollout // nil: none is on
+	image    int
+	oldImage int
 	podDraws source
 
 	coming  float64                    // persons who will come again
@@ -115,7 +124,7 @@ func (r *Runner) reset(p *Params, w World) error {
 	r.lay()
 	r.pods, r.free, r.waiting = r.pods[:0], r.free[:0], r.waiting[:0]
 	r.hours, r.scalings, r.refused, r.lost, r.arrived, r.served, r.left = 0, 0, 0, 0, 0, 0, 0
-	r.refusedBehind, r.mostPending = 0, 0
+	r.refusedBehind, r.mostPending, r.rollouts = 0, 0, 0
 	r.resetNodes()
 	if err := r.resetScalers(); err != nil {
 		return err
@@ -237,6 +246,7 @@ func (r *Runner) lay() {
 
 func (r *Runner) resetTenants() {
 	r.tenants = resize(r.tenants, len(r.p.Tenants))
+	r.keepCounters()
 	for i := range r.tenants {
 		t := &r.tenants[i]
 		old := *t
@@ -245,6 +255,8 @@ func (r *Runner) resetTenants() {
 			arrive:   clockwork{source: hashed(seed, uint64(i), 1)},
 			depart:   clockwork{source: hashed(seed, uint64(i), 2)},
 			podDraws: hashed(seed, uint64(i), 3),
+			houses:   hashed(seed, uint64(i), 5),
+			scraped:  -1,
 			pods:     old.pods[:0],
 			retries:  old.retries,
 		}

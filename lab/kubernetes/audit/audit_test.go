@@ -50,6 +50,28 @@ func TestReadAndChanges(t *testing.T) {
 	}
 }
 
+// Pods made of a prefix have their name from the answer; one that was refused was not made.
+func TestPods(t *testing.T) {
+	made := line("pods", "", "u1", "100", 0, `"name":"antrag"},"responseStatus"`, `"name":""},"responseStatus"`, `"name":"antrag","uid"`, `"name":"antrag-x1","uid"`)
+	bound := line("pods", "binding", "", "", 0, `"name":"antrag"},"responseStatus"`, `"name":"antrag-x1"},"responseStatus"`, "12:00:00", "12:00:05")
+	refused := line("pods", "", "u2", "110", 0, `"code":200`, `"code":403`)
+	const ends = `"endpoints":[{"conditions":{"ready":false},"targetRef":{"kind":"Pod","name":"antrag-x2"}},{"conditions":{"ready":true},"targetRef":{"kind":"Pod","name":"antrag-x1"}}]`
+	slice := func(at string) string {
+		return line("endpointslices", "", "u4", "130", 0, `"spec":{"replicas":0}`, ends, "12:00:00", at)
+	}
+	pods, err := Pods(strings.NewReader(made + bound + refused + line("deployments", "", "u3", "120", 4) + slice("12:00:09") + slice("12:00:08") + slice("12:00:10")))
+	if err != nil || len(pods) != 1 {
+		t.Fatalf("pods %v, %v", pods, err)
+	}
+	p := pods["adorf/antrag-x1"]
+	if p.Created.To.Sub(p.Created.From).Microseconds() != 2002 || p.Bound.From.Sub(p.Created.From).Seconds() != 5 || p.Ready.From.Sub(p.Created.From).Seconds() != 8 {
+		t.Errorf("told as %+v", p)
+	}
+	if writes, err := Read(strings.NewReader(bound)); err != nil || len(writes) != 0 {
+		t.Errorf("a binding is taken for a write of replicas: %v, %v", writes, err)
+	}
+}
+
 func TestReadNamesTheLine(t *testing.T) {
 	_, err := Read(strings.NewReader(line("deployments", "", "u", "1", 1) + "{\n"))
 	if err == nil || !strings.Contains(err.Error(), "line 2") {
@@ -62,7 +84,7 @@ func TestPolicyIsYAML(t *testing.T) {
 	var policy struct {
 		Rules []struct{ Level string }
 	}
-	if err := yaml.Unmarshal([]byte(Policy), &policy); err != nil || len(policy.Rules) != 2 || policy.Rules[1].Level != "None" {
+	if err := yaml.Unmarshal([]byte(Policy), &policy); err != nil || len(policy.Rules) != 5 || policy.Rules[4].Level != "None" {
 		t.Errorf("policy is %+v (%v), its last rule should leave out everything else", policy, err)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/metadata/metadatainformer"
 	"k8s.io/client-go/rest"
@@ -31,16 +30,10 @@ const (
 	tolerance         = 0.1
 )
 
-func (c *controllers) autoscaler(ctx context.Context) (run, error) {
-	client, config, err := c.client("horizontal-pod-autoscaler")
-	if err != nil {
-		return nil, err
-	}
+func (c *controllers) autoscaler(ctx context.Context, own access) (run, error) {
 	// In a cluster each of these clients has a rate of its own.
-	fresh := func() *rest.Config {
-		return c.limited(controllerPrefix+"horizontal-pod-autoscaler", controllerQPS, controllerBurst)
-	}
-	scales, err := scale.NewForConfig(fresh(), c.mapper, dynamic.LegacyAPIPathResolverFunc, scale.NewDiscoveryScaleKindResolver(client.Discovery()))
+	fresh := func() *rest.Config { return c.limited(own.user, own.rate) }
+	scales, err := scale.NewForConfig(fresh(), c.mapper, dynamic.LegacyAPIPathResolverFunc, scale.NewDiscoveryScaleKindResolver(own.client.Discovery()))
 	if err != nil {
 		return nil, err
 	}
@@ -52,27 +45,23 @@ func (c *controllers) autoscaler(ctx context.Context) (run, error) {
 	if err != nil {
 		return nil, err
 	}
-	versions := custom_metrics.NewAvailableAPIsGetter(client.Discovery())
-	metrics := podmetrics.NewRESTMetricsClient(resources, custom_metrics.NewForConfig(config, c.mapper, versions), external)
-	hpa := podautoscaler.NewHorizontalController(ctx, client.CoreV1(), scales, client.AutoscalingV2(), c.mapper, metrics,
+	versions := custom_metrics.NewAvailableAPIsGetter(own.client.Discovery())
+	metrics := podmetrics.NewRESTMetricsClient(resources, custom_metrics.NewForConfig(own.config, c.mapper, versions), external)
+	hpa := podautoscaler.NewHorizontalController(ctx, own.client.CoreV1(), scales, own.client.AutoscalingV2(), c.mapper, metrics,
 		c.informers.Autoscaling().V2().HorizontalPodAutoscalers(), c.informers.Core().V1().Pods(),
 		c.config.HPASync, downscaleWindow, tolerance, cpuInitialisation, readinessDelay)
 	c.workers.Go(func() { custom_metrics.PeriodicallyInvalidate(versions, c.config.HPASync, ctx.Done()) })
 	return func(ctx context.Context) { hpa.Run(ctx, workersOfMost) }, nil
 }
 
-func (c *controllers) garbageCollector(ctx context.Context) (run, error) {
+func (c *controllers) garbageCollector(ctx context.Context, own access) (run, error) {
 	const workers, period = 20, 30 * time.Second
-	client, config, err := c.client("generic-garbage-collector")
-	if err != nil {
-		return nil, err
-	}
-	metadataClient, err := metadata.NewForConfig(config)
+	metadataClient, err := metadata.NewForConfig(own.config)
 	if err != nil {
 		return nil, err
 	}
 	partial := metadatainformer.NewSharedInformerFactoryWithOptions(c.metadata, 12*time.Hour, metadatainformer.WithTransform(trim))
-	gc, err := garbagecollector.NewGarbageCollector(ctx, client, metadataClient, c.mapper, garbagecollector.DefaultIgnoredResources(),
+	gc, err := garbagecollector.NewGarbageCollector(ctx, own.client, metadataClient, c.mapper, garbagecollector.DefaultIgnoredResources(),
 		informerfactory.NewInformerFactory(c.informers, partial), c.started)
 	if err != nil {
 		return nil, err
@@ -81,7 +70,7 @@ func (c *controllers) garbageCollector(ctx context.Context) (run, error) {
 	return func(ctx context.Context) { gc.Run(ctx, workers, period) }, nil
 }
 
-func (c *controllers) serviceAccountTokens(ctx context.Context) (run, error) {
+func (c *controllers) serviceAccountTokens(ctx context.Context, own access) (run, error) {
 	key, err := keyutil.PrivateKeyFromFile(c.state.Path(fileAccountKey))
 	if err != nil {
 		return nil, err
@@ -90,12 +79,8 @@ func (c *controllers) serviceAccountTokens(ctx context.Context) (run, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := kubernetes.NewForConfig(c.limited("system:kube-controller-manager", controllerQPS, controllerBurst))
-	if err != nil {
-		return nil, err
-	}
 	core := c.informers.Core().V1()
-	tc, err := serviceaccount.NewTokensController(logger(ctx), core.ServiceAccounts(), core.Secrets(), client,
+	tc, err := serviceaccount.NewTokensController(logger(ctx), core.ServiceAccounts(), core.Secrets(), own.client,
 		serviceaccount.TokensControllerOptions{TokenGenerator: generator, RootCA: c.ca.pem})
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package controlplane
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -13,13 +14,15 @@ import (
 // childName is the first argument under which the binary is the API server.
 const childName = "ansturm-lab-apiserver"
 
-// While it starts and the platform is brought in, the API server lets much garbage lie, for collecting it took a third of
-// that time; afterwards it is idle mostly, and holds little.
+// While the platform is brought in, the API server lets garbage lie up to a limit, for collecting it took a fifth of that
+// time; afterwards it is idle mostly, and holds little. Its standard input ends when the platform stands; one that is
+// started again later has some seconds for its start.
 const (
-	wasteful   = 30 * time.Second
-	wastefulGC = "200"
-	frugalGC   = 40
-	mostMemory = "300MiB" // from here on it collects in any case
+	starting      = 10 * time.Second
+	wastefulGC    = "400"
+	wastefulLimit = "400MiB"
+	frugalGC      = 40
+	frugalLimit   = 300 << 20
 )
 
 // Child runs the API server, and ends with its code, when the process was started as one; every main and TestMain that
@@ -28,10 +31,14 @@ func Child() {
 	if filepath.Base(os.Args[0]) != childName {
 		return
 	}
-	time.AfterFunc(wasteful, func() {
+	go func() { // ends with the process
+		started := time.After(starting)
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		<-started
 		debug.SetGCPercent(frugalGC)
+		debug.SetMemoryLimit(frugalLimit)
 		debug.FreeOSMemory()
-	})
+	}()
 	command := app.NewAPIServerCommand()
 	command.SetArgs(os.Args[1:])
 	if err := command.Execute(); err != nil {

@@ -21,7 +21,7 @@ func startEtcd(ctx context.Context, s *State) (*embed.Etcd, error) {
 	nobody := []url.URL{{Scheme: "http", Host: "127.0.0.1:1"}}
 	cfg.AdvertiseClientUrls, cfg.AdvertisePeerUrls = nobody, nobody
 	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
-	cfg.TickMs, cfg.ElectionMs = 500, 2500 // it is alone: nobody waits for its heartbeat
+	cfg.TickMs, cfg.ElectionMs = 50, 250 // it is alone, and its election is what a start waits for
 	cfg.LogLevel, cfg.LogOutputs = "warn", []string{s.Path("etcd.log")}
 	cfg.QuotaBackendBytes = 4 << 30
 	etcd, err := embed.StartEtcd(cfg)

@@ -13,7 +13,7 @@ import (
 func TestPaceHoldsFromTheBeginningOfLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &pace{}
-		limit := paced{p, flowcontrol.NewTokenBucketRateLimiter(controllerQPS, controllerBurst)}
+		limit := paced{p, flowcontrol.NewTokenBucketRateLimiter(controllerRate.qps, controllerRate.burst)}
 		fifty := func() time.Duration {
 			begun := time.Now()
 			for range 50 {

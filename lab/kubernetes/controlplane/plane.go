@@ -3,6 +3,7 @@ package controlplane
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,16 +36,21 @@ type Plane struct {
 	etcd   *embed.Etcd
 	pace   *pace
 
+	// settled is the API server's standard input; it ends when settle is closed.
+	settled, settle *os.File
+
 	informers informers.SharedInformerFactory
 	serverPID atomic.Int64
 	restarts  atomic.Int64
+
+	follow func() error // starts the followers
 
 	cancel, cancelServer, closeMetrics func()
 	workers, server, metrics           sync.WaitGroup
 }
 
-// Start starts everything and returns when the API server is ready and the controllers run. Stop it after an error too,
-// if the Plane is not nil.
+// Start starts everything that a platform needs to come about, and returns when the API server is ready and these
+// controllers run; [Plane.Follow] starts the others. Stop it after an error too, if the Plane is not nil.
 func Start(ctx context.Context, c Config) (*Plane, error) {
 	p := &Plane{config: c, state: c.State, pace: &pace{}, cancel: func() {}, cancelServer: func() {}, closeMetrics: func() {}}
 	if p.config.HPASync == 0 {
@@ -77,6 +83,9 @@ func Start(ctx context.Context, c Config) (*Plane, error) {
 
 // prepare writes what the API server reads when it starts.
 func (p *Plane) prepare() (err error) {
+	if p.settled, p.settle, err = os.Pipe(); err != nil {
+		return err
+	}
 	if p.port, err = freePort(); err != nil {
 		return err
 	}
@@ -140,9 +149,15 @@ func (p *Plane) ServerRestarts() int { return int(p.restarts.Load()) }
 // the next call of its Start.
 func (p *Plane) Informers() informers.SharedInformerFactory { return p.informers }
 
-// Settled ends the time in which the controllers may write as fast as they can, to set up the platform; from here on they
-// are held to a cluster's rates.
-func (p *Plane) Settled() { p.pace.begin() }
+// Follow starts the controllers that find a platform there: those of the EndpointSlices and the autoscalers among them.
+func (p *Plane) Follow() error { return p.follow() }
+
+// Settled ends the set-up, in which the controllers may write as fast as they can; from here on they are held to a
+// cluster's rates, their events are written, and the API server holds its memory down.
+func (p *Plane) Settled() {
+	p.pace.begin()
+	_ = p.settle.Close()
+}
 
 // Stop ends the controllers, the API server and the store, in this order. The state folder is left to its owner.
 func (p *Plane) Stop() {
@@ -156,6 +171,9 @@ func (p *Plane) Stop() {
 	p.server.Wait()
 	if p.etcd != nil {
 		p.etcd.Close()
+	}
+	for _, end := range []*os.File{p.settled, p.settle} {
+		_ = end.Close() // one may be closed already, and none may be there
 	}
 }
 

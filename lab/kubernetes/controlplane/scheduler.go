@@ -9,21 +9,9 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/apis/config/latest"
 )
 
-// The scheduler's rates (pkg/scheduler/apis/config/v1/defaults.go).
-const (
-	schedulerQPS   = 50
-	schedulerBurst = 100
-)
-
 // scheduler is the default scheduler over a cache of its own: it must not see pods that have ended.
-func (c *controllers) scheduler(ctx context.Context) (run, error) {
-	const user = "system:kube-scheduler"
-	config := c.limited(user, schedulerQPS, schedulerBurst)
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return nil, err
-	}
-	eventClient, err := kubernetes.NewForConfig(c.limited(user, schedulerQPS, schedulerBurst))
+func (c *controllers) scheduler(ctx context.Context, own access) (run, error) {
+	eventClient, err := kubernetes.NewForConfig(c.limited(own.user, own.rate)) // in a cluster, too, its events have a rate of their own
 	if err != nil {
 		return nil, err
 	}
@@ -31,12 +19,12 @@ func (c *controllers) scheduler(ctx context.Context) (run, error) {
 	if err != nil {
 		return nil, err
 	}
-	cache := scheduler.NewInformerFactory(client, 0)
+	cache := scheduler.NewInformerFactory(own.client, 0)
 	broadcaster := events.NewEventBroadcasterAdapterWithContext(ctx, eventClient)
-	s, err := scheduler.New(ctx, client, cache, nil,
+	s, err := scheduler.New(ctx, own.client, cache, nil,
 		func(name string) events.EventRecorder { return broadcaster.NewRecorder(name) },
 		scheduler.WithComponentConfigVersion(settings.APIVersion),
-		scheduler.WithKubeConfig(config),
+		scheduler.WithKubeConfig(own.config),
 		scheduler.WithProfiles(settings.Profiles...),
 		scheduler.WithPercentageOfNodesToScore(settings.PercentageOfNodesToScore),
 		scheduler.WithPodMaxBackoffSeconds(settings.PodMaxBackoffSeconds),

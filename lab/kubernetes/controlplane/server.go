@@ -54,7 +54,8 @@ func (p *Plane) runServer(ctx context.Context) error {
 	}
 	cmd := exec.CommandContext(ctx, path)
 	cmd.Args = append([]string{childName}, p.serverArgs()...)
-	cmd.Env = append(os.Environ(), "GOGC="+wastefulGC, "GOMEMLIMIT="+mostMemory)
+	cmd.Env = append(os.Environ(), "GOGC="+wastefulGC, "GOMEMLIMIT="+wastefulLimit)
+	cmd.Stdin = p.settled
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = dieWithParent()
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }

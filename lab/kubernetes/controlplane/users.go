@@ -18,29 +18,20 @@ const (
 	Agent = "ansturm:node-agent"
 )
 
+// The users of the parts that are no controller with an account of its own.
 const (
-	controllerPrefix = "system:serviceaccount:kube-system:"
-	masters          = "system:masters"
-	controllerGroups = "system:serviceaccounts,system:serviceaccounts:kube-system"
+	userManager   = "system:kube-controller-manager"
+	userScheduler = "system:kube-scheduler"
 )
-
-// controllerUsers are the service accounts of the controllers, as in a cluster: RBAC's bootstrap roles are bound to them,
-// and the audit log names them.
-var controllerUsers = []string{
-	"clusterrole-aggregation-controller", "deployment-controller", "endpointslice-controller", "generic-garbage-collector",
-	"horizontal-pod-autoscaler", "job-controller", "namespace-controller", "node-controller", "pod-garbage-collector",
-	"replicaset-controller", "root-ca-cert-publisher", "service-account-controller", "ttl-after-finished-controller",
-}
 
 // users are every user's groups, separated by commas.
 func users() map[string]string {
-	all := map[string]string{
-		Admin: masters, Agent: masters, Observer: "ansturm:observers",
-		"system:kube-scheduler": "", "system:kube-controller-manager": masters, // caches, and the tokens controller, which is root in a cluster too
+	const masters, accounts = "system:masters", "system:serviceaccounts,system:serviceaccounts:kube-system"
+	all := map[string]string{Admin: masters, Agent: masters, Observer: "ansturm:observers"}
+	for _, controller := range table {
+		all[controller.user] = accounts
 	}
-	for _, name := range controllerUsers {
-		all[controllerPrefix+name] = controllerGroups
-	}
+	all[userManager], all[userScheduler] = masters, "" // the first owns the cache that all controllers share
 	return all
 }
 

@@ -42,7 +42,7 @@ func benchmarkController(b *testing.B) {
 	in := s.input(0)
 	began := time.Now()
 	for i := range in.Pods {
-		p.samples = append(p.samples, sample(p.names(i), &in.Pods[i], began))
+		p.samples[selector] = append(p.samples[selector], sample(p.names(i), &in.Pods[i], began))
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cfg := hpa.Default()
@@ -55,7 +55,7 @@ func benchmarkController(b *testing.B) {
 		_ = p.hpas.store.Add(object)
 		p.hpas.handler.OnAdd(object, true)
 		for k := range in.Pods {
-			x := pod(p.names(k), &in.Pods[k], began)
+			x := pod(p.names(k), own, &in.Pods[k], began)
 			x.Namespace = object.Namespace
 			_ = p.pods.store.Add(x)
 		}
@@ -165,5 +165,5 @@ type crowdMetrics struct {
 }
 
 func (m crowdMetrics) List(context.Context, metav1.ListOptions) (*metricsapi.PodMetricsList, error) {
-	return &metricsapi.PodMetricsList{Items: m.c.samples}, nil
+	return &metricsapi.PodMetricsList{Items: m.c.samples[selector]}, nil
 }

@@ -143,7 +143,7 @@ func (s *stage) failure(a *actor, in *hpa.Input, d *hpa.Decision, metric, refuse
 		metrics := hpa.WithDefaults(a.spec).Metrics
 		start += fmt.Sprintf("invalid metrics (%d invalid out of %d), first error is: %s", d.Invalid, len(metrics), asking(&metrics[d.FirstInvalid]))
 	}
-	return words{start, causes[metric]}
+	return words{start, strings.ReplaceAll(causes[metric], "SELECTOR", a.selector)}
 }
 
 // asking is how the controller's message begins for a metric.
@@ -165,7 +165,7 @@ func asking(m *autoscalingv2.MetricSpec) string {
 var causes = map[error]string{
 	hpa.ErrNoSelector:     "selector is required",
 	hpa.ErrBadSelector:    "couldn't convert selector into a corresponding internal selector object",
-	hpa.ErrShared:         "pods by selector app=x are controlled by multiple HPAs",
+	hpa.ErrShared:         "pods by selector SELECTOR are controlled by multiple HPAs",
 	hpa.ErrNoSamples:      "no metrics returned from",
 	hpa.ErrNoPods:         "no pods returned by selector while calculating replica count",
 	hpa.ErrNoUsableSample: "did not receive metrics for targeted pods (pods might be unready)",

@@ -22,6 +22,9 @@ type counts struct {
 	Conflicts int64   `json:"conflicts"`   // syncs whose write met any
 	OnTheEdge int64   `json:"on_the_edge"` // a metric at exactly 0.9 or 1.1 of its target
 	AtCutoff  int64   `json:"at_cutoff"`   // a change exactly as old as a policy's period
+	Slow      int64   `json:"slow"`        // syncs whose metrics took their time
+	Partly    int64   `json:"partly"`      // syncs beside a partly overlapping rival, with a pod in common
+	Apart     int64   `json:"apart"`       // and without one
 	// Reasons counts reasons of conditions and events; Causes the errors.
 	Reasons map[string]int64 `json:"reasons"`
 	Causes  map[string]int64 `json:"causes"`
@@ -34,6 +37,17 @@ type change struct {
 }
 
 func newCounts() *counts { return &counts{Reasons: map[string]int64{}, Causes: map[string]int64{}} }
+
+// overlap notes a sync beside a rival that has looked for its pods.
+func (c *counts) overlap(r *rival, s hpa.Selection) {
+	switch {
+	case !r.Partly:
+	case s == hpa.Shared:
+		c.Partly++
+	default:
+		c.Apart++
+	}
+}
 
 // take notes one sync.
 func (c *counts) take(a *actor, in *hpa.Input, d *hpa.Decision, x *side, reached bool) {
@@ -48,6 +62,7 @@ func (c *counts) take(a *actor, in *hpa.Input, d *hpa.Decision, x *side, reached
 	count(&c.Held, d.Metric >= 0 && d.Stabilized != d.Proposed)
 	count(&c.Limited, d.Conditions.ScalingLimited.True)
 	count(&c.Conflicts, x.tries > 1)
+	count(&c.Slow, d.Took > 0)
 	count(&c.Lost, x.step.StatusRefused && x.status > 0)
 	if d.Err != nil {
 		c.Causes[d.Err.Error()]++

@@ -83,6 +83,7 @@ func balanced(t *testing.T, c *counts) {
 	for name, n := range map[string]int64{
 		"scales": c.Scales, "held": c.Held, "limited": c.Limited, "edits": c.Edits, "restarts": c.Restarts, "recreated": c.Recreated,
 		"conflicts": c.Conflicts, "lost statuses": c.Lost, "on the edge": c.OnTheEdge, "at the cutoff": c.AtCutoff,
+		"slow": c.Slow, "partly": c.Partly, "apart": c.Apart,
 	} {
 		if n < 200 {
 			t.Errorf("%s: %d, want at least 200", name, n)

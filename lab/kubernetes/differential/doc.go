@@ -9,8 +9,8 @@
 //
 // What the plant plays that is not the autoscaler's own doing: conflicts on the write of the scale (rule 21), scales and
 // statuses that cannot be read or written, edits of the spec, restarts of the controller (rule 2), objects deleted and
-// made anew, and a rival whose selector finds the same pods (rule 6). Rules are those of docs/autoscaler.md,
-// as in planner/hpa.
+// made anew, metrics APIs that take their time within a sync, and a rival whose selector finds the same pods, or some of
+// them (rule 6). Rules are those of docs/autoscaler.md, as in planner/hpa.
 //
 // The folder mutate has the tool that changes planner/hpa in every small way and shows that some test notices.
 package differential

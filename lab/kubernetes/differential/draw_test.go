@@ -16,7 +16,7 @@ import (
 )
 
 // grammar is raised whenever the same seed draws another world, so that proofs of one grammar are not taken for another's.
-const grammar = 1
+const grammar = 2
 
 const steps = 40 // syncs of a world
 
@@ -39,8 +39,9 @@ func draw(seed uint64) *world {
 	}
 	if d.one(8) {
 		from := d.IntN(steps / 2)
-		w.Rival = &rival{From: from, To: from + 2 + d.IntN(steps/2)}
+		w.Rival = &rival{From: from, To: from + 2 + d.IntN(steps/2), Partly: d.one(2)}
 	}
+	slow := w.Rival == nil && d.one(4)
 	current := of[int32](d, 0, 1, 1, 2, 3, 5, 10, 20)
 	spec := w.Spec
 	mood := d.mood()
@@ -70,9 +71,16 @@ func draw(seed uint64) *world {
 			now += w.Config.SyncPeriod
 		}
 		d.scene(&s, spec, &w.Config, mood, current)
+		if w.Rival != nil && w.Rival.Partly {
+			d.overlap(&s, &w.Config, mood)
+		}
+		if slow {
+			d.dawdle(&s, w.Config.SyncPeriod)
+		}
 		in := s.input(now)
 		fail(in, spec, s.Down)
 		decision := guide.Decide(in)
+		now += decision.Took
 		if decision.Scale && !s.Refused && s.Conflicts < tries {
 			guide.Commit(now, in, &decision)
 			current = decision.Desired
@@ -281,6 +289,26 @@ func (d dice) scene(s *step, spec *hpa.Spec, cfg *hpa.Config, m mood, current in
 	s.Down = d.one(40)
 	for i := range spec.Metrics {
 		s.Values = append(s.Values, d.value(&spec.Metrics[i], s, m))
+	}
+}
+
+// overlap has a rival's selector find some of the pods, and others.
+func (d dice) overlap(s *step, cfg *hpa.Config, m mood) {
+	if d.one(2) {
+		s.Common = d.IntN(len(s.Pods) + 1)
+	}
+	for range d.IntN(4) {
+		s.Foreign = append(s.Foreign, d.pod(cfg, m.calm, m.level, ""))
+	}
+}
+
+// dawdle has the metrics APIs take their time: with the pods' ages and the windows in whole seconds, a whole second brings
+// them to their boundaries as the answer comes.
+func (d dice) dawdle(s *step, period time.Duration) {
+	for i := range s.Values {
+		if d.one(3) {
+			s.Values[i].Took = of(d, 1, 500*time.Millisecond, time.Second, time.Second, 5*time.Second, 30*time.Second, period, 2*period)
+		}
 	}
 }
 

@@ -21,7 +21,12 @@ const (
 	ephemeral = "debug"
 )
 
-var labelled = map[string]string{"app": "x"}
+// The labels of pods that are the world's own, that a partly overlapping rival finds too, and that it alone finds.
+var (
+	own     = map[string]string{"app": "x"}
+	common  = map[string]string{"app": "x", "team": "y"}
+	foreign = map[string]string{"team": "y"}
+)
 
 // autoscaler is the object of a spec, with the defaults that the API server writes into it.
 func autoscaler(name, workload string, spec *hpa.Spec) *autoscalingv2.HorizontalPodAutoscaler {
@@ -52,9 +57,9 @@ func list(a hpa.Amount) corev1.ResourceList {
 }
 
 // pod is the object of a pod whose times count from began.
-func pod(name string, p *hpa.Pod, began time.Time) *corev1.Pod {
+func pod(name string, labels map[string]string, p *hpa.Pod, began time.Time) *corev1.Pod {
 	at := func(d time.Duration) metav1.Time { return metav1.NewTime(began.Add(d)) }
-	out := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: space, Labels: labelled}}
+	out := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: space, Labels: labels}}
 	if p.Deleting {
 		out.DeletionTimestamp = new(at(0))
 	}
@@ -119,31 +124,54 @@ func sample(name string, p *hpa.Pod, began time.Time) metricsapi.PodMetrics {
 	return out
 }
 
-// show puts the step's pods and metrics into the caches and the metrics APIs.
-func (p *plant) show(s *step, in *hpa.Input, spec *hpa.Spec, began time.Time) {
-	objects := make([]any, 0, len(in.Pods))
-	p.samples = p.samples[:0]
+// show puts the step's pods and metrics into the caches and the metrics APIs. others are pods that the rival alone finds.
+func (p *plant) show(s *step, in *hpa.Input, others []hpa.Pod, spec *hpa.Spec, began time.Time) {
+	objects := make([]any, 0, len(in.Pods)+len(others))
+	p.samples[selector], p.samples[partly] = p.samples[selector][:0], p.samples[partly][:0]
+	put := func(name string, labels map[string]string, x *hpa.Pod) {
+		objects = append(objects, pod(name, labels, x, began))
+		p.measure(name, labels, x, began)
+	}
 	for i := range in.Pods {
-		name := p.names(i)
-		objects = append(objects, pod(name, &in.Pods[i], began))
-		if in.Pods[i].Sample.Has {
-			p.samples = append(p.samples, sample(name, &in.Pods[i], began))
+		labels := own
+		if i < s.Common {
+			labels = common
 		}
+		put(p.names(i), labels, &in.Pods[i])
+	}
+	for i := range others {
+		put(fmt.Sprintf("foreign-%d", i), foreign, &others[i])
 	}
 	for i := range in.Strays {
-		if in.Strays[i].Sample.Has {
-			p.samples = append(p.samples, sample(fmt.Sprintf("gone-%d", i), &in.Strays[i], began))
-		}
+		p.measure(fmt.Sprintf("gone-%d", i), own, &in.Strays[i], began)
 	}
 	if err := p.pods.store.Replace(objects, ""); err != nil {
 		panic(err)
 	}
 	p.down = s.Down
-	p.values = map[string]value{}
+	p.values, p.delays = map[string]value{}, p.delays[:0]
 	for i, v := range s.Values {
-		if i < len(spec.Metrics) {
-			p.values[metricName(&spec.Metrics[i])] = v
+		if i >= len(spec.Metrics) {
+			break
 		}
+		if name := metricName(&spec.Metrics[i]); name != "" {
+			p.values[name] = v
+		} else {
+			p.delays = append(p.delays, v.Took)
+		}
+	}
+}
+
+// measure has the API of resource metrics know a pod's sample, if it has one.
+func (p *plant) measure(name string, labels map[string]string, x *hpa.Pod, began time.Time) {
+	if !x.Sample.Has {
+		return
+	}
+	if labels["app"] != "" {
+		p.samples[selector] = append(p.samples[selector], sample(name, x, began))
+	}
+	if labels["team"] != "" {
+		p.samples[partly] = append(p.samples[partly], sample(name, x, began))
 	}
 }
 

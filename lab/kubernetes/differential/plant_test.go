@@ -37,10 +37,14 @@ type plant struct {
 	errs       []error          // handed to the error handler
 	events     []corev1.Event
 
-	samples []metricsapi.PodMetrics
+	samples map[string][]metricsapi.PodMetrics // by the selector
 	down    bool
 	values  map[string]value // by the metric's name
 	names   func(pod int) string
+
+	asking *side           // whose sync it is
+	delays []time.Duration // of the next answers of the API of resource metrics
+	until  time.Time       // an answer is under way
 }
 
 // side is one autoscaler and its workload.
@@ -56,9 +60,15 @@ type side struct {
 
 const space = "ns"
 
+// The selectors: of the world's autoscaler, and of a rival that finds some of its pods.
+const (
+	selector = "app=x"
+	partly   = "team=y"
+)
+
 func newPlant() *plant {
 	return &plant{
-		hpas: newInformer(), pods: newInformer(), sides: map[string]*side{},
+		hpas: newInformer(), pods: newInformer(), sides: map[string]*side{}, samples: map[string][]metricsapi.PodMetrics{},
 		names: func(pod int) string { return fmt.Sprintf("pod-%d", pod) },
 	}
 }
@@ -141,6 +151,7 @@ type scales struct {
 
 func (s scales) Get(_ context.Context, _ schema.GroupResource, name string, _ metav1.GetOptions) (*autoscalingv1.Scale, error) {
 	x := s.p.sides[name]
+	s.p.asking = x
 	x.gets++
 	x.last = time.Now()
 	if x.gets > 1 && x.step.Refetch || x.gets == 1 && x.step.Unreadable {
@@ -199,11 +210,25 @@ type podMetrics struct {
 
 func (p *plant) PodMetricses(string) resourceclient.PodMetricsInterface { return podMetrics{p: p} }
 
-func (m podMetrics) List(context.Context, metav1.ListOptions) (*metricsapi.PodMetricsList, error) {
+func (m podMetrics) List(_ context.Context, options metav1.ListOptions) (*metricsapi.PodMetricsList, error) {
+	if len(m.p.delays) > 0 {
+		m.p.take(m.p.delays[0])
+		m.p.delays = m.p.delays[1:]
+	}
 	if m.p.down {
 		return nil, errDown
 	}
-	return &metricsapi.PodMetricsList{Items: m.p.samples}, nil
+	return &metricsapi.PodMetricsList{Items: m.p.samples[options.LabelSelector]}, nil
+}
+
+// take is the time that an answer takes.
+func (p *plant) take(d time.Duration) {
+	if d == 0 {
+		return
+	}
+	p.until = time.Now().Add(d)
+	time.Sleep(d)
+	p.asking.last = time.Now()
 }
 
 // custom is the API of custom metrics.
@@ -217,6 +242,7 @@ func (c custom) NamespacedMetrics(string) customclient.MetricsInterface { return
 
 func (c custom) GetForObject(_ schema.GroupKind, _, name string, _ labels.Selector) (*customapi.MetricValue, error) {
 	v := c.p.values[name]
+	c.p.take(v.Took)
 	if v.Down || len(v.Milli) == 0 {
 		return nil, errDown
 	}
@@ -225,6 +251,7 @@ func (c custom) GetForObject(_ schema.GroupKind, _, name string, _ labels.Select
 
 func (c custom) GetForObjects(_ schema.GroupKind, _ labels.Selector, name string, _ labels.Selector) (*customapi.MetricValueList, error) {
 	v := c.p.values[name]
+	c.p.take(v.Took)
 	if v.Down {
 		return nil, errDown
 	}
@@ -246,6 +273,7 @@ func (e external) NamespacedMetrics(string) externalclient.MetricsInterface { re
 
 func (e external) List(name string, _ labels.Selector) (*externalapi.ExternalMetricValueList, error) {
 	v := e.p.values[name]
+	e.p.take(v.Took)
 	if v.Down {
 		return nil, errDown
 	}

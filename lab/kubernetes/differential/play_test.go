@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,11 +41,14 @@ type stage struct {
 
 	main, rival actor
 	shown       *hpa.Input // what the pods' cache holds
+	seen        *step      // of which it is
+	others      []hpa.Pod  // that the rival alone finds
 }
 
 // actor is one of the stage's autoscalers: its side of the plant, and planner/hpa.
 type actor struct {
 	name, workload string
+	selector       string
 	spec           *hpa.Spec
 	mine           *hpa.Controller
 	alive, looked  bool // looked: it has registered its selector
@@ -59,7 +63,11 @@ type actor struct {
 func play(t *testing.T, w *world, c *counts) (difference string) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &stage{plant: newPlant(), w: w, began: time.Now(), counts: c}
-		s.main, s.rival = actor{name: "hpa", workload: "web"}, actor{name: "rival", workload: "other", spec: rivalSpec(), replicas: 3}
+		s.main = actor{name: "hpa", workload: "web", selector: selector}
+		s.rival = actor{name: "rival", workload: "other", selector: selector, spec: rivalSpec(), replicas: 3}
+		if w.Rival != nil && w.Rival.Partly {
+			s.rival.selector = partly
+		}
 		handlers := utilruntime.ErrorHandlers
 		utilruntime.ErrorHandlers = []utilruntime.ErrorHandler{func(_ context.Context, err error, _ string, _ ...any) { s.errs = append(s.errs, err) }}
 		defer func() { utilruntime.ErrorHandlers = handlers }()
@@ -188,10 +196,7 @@ func (s *stage) compete(k int, r *rival) string {
 	var in *hpa.Input
 	var scale *side
 	if due {
-		in = &hpa.Input{Now: half.Sub(s.began), SpecReplicas: a.replicas, StatusReplicas: a.replicas, Pods: s.shown.Pods, Strays: s.shown.Strays}
-		if s.main.looked && len(in.Pods) > 0 {
-			in.Selection = hpa.Shared
-		}
+		in = s.rivalSees(half)
 		fail(in, a.spec, s.down)
 		scale = s.set(a, &step{}, in)
 	}
@@ -209,6 +214,27 @@ func (s *stage) compete(k int, r *rival) string {
 		s.end(a)
 	}
 	return ""
+}
+
+// rivalSees is the rival's input.
+func (s *stage) rivalSees(at time.Time) *hpa.Input {
+	a := &s.rival
+	in := &hpa.Input{Now: at.Sub(s.began), SpecReplicas: a.replicas, StatusReplicas: a.replicas, Pods: s.shown.Pods, Strays: s.shown.Strays}
+	if s.w.Rival.Partly {
+		in.Pods, in.Strays = slices.Concat(in.Pods[:s.seen.Common], s.others), nil
+	}
+	if s.main.looked && s.shared() {
+		in.Selection = hpa.Shared
+	}
+	return in
+}
+
+// shared says that there is a pod that both autoscalers' selectors find.
+func (s *stage) shared() bool {
+	if s.w.Rival.Partly {
+		return s.seen.Common > 0
+	}
+	return len(s.shown.Pods) > 0
 }
 
 // fail makes the resource metrics' answers errors where their API is down.
@@ -238,7 +264,7 @@ func (s *stage) set(a *actor, x *step, in *hpa.Input) *side {
 	s.syncs++
 	object.UID = identity(s.syncs)
 	_ = s.hpas.store.Update(object)
-	selector := "app=x"
+	selector := a.selector
 	switch in.Selection {
 	case hpa.NoSelector:
 		selector = ""
@@ -260,15 +286,21 @@ func (s *stage) sync(x *step) string {
 	a := &s.main
 	in := x.input(s.next.Sub(s.began))
 	fail(in, a.spec, x.Down)
-	s.show(x, in, hpa.WithDefaults(a.spec), s.began)
-	s.shown = in
+	s.shown, s.seen, s.others = in, x, later(x.Foreign, in.Now)
+	s.show(x, in, s.others, hpa.WithDefaults(a.spec), s.began)
 	side := s.set(a, x, in)
-	if s.rival.looked && in.Selection == hpa.Selected && len(in.Pods) > 0 {
-		in.Selection = hpa.Shared
+	if s.rival.looked && in.Selection == hpa.Selected {
+		if s.shared() {
+			in.Selection = hpa.Shared
+		}
+		s.counts.overlap(s.w.Rival, in.Selection)
 	}
 	s.sleepUntil(s.next)
+	for s.until.After(time.Now()) { // answers under way, one after another
+		s.sleepUntil(s.until)
+	}
 	if x.Conflicts > 0 {
-		s.sleepUntil(s.next.Add(retries))
+		s.sleepUntil(time.Now().Add(retries))
 	}
 	difference := s.compare(a, side, in)
 	s.next = side.last.Add(s.w.Config.SyncPeriod)

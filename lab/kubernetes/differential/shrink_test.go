@@ -78,6 +78,16 @@ var drops = []func(w *world, at int) (changed, more bool){
 	eachStep(func(s *step) bool { was := s.Selection != hpa.Selected; s.Selection = hpa.Selected; return was }),
 	eachStep(func(s *step) bool { was := s.Unreadable; s.Unreadable = false; return was }),
 	eachStep(func(s *step) bool { was := len(s.Strays) > 0; s.Strays = nil; return was }),
+	eachStep(func(s *step) bool { was := len(s.Foreign) > 0; s.Foreign = nil; return was }),
+	eachStep(func(s *step) bool { was := s.Common > 0; s.Common = 0; return was }),
+	eachStep(func(s *step) bool {
+		was := false
+		for i := range s.Values {
+			was = was || s.Values[i].Took > 0
+			s.Values[i].Took = 0
+		}
+		return was
+	}),
 	dropMetric, dropPod,
 	eachSpec(func(s *hpa.Spec) bool { was := s.Behavior != nil; s.Behavior = nil; return was }),
 	eachSpec(func(s *hpa.Spec) bool {
@@ -147,6 +157,9 @@ func dropPod(w *world, at int) (changed, more bool) {
 			continue
 		}
 		s.Pods = slices.Delete(s.Pods, at, at+1)
+		if at < s.Common {
+			s.Common--
+		}
 		for k := range s.Values {
 			if at < len(s.Values[k].Pods) {
 				s.Values[k].Pods = slices.Delete(s.Values[k].Pods, at, at+1)

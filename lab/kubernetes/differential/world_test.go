@@ -30,6 +30,8 @@ type step struct {
 	Replicas, Status int32
 	Pods             []hpa.Pod
 	Strays           []hpa.Pod `json:",omitempty"`
+	Common           int       `json:",omitempty"` // so many of the pods, the first ones, a partly overlapping rival finds too
+	Foreign          []hpa.Pod `json:",omitempty"` // and these besides
 	Down             bool      `json:",omitempty"` // the API of resource metrics
 	Values           []value   `json:",omitempty"` // by the spec's metrics
 
@@ -44,6 +46,7 @@ type step struct {
 // value is one metric's answer.
 type value struct {
 	Down  bool           `json:",omitempty"`
+	Took  time.Duration  `json:",omitempty"` // for the answer, or the failure
 	Milli []int64        `json:",omitempty"`
 	Pods  []hpa.PodValue `json:",omitempty"`
 }
@@ -57,8 +60,12 @@ const (
 	recreated           // deleted, and made anew after the controller had noticed: the history is gone
 )
 
-// rival is a second autoscaler with the same selector and a workload of its own, from the sync From up to To.
-type rival struct{ From, To int }
+// rival is a second autoscaler with a workload of its own, from the sync From up to To. Its selector is the same, or a
+// partly overlapping one, which finds the pods that the steps say.
+type rival struct {
+	From, To int
+	Partly   bool `json:",omitempty"`
+}
 
 var (
 	errDown    = errors.New("the API is down")
@@ -75,7 +82,7 @@ func (s *step) input(now time.Duration) *hpa.Input {
 		in.ScaleErr = errDown
 	}
 	for _, v := range s.Values {
-		value := hpa.Value{Milli: v.Milli, Pods: v.Pods}
+		value := hpa.Value{Milli: v.Milli, Pods: v.Pods, Took: v.Took}
 		if v.Down {
 			value.Err = errDown
 		}

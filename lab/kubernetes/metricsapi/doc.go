@@ -1,5 +1,5 @@
 // Package metricsapi is the aggregated metrics.k8s.io of the lab: what metrics-server is in a cluster, by the same rules
-// (metrics-server v0.8, pkg/storage), fed by a function instead of by kubelets.
+// (planner/hpa's Meter), fed by a function instead of by kubelets.
 //
 // The real one is not used because a release of it fits one release of Kubernetes only, and because its scraper speaks to
 // kubelets, which the lab does not have.

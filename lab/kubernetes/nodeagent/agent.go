@@ -210,15 +210,19 @@ func (a *Agent) Counters() string { return a.metrics }
 // Quotas says how processes get their CPU quota, or why they cannot have one.
 func (a *Agent) Quotas() string { return a.cgroups.String() }
 
-// Usage is what every running container has used, all virtual ones at one moment.
-func (a *Agent) Usage() []metricsapi.Usage {
-	used, at := a.ground.Usage(nil)
+// Usage is what a scrape of the nodes finds: what the kubelets read last of every running container. Processes are read now.
+func (a *Agent) Usage() []metricsapi.Usage { return a.list(a.ground.Readings(nil)) }
+
+// used is what every running container has used by now.
+func (a *Agent) used() []metricsapi.Usage { return a.list(a.ground.Usage(nil)) }
+
+func (a *Agent) list(used []lab.Usage) []metricsapi.Usage {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	list := make([]metricsapi.Usage, 0, len(used))
 	for _, u := range used {
 		if p := a.bodies[u.Pod]; p != nil {
-			list = p.appendUsage(list, at, u.CPU, u.Memory)
+			list = p.appendUsage(list, u.At, u.CPU, u.Memory)
 		}
 	}
 	for _, p := range a.pods {

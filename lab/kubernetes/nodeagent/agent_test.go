@@ -65,7 +65,7 @@ func TestPodFromBoundToDeleted(t *testing.T) {
 	w.hold([]string{"a"}, nil)
 	w.untilServed("a")
 	w.until("its use of CPU shows", func() bool {
-		u := w.Usage()
+		u := w.used()
 		return len(u) == 1 && u[0].Pod == "a" && u[0].Node == "vm-1" && u[0].Container == "antrag" && u[0].CPU >= 20*time.Millisecond &&
 			!u[0].Started.IsZero() && u[0].At.After(u[0].Started)
 	})

@@ -52,7 +52,7 @@ func (a *Agent) rows() (rows []row) {
 			quotas[p.namespace+"/"+p.name] = &t
 		}
 	}
-	for _, u := range a.Usage() {
+	for _, u := range a.used() {
 		r := row{cpu: u.CPU, memory: u.Memory, quota: quotas[u.Namespace+"/"+u.Pod]}
 		r.labels = fmt.Sprintf("{namespace=%q,pod=%q,container=%q,node=%q}", u.Namespace, u.Pod, u.Container, u.Node)
 		rows = append(rows, r)

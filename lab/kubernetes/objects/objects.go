@@ -1,7 +1,7 @@
 // Package objects makes Kubernetes objects of a Platform: node pools become Nodes, every tenant becomes a Namespace with a
 // Deployment, a Service and, where the platform has one, a HorizontalPodAutoscaler with the verbatim spec.
 //
-// Make is a pure function; Apply writes its result by server-side apply, as fast as the API server takes it.
+// Make is a pure function; Create writes its result, as fast as the API server takes it.
 package objects
 
 import (

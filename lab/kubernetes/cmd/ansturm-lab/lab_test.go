@@ -26,12 +26,12 @@ import (
 	"github.com/ansturm/ansturm/lab/kubernetes/objects"
 )
 
-// The platform of the tests: the stand-in's pods use 30 % of their request, and the autoscalers want 20 %, so that each
-// tenant goes up from 2 to ceil(2·30/20) = 3 pods, stays there, and never comes down.
+// The platform of the tests: under the load that the test brings, half a core on two half cores, the autoscalers want more
+// than the most, so that each tenant goes up from 2 to 3 pods and stays there.
 const platform = `
 name: small
 kubernetes: "1.35"
-autoscaling: {syncPeriod: 2s, metricResolution: 2s, metricLag: 100ms, nodeLossDetection: 4s}
+autoscaling: {syncPeriod: 2s, metricResolution: 2s, housekeeping: 1s, metricLag: 100ms, nodeLossDetection: 4s}
 pools:
   - name: vm
     count: 2
@@ -50,7 +50,7 @@ workloads:
       metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 20}}}]
       behavior: {scaleUp: {stabilizationWindowSeconds: 0, policies: [{type: Pods, value: 1, periodSeconds: 15}]}}
     start: {pull: {fixed: 200ms}, start: {fixed: 100ms}, ready: {fixed: 300ms}}
-    steps: {form: {cpu: {fixed: 10ms}}}
+    steps: {submit: {cpu: {fixed: 20ms}, accepts: true}}
   - name: archiv
     tenants: [adorf-archiv]
     resources: {requests: {cpu: 100m}}
@@ -70,11 +70,12 @@ func TestLab(t *testing.T) {
 	if err := errors.Join(os.WriteFile(file, []byte(platform), 0o600), os.Mkdir(state, 0o700)); err != nil {
 		t.Fatal(err)
 	}
-	killed := start(t, file, "--state", state, "--agent", "standin")
+	killed := start(t, file, "--state", state)
 	t.Run("a killed lab takes its API server along", func(t *testing.T) { killedTakesServer(t, killed) })
 
 	config := filepath.Join(dir, "kubeconfig")
-	p := start(t, file, "--state", state, "--kubeconfig", config, "--seed", "7", "--agent", "standin", "--add-node", "vm@0s")
+	p := start(t, file, "--state", state, "--kubeconfig", config, "--seed", "7", "--add-node", "vm@0s")
+	defer fireEvery(t, 40*time.Millisecond, p.Targets["adorf"], p.Targets["bstadt"])()
 	t.Run("the next start removes what it left", func(t *testing.T) {
 		if _, err := os.Stat(killed.State); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s is still there: %v", killed.State, err)

@@ -5,22 +5,27 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
 
-// onlyLoopback reads from /proc where the lab's two processes listen.
+// onlyLoopback reads from /proc where the lab, its API server and its pods' processes listen, and with whom they speak.
 func onlyLoopback(t *testing.T, p *process) {
+	family := descendants(t, p.PID)
+	if !slices.Contains(family, p.ServerPID) {
+		t.Errorf("the API server %d is not among the lab's processes %v", p.ServerPID, family)
+	}
 	sockets := map[string]bool{}
-	for _, pid := range []int{p.PID, p.ServerPID} {
-		dir := fmt.Sprintf("/proc/%d/fd", pid)
-		entries, err := os.ReadDir(dir)
+	for _, pid := range family {
+		links, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, e := range entries {
-			if target, err := os.Readlink(dir + "/" + e.Name()); err == nil { // closed in between
+		for _, link := range links {
+			if target, err := os.Readlink(link); err == nil { // closed in between
 				sockets[target] = true
 			}
 		}
@@ -34,20 +39,52 @@ func onlyLoopback(t *testing.T, p *process) {
 			const listen, unconnected = "0A", "07"
 			if s.state == listen || s.state == unconnected {
 				listening++
-				if !s.address.IsLoopback() {
-					t.Errorf("%s socket listens on %s", table, s.address)
-				}
+			} else if !s.remote.IsLoopback() {
+				t.Errorf("%s socket is connected with %s", table, s.remote)
+			}
+			if !s.local.IsLoopback() {
+				t.Errorf("%s socket is bound to %s", table, s.local)
 			}
 		}
 	}
-	if listening < 2 {
-		t.Errorf("%d listening sockets found, at least the API server and the metrics API should be seen", listening)
+	if listening < 4 {
+		t.Errorf("%d listening sockets found, at least the API server's, the metrics API's, a tenant's and the counters' should be seen", listening)
 	}
 }
 
+// descendants are a process and all that it and its children started.
+func descendants(t *testing.T, pid int) []int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	children := map[int][]int{}
+	for _, e := range entries {
+		child, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		stat, err := os.ReadFile("/proc/" + e.Name() + "/stat")
+		if err != nil {
+			continue // gone
+		}
+		// The second field, the name in brackets, may hold anything.
+		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+		if parent, err := strconv.Atoi(fields[1]); err == nil {
+			children[parent] = append(children[parent], child)
+		}
+	}
+	family := []int{pid}
+	for i := 0; i < len(family); i++ {
+		family = append(family, children[family[i]]...)
+	}
+	return family
+}
+
 type socket struct {
-	address      net.IP
-	state, inode string
+	local, remote net.IP
+	state, inode  string
 }
 
 // socketTable parses /proc/net/tcp and its like.
@@ -63,15 +100,21 @@ func socketTable(t *testing.T, table string) []socket {
 		if len(f) < 10 || f[0] == "sl" {
 			continue
 		}
-		address, _, _ := strings.Cut(f[1], ":")
-		raw, err := hex.DecodeString(address)
-		if err != nil {
-			t.Fatalf("%s: %v", table, err)
-		}
-		for word := range slices.Chunk(raw, 4) { // each word has the machine's byte order, little-endian here
-			slices.Reverse(word)
-		}
-		list = append(list, socket{address: raw, state: f[3], inode: f[9]})
+		list = append(list, socket{local: address(t, f[1]), remote: address(t, f[2]), state: f[3], inode: f[9]})
 	}
 	return list
+}
+
+// address reads an address of these tables: each word of it has the machine's byte order, little-endian here.
+func address(t *testing.T, text string) net.IP {
+	t.Helper()
+	digits, _, _ := strings.Cut(text, ":")
+	raw, err := hex.DecodeString(digits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for word := range slices.Chunk(raw, 4) {
+		slices.Reverse(word)
+	}
+	return raw
 }

@@ -23,13 +23,16 @@ import (
 	ansturmlab "github.com/ansturm/ansturm/lab"
 	"github.com/ansturm/ansturm/lab/kubernetes/controlplane"
 	"github.com/ansturm/ansturm/lab/kubernetes/nodeagent"
+	"github.com/ansturm/ansturm/loadgen/cluster"
+	"github.com/ansturm/ansturm/loadgen/observe"
+	"github.com/ansturm/ansturm/loadgen/record"
 )
 
 // Two tenants: adorf's pods are virtual, ofen's are processes that burn.
 const servingPlatform = `
 name: serving
 kubernetes: "1.35"
-autoscaling: {syncPeriod: 2s, metricResolution: 2s, metricLag: 100ms, endpointDelay: 200ms}
+autoscaling: {syncPeriod: 2s, metricResolution: 2s, housekeeping: 1s, metricLag: 100ms, endpointDelay: 200ms}
 pools: [{name: vm, count: 2, capacity: {cpu: 8, memory: 32Gi}}]
 workloads:
   - name: antrag
@@ -72,6 +75,8 @@ func TestPodsServeAndScale(t *testing.T) {
 	if err := desk.Begin(t.Context(), time.Now()); err != nil {
 		t.Fatal(err)
 	}
+	watched := watch(t, p)
+	t.Run("nothing listens off loopback", func(t *testing.T) { onlyLoopback(t, p) })
 	shots := &shots{}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -108,6 +113,7 @@ func TestPodsServeAndScale(t *testing.T) {
 			}
 			return nil
 		})
+		eventually(t, "the pod that came is seen to be throttled", func(context.Context) error { return watched.throttled(2) })
 	}
 	before := shots.refused.Load() + shots.lost.Load()
 	if err := syscall.Kill(p.ServerPID, syscall.SIGKILL); err != nil {
@@ -130,6 +136,56 @@ func TestPodsServeAndScale(t *testing.T) {
 	}
 }
 
+// timeline is what a run that watched the lab would have in its record.
+type timeline struct {
+	mu     sync.Mutex
+	events []record.Event
+}
+
+// watch watches as a run does that may only look, and reads the containers' counters.
+func watch(t *testing.T, p *process) *timeline {
+	t.Helper()
+	client, err := cluster.Connect(t.Context(), cluster.Config{Kubeconfig: p.Kubeconfig, Context: controlplane.ObserverContext})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := observe.Start(t.Context(), observe.Config{
+		Client: client, Tenants: []string{"adorf", "ofen"}, Scrapes: []observe.Scrape{{URL: p.Counters}}, SeriesEvery: time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { o.Stop() })
+	l := &timeline{}
+	o.Attach(time.Now(), func(e record.Event) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.events = append(l.events, e)
+	})
+	return l
+}
+
+// throttled objects unless the quotas of so many of brenner's pods are seen to have held them back, and nobody else's: virtual
+// pods have none.
+func (l *timeline) throttled(pods int) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	seen := map[string]bool{}
+	for _, e := range l.events {
+		switch {
+		case e.Kind != record.KindThrottling:
+		case e.Tenant != "ofen" || e.Workload != "brenner" || e.Node == "" || !(e.Values["throttled_periods"] > 0) || e.Values["throttled_periods"] > e.Values["periods"]:
+			return fmt.Errorf("told as %+v", e)
+		default:
+			seen[e.Object] = true
+		}
+	}
+	if len(seen) < pods {
+		return fmt.Errorf("%d pods, wanted %d", len(seen), pods)
+	}
+	return nil
+}
+
 func self(t *testing.T) string {
 	path, err := os.Executable()
 	if err != nil {
@@ -150,6 +206,19 @@ func (s *shots) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return fmt.Sprintf("%d accepted, %d refused, %d lost, by pod %v", s.accepted.Load(), s.refused.Load(), s.lost.Load(), s.served)
+}
+
+// fireEvery fires at each of the addresses until the returned function is called.
+func fireEvery(t *testing.T, period time.Duration, urls ...string) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var firing sync.WaitGroup
+	for _, url := range urls {
+		firing.Go(func() { (&shots{}).fire(ctx, url, period) })
+	}
+	return func() {
+		cancel()
+		firing.Wait()
+	}
 }
 
 func (s *shots) fire(ctx context.Context, url string, every time.Duration) {

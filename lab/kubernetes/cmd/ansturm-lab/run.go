@@ -16,6 +16,7 @@ import (
 
 	"github.com/ansturm/ansturm/lab/kubernetes/controlplane"
 	"github.com/ansturm/ansturm/lab/kubernetes/metricsapi"
+	"github.com/ansturm/ansturm/lab/kubernetes/nodeagent"
 	"github.com/ansturm/ansturm/lab/kubernetes/objects"
 )
 
@@ -58,9 +59,8 @@ type lab struct {
 
 	state      *controlplane.State
 	plane      *controlplane.Plane
-	agent      agent
+	agent      *nodeagent.Agent
 	set        *objects.Set
-	where      whereabouts
 	background sync.WaitGroup
 }
 
@@ -120,10 +120,9 @@ func (l *lab) furnish(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if l.agent, err = l.startAgent(ctx, client); err != nil {
+	if err := l.startAgent(ctx, client); err != nil {
 		return err
 	}
-	l.background.Go(l.agent.Wait)
 	if l.set, err = objects.Make(l.world.platform, l.tenants, l.agent.Targets()); err != nil {
 		return err
 	}
@@ -136,13 +135,16 @@ func (l *lab) furnish(ctx context.Context) (err error) {
 	}
 	l.say("%d nodes, %d tenants and %d pods are brought in", len(l.set.Nodes), len(l.tenants), l.set.Replicas())
 	group, groupCtx := errgroup.WithContext(ctx)
-	group.Go(func() error { return l.set.Apply(groupCtx, admin) })
+	group.Go(func() error { return l.set.Create(groupCtx, admin) })
 	group.Go(func() error { return l.plane.AllowObserver(groupCtx) })
 	group.Go(func() error { return l.serveMetrics(ctx) })
 	if err := group.Wait(); err != nil {
 		return err
 	}
 	if err := l.settle(ctx); err != nil {
+		return err
+	}
+	if err := l.plane.Follow(); err != nil {
 		return err
 	}
 	l.awaitRotation(ctx)
@@ -184,19 +186,23 @@ func (l *lab) removeKubeconfig() { _ = os.Remove(l.kubeconfig) } // of the state
 
 // readiness is the product: where to find the lab.
 type readiness struct {
-	Server     string            `json:"server"`
-	Kubeconfig string            `json:"kubeconfig"`
-	Contexts   []string          `json:"contexts"`
-	Audit      string            `json:"audit"`
-	State      string            `json:"state"`
-	Nodes      int               `json:"nodes"`
-	Tenants    int               `json:"tenants"`
-	Pods       int               `json:"pods"`
-	PID        int               `json:"pid"`
-	ServerPID  int               `json:"serverPid"`
-	Seconds    float64           `json:"seconds"`
-	Targets    map[string]string `json:"targets,omitempty"`
-	whereabouts
+	Server     string   `json:"server"`
+	Kubeconfig string   `json:"kubeconfig"`
+	Contexts   []string `json:"contexts"`
+	Audit      string   `json:"audit"`
+	State      string   `json:"state"`
+	Nodes      int      `json:"nodes"`
+	Tenants    int      `json:"tenants"`
+	Pods       int      `json:"pods"`
+	PID        int      `json:"pid"`
+	ServerPID  int      `json:"serverPid"`
+	Seconds    float64  `json:"seconds"`
+	// Targets are the tenants' addresses on loopback. Desk gives the account of a run, Counters the containers' counters as
+	// Prometheus reads them; Journal is the file with every stage of every pod.
+	Targets  map[string]string `json:"targets"`
+	Desk     string            `json:"desk"`
+	Counters string            `json:"counters"`
+	Journal  string            `json:"journal"`
 }
 
 // ready writes the kubeconfig and the ready line.
@@ -217,7 +223,7 @@ func (l *lab) ready() error {
 		Server: l.plane.Address(), Kubeconfig: path, Contexts: []string{controlplane.Context, controlplane.ObserverContext},
 		Audit: l.plane.AuditLog(), State: l.state.Dir, Nodes: len(l.set.Nodes), Tenants: len(l.tenants), Pods: l.set.Replicas(),
 		PID: os.Getpid(), ServerPID: l.plane.ServerPID(), Seconds: time.Since(l.begun).Seconds(), Targets: l.agent.Targets(),
-		whereabouts: l.where,
+		Desk: l.agent.Desk(), Counters: l.agent.Counters(), Journal: l.journal,
 	}
 	if l.json {
 		return json.NewEncoder(l.stdout).Encode(r)

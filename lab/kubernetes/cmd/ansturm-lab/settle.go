@@ -81,17 +81,11 @@ func count(pods []*corev1.Pod) (ready, homeless int) {
 
 // disrupt loses and adds nodes at their moments, each on its own, until ctx ends.
 func (l *lab) disrupt(ctx context.Context) {
-	for _, m := range l.losses {
+	for _, m := range l.world.losses {
 		l.background.Go(func() { l.at(ctx, m.at, "lose "+m.name, func() error { return l.loseNode(ctx, m.name) }) })
 	}
-	number := map[string]int{}
-	for _, m := range l.additions {
-		pool := poolOf(l.world.platform, m.name)
-		number[m.name]++
-		ref := scenarios.NodeRef{Name: fmt.Sprintf("%s-%d", pool.Name, pool.Count+number[m.name]), Pool: pool}
-		l.background.Go(func() {
-			l.at(ctx, m.at+pool.LeadTime, "add "+ref.Name, func() error { return l.addNode(ctx, ref) })
-		})
+	for _, a := range l.arrives {
+		l.background.Go(func() { l.at(ctx, a.at, "add "+a.node.Name, func() error { return l.addNode(ctx, a.node) }) })
 	}
 }
 

@@ -2,7 +2,6 @@ package objects
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"golang.org/x/sync/errgroup"
@@ -10,27 +9,27 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 )
 
-// Manager is the field manager of what is applied.
+// Manager is the field manager of what is written.
 const Manager = "ansturm-lab"
 
 // abreast is how many requests are under way at the same time; with more the API server only queues them.
 const abreast = 8
 
-// Apply writes the set: nodes and tenants side by side, each tenant's objects in their order. An API server that is away
-// for a moment is waited for by the client, not here.
-func (s *Set) Apply(ctx context.Context, client kubernetes.Interface) error {
+// Create writes the set: nodes and tenants side by side, each tenant's objects in their order. (A server-side apply of the
+// same costs the API server twice as much, and there is nothing yet to be merged with.)
+func (s *Set) Create(ctx context.Context, client kubernetes.Interface) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(abreast)
 	for _, node := range s.Nodes {
 		group.Go(func() error { return Register(ctx, client, node) })
 	}
 	for _, t := range s.Tenants {
-		group.Go(func() error { return t.apply(ctx, client) })
+		group.Go(func() error { return t.create(ctx, client) })
 	}
 	return group.Wait()
 }
@@ -44,7 +43,7 @@ func Register(ctx context.Context, client kubernetes.Interface, node *corev1.Nod
 	return nil
 }
 
-func (t Tenant) apply(ctx context.Context, client kubernetes.Interface) error {
+func (t Tenant) create(ctx context.Context, client kubernetes.Interface) error {
 	core, apps, autoscaling := client.CoreV1().RESTClient(), client.AppsV1().RESTClient(), client.AutoscalingV2().RESTClient()
 	steps := []struct {
 		client   rest.Interface
@@ -62,31 +61,23 @@ func (t Tenant) apply(ctx context.Context, client kubernetes.Interface) error {
 		if step.skip {
 			continue
 		}
-		if err := apply(ctx, step.client, step.resource, step.object); err != nil {
-			return fmt.Errorf("tenant %s: apply %s: %w", t.Name, step.resource, err)
+		if err := create(ctx, step.client, step.resource, step.object); err != nil {
+			return fmt.Errorf("tenant %s: create %s: %w", t.Name, step.resource, err)
 		}
 	}
 	return nil
 }
 
-// apply is one server-side apply; what the object leaves empty stays the API server's to fill in.
-func apply(ctx context.Context, client rest.Interface, resource string, object runtime.Object) error {
-	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
-	if err != nil {
-		return err
-	}
-	delete(fields, "status")
-	body, err := json.Marshal(fields)
-	if err != nil {
-		return err
-	}
+// create writes an object unless it is there already, as a namespace's service account may be.
+func create(ctx context.Context, client rest.Interface, resource string, object runtime.Object) error {
 	meta, ok := object.(metav1.Object)
 	if !ok {
 		return fmt.Errorf("%T has no metadata", object)
 	}
-	options := metav1.PatchOptions{FieldManager: Manager, Force: new(bool)}
-	*options.Force = true
-	return client.Patch(types.ApplyPatchType).
-		NamespaceIfScoped(meta.GetNamespace(), meta.GetNamespace() != "").Resource(resource).Name(meta.GetName()).
-		VersionedParams(&options, metav1.ParameterCodec).Body(body).Do(ctx).Error()
+	err := client.Post().NamespaceIfScoped(meta.GetNamespace(), meta.GetNamespace() != "").Resource(resource).
+		VersionedParams(&metav1.CreateOptions{FieldManager: Manager}, scheme.ParameterCodec).Body(object).Do(ctx).Error()
+	if apierrors.IsAlreadyExists(err) {
+		return nil
+	}
+	return err
 }
