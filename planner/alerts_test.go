@@ -37,14 +37,14 @@ func checkAlerts(t *testing.T, p *Plan, dir string) {
 				t.Errorf("alert %q, record %q", r.Alert, r.Record)
 			}
 			seen[r.Alert+r.Record] = true
-			if r.Record != "" && !model.IsValidLegacyMetricName(r.Record) {
+			if r.Record != "" && !model.LegacyValidation.IsValidMetricName(r.Record) {
 				t.Errorf("metric %q", r.Record)
 			}
 			if _, err := model.ParseDuration(r.For); r.For != "" && err != nil {
 				t.Errorf("%s: for: %v", r.Alert, err)
 			}
 			for name := range r.Labels {
-				if !model.LabelName(name).IsValidLegacy() {
+				if !model.LegacyValidation.IsValidLabelName(name) {
 					t.Errorf("%s: label %q", r.Alert, name)
 				}
 			}

@@ -232,15 +232,14 @@ func (r *Runner) loseNodes(now float64) {
 	if r.w.At > now || r.w.Lost <= 0 && r.w.Site == "" {
 		return
 	}
-	lost := r.dying[:0]
+	dying := false
 	for n := range r.nodes {
 		if (n == r.w.Lost-1 || r.w.Site != "" && r.p.Nodes[n].Site == r.w.Site) && !r.nodes[n].lost {
-			lost = append(lost, int32(n))
-			r.nodes[n].lost = true
+			dying, r.nodes[n].lost = true, true
 			r.cluster.Lose(n)
 		}
 	}
-	if r.dying = lost; len(lost) == 0 {
+	if !dying {
 		return
 	}
 	for i := range r.tenants {

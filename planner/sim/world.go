@@ -20,7 +20,6 @@ type world struct {
 
 	cluster       *pack.Cluster
 	nodes         []nodeState
-	dying         []int32
 	nodesOf       []Node // what cluster was made of
 	images        int
 	overcommitted bool
