@@ -13,7 +13,9 @@ import (
 
 // bound is a number of nodes that no setting can go below.
 type bound struct {
-	nodes       int
+	nodes int
+	// likely is how many nodes the clairvoyant pods need if all are there at once: no bound, a size.
+	likely      int
 	why         scenarios.Text
 	clairvoyant []int32 // pods by tenant
 }
@@ -29,6 +31,7 @@ type bound struct {
 // those that have lost one before the window.
 func (s *search) lowerBound() (bound, error) {
 	out := bound{nodes: 1, clairvoyant: s.clairvoyant(demandAt(s.model, 1-s.opts.Delta))}
+	out.likely = s.nodesFor(s.allAtOnce(out.clairvoyant), s.lose)
 	w := s.hardest()
 	loads, err := s.mustDo(w)
 	if err != nil {
@@ -58,6 +61,16 @@ func (s *search) lowerBound() (bound, error) {
 		}
 	}
 	return out, nil
+}
+
+// allAtOnce is what whole pods of all tenants ask for.
+func (s *search) allAtOnce(pods []int32) must {
+	var m must
+	for i, n := range pods {
+		k := m.kind(s.list[i].request, s.list[i].memory)
+		m.pods[k] += float64(n)
+	}
+	return m
 }
 
 func because(m must, worlds int) scenarios.Text {

@@ -9,27 +9,42 @@ import (
 	"github.com/ansturm/ansturm/scenarios"
 )
 
-// unmendable tries a platform on which nodes, replicas and reaction time are no question: if the promise is broken even
+// unmendable tries platforms on which nodes, replicas and reaction time are no question: if the promise is broken even
 // there, in the surge as expected and without any loss, more nodes change nothing, and the text says what the limit is.
 func (s *search) unmendable(ctx context.Context) (*limit, error) {
 	c := s.candidate(s.generous(), lowestTarget)
-	for i := range c.list { // all there from the start, and each tenant with more than it can ever keep busy
-		c.list[i].least = c.list[i].most + int32(plenty*c.list[i].peak) + plenty
+	for i := range c.list { // all there from the start
+		c.list[i].least = c.list[i].most
+	}
+	p, last, err := s.breaksOn(ctx, c)
+	if err != nil || last == nil {
+		return nil, err
+	}
+	for i := range c.list { // or are the rule's most too few?
+		c.list[i].least += int32(plenty*c.list[i].peak) + plenty
 		c.list[i].most = c.list[i].least
 	}
 	for c.nodes < s.ladder.top() && s.sumOf(c) > room(c.platformOf(s), s.list, 0).cpu {
 		c.nodes = min(s.ladder.top(), c.nodes+1+c.nodes/4)
 	}
+	if _, again, err := s.breaksOn(ctx, c); err != nil || again == nil {
+		return nil, err
+	}
+	return s.explain(p, last), nil
+}
+
+// breaksOn gives a surge as expected that a candidate does not stand, where most of them are such; nil where they are not.
+func (s *search) breaksOn(ctx context.Context, c candidate) (*sim.Params, *sim.Result, error) {
 	p, err := s.f.params(planned(c.platformOf(s), c.list), -1)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	broken, last := 0, (*sim.Result)(nil)
 	for seed := range uint64(3) {
 		s.crew.runners[0].Hasty = false
 		r, err := s.crew.runners[0].Run(ctx, p, sim.World{Seed: s.opts.Seed + 100 + seed, Demand: demandAt(s.model, 0.5)})
 		if err != nil {
-			return nil, fmt.Errorf("plan: simulate a generous platform: %w", err)
+			return nil, nil, fmt.Errorf("plan: simulate a generous platform: %w", err)
 		}
 		if r.Broken {
 			broken++
@@ -37,9 +52,9 @@ func (s *search) unmendable(ctx context.Context) (*limit, error) {
 		}
 	}
 	if broken < 2 {
-		return nil, nil
+		return p, nil, nil
 	}
-	return s.explain(p, last), nil
+	return p, last, nil
 }
 
 // plenty is how many times its work a tenant gets to see whether pods are what is missing.

@@ -54,6 +54,10 @@ func costOf(nodes int, o *outcome) cost {
 // polish tries what is near a certified candidate, and the plans the search was given; a nil outcome is no candidate.
 func (s *search) polish(ctx context.Context, c candidate, all *outcome) (candidate, *outcome, error) {
 	p := &polisher{s: s, left: effort, cost: cost{nodes: math.MaxInt}}
+	large := s.oneTrial() > effort/100
+	if large && len(s.opts.Candidates) == 0 {
+		return c, all, nil
+	}
 	if all != nil {
 		if _, err := p.try(ctx, c); err != nil {
 			return c, all, err
@@ -66,7 +70,7 @@ func (s *search) polish(ctx context.Context, c candidate, all *outcome) (candida
 			}
 		}
 	}
-	if s.oneTrial() > effort/100 {
+	if large {
 		return p.best, p.outcome, nil
 	}
 	err := p.fewer(ctx)

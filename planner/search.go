@@ -489,7 +489,7 @@ func (s *search) hurt(o *outcome) []int {
 const alike = 0.03
 
 // generous is a number of nodes with which nodes are surely not what is missing.
-func (s *search) generous() int { return min(s.ladder.top(), 2*s.bound.nodes+6) }
+func (s *search) generous() int { return min(s.ladder.top(), 2*max(s.bound.nodes, s.bound.likely)+6) }
 
 // stands tries the platform as it is: in the surge as expected, and then in a fair sample of the worlds.
 func (s *search) stands(ctx context.Context) (gate.Result, error) {
