@@ -12,6 +12,8 @@ import (
 const (
 	// late is how long after a decision its pods may be created: beyond it, whatever made them was something else.
 	late = time.Minute
+	// tardy is how much later a decision may be seen than the pods that came of it: they come by watches of their own.
+	tardy = time.Second
 	// stale is how long before a decision the sample that led to it may have been taken: a period of the autoscaler and
 	// two of the metrics, with some to spare.
 	stale = time.Minute
@@ -55,6 +57,7 @@ func (w *workload) attribute(end time.Duration) (ups []ScaleUp, strays []Pod) {
 	for _, p := range pods {
 		if k := taker(open, down, p.seen[record.PhaseCreated]); k >= 0 {
 			open[k].Lacking--
+			open[k].precede(p.seen[record.PhaseCreated])
 			open[k].Pods = append(open[k].Pods, p.stages(end))
 		} else {
 			strays = append(strays, p.stages(end))
@@ -74,9 +77,19 @@ func taker(open []*ScaleUp, down []time.Duration, created Moment) int {
 	return slices.IndexFunc(open, func(up *ScaleUp) bool {
 		decision := up.Stage(Decision)
 		k := slices.Index(open, up)
-		return up.Lacking > 0 && decision.From <= created.To && created.From <= decision.To+late &&
+		return up.Lacking > 0 && decision.From <= created.To+tardy && created.From <= decision.To+late &&
 			(down[k] == 0 || created.From <= down[k])
 	})
+}
+
+// precede bounds the decision by a pod that came of it: it was before that.
+func (up *ScaleUp) precede(created Moment) {
+	d := &up.Stages[len(up.Stages)-1]
+	if created.To < d.To {
+		d.To = created.To
+		d.At, d.From = min(d.At, d.To), min(d.From, d.To)
+		d.Evidence += ", and its pod"
+	}
 }
 
 func lacking(up *ScaleUp, down, end time.Duration) Reason {

@@ -233,6 +233,20 @@ func TestReasons(t *testing.T) {
 	}
 }
 
+// A decision that is seen after its pod was made before it; a pod made long before it is none of its.
+func TestDecisionSeenLate(t *testing.T) {
+	for created, want := range map[time.Duration]int{59500 * time.Millisecond: 1, 58 * time.Second: 0} {
+		chains := Of([]record.Event{podAt("a", record.PhaseCreated, created), scaleAt(1, 2, time.Minute)}, nil)
+		up := chains.ScaleUps[0]
+		if len(up.Pods) != want || len(chains.Strays) != 1-want {
+			t.Fatalf("a pod of %v: %+v, strays %+v", created, up, chains.Strays)
+		}
+		if d := up.Stage(Decision); want == 1 && (d.At != created || d.From != created || d.To != created) {
+			t.Errorf("decided at %+v, its pod was made at %v", d, created)
+		}
+	}
+}
+
 // An Event with microseconds bounds the truth from above, and is the better estimate where it came before the watch's word.
 func TestNoticesAreSharper(t *testing.T) {
 	rough := podAt("a", record.PhaseScheduled, 61500*time.Millisecond)

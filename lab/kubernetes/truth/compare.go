@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -118,7 +119,7 @@ func (s *seen) errors(chains *chain.Chains) (all []stageError) {
 	for i := range chains.ScaleUps {
 		up := &chains.ScaleUps[i]
 		decision := up.Stage(chain.Decision)
-		truth, known := decisions[scaled{up.Tenant, up.Workload, decision.At}]
+		truth, known := nearest(decisions[scaled{up.Tenant, up.Workload, up.From, up.To}], decision.At)
 		see(decision, truth, known)
 		for _, pod := range up.Pods {
 			for _, m := range pod.Stages {
@@ -137,25 +138,34 @@ func (s *seen) errors(chains *chain.Chains) (all []stageError) {
 	return all
 }
 
-// scaled names a scale event by its moment.
+// scaled names the scale events of a workload from one count to another.
 type scaled struct {
 	tenant, workload string
-	at               time.Duration
+	from, to         int32
 }
 
 // decisions are the truths of the scale events: from the write's being received until it was answered.
-func (s *seen) decisions() map[scaled]span {
+func (s *seen) decisions() map[scaled][]span {
 	versions := map[string]audit.Write{}
 	for _, w := range s.writes {
 		versions[fmt.Sprint(w.ResourceVersion)] = w
 	}
-	truths := map[scaled]span{}
+	truths := map[scaled][]span{}
 	for _, e := range s.events {
 		if w, known := versions[e.ResourceVersion]; known && e.Kind == record.KindScale {
-			truths[scaled{e.Tenant, e.Workload, e.At}] = s.span(audit.Span{From: w.Received, To: w.At})
+			key := scaled{e.Tenant, e.Workload, e.From, e.Desired}
+			truths[key] = append(truths[key], s.span(audit.Span{From: w.Received, To: w.At}))
 		}
 	}
 	return truths
+}
+
+// nearest is the span nearest to a moment.
+func nearest(list []span, at time.Duration) (span, bool) {
+	if len(list) == 0 {
+		return span{}, false
+	}
+	return slices.MinFunc(list, func(a, b span) int { return cmp.Compare((a.to - at).Abs(), (b.to - at).Abs()) }), true
 }
 
 // stageOf are the journal's words for the chain's stages. Of those that others than the node agent bring about the audit log
