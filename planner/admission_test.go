@@ -118,6 +118,10 @@ func TestARetryStormIsEndedByTheRecommendedRate(t *testing.T) {
 	if p.Admission.Recovery <= 0 || p.Admission.Recovery > p.Admission.Rate {
 		t.Fatalf("rate %.1f/s, to recover %.1f/s", p.Admission.Rate, p.Admission.Recovery)
 	}
+	late := failed(&scenarios.Admission{Rate: p.Admission.Rate, From: 15 * time.Minute})
+	if late[28] < 0.5 || p.Admission.Recovery >= p.Admission.Rate {
+		t.Errorf("the rate that holds from the start ends the storm too (%.3f fail in minute 28): two rates are one too many", late[28])
+	}
 	ended := failed(&scenarios.Admission{Rate: p.Admission.Recovery, From: 15 * time.Minute})
 	if ended[14] < 0.8 || ended[28] > 0.01 {
 		t.Errorf("the recommended rate to recover, put up in minute 15: %.3f fail before, %.3f in minute 28", ended[14], ended[28])
