@@ -99,15 +99,7 @@ func TestExhaustiveIsMonotonic(t *testing.T) {
 
 func optimum(t testing.TB, f small) int {
 	t.Helper()
-	s, err := newSearch(f.model, f.sc, f.pf, f.opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	e, err := newExhaustive(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	best, found, err := e.best(mostNodes)
+	best, found, err := everything(t, f).best(mostNodes)
 	if err != nil {
 		t.Fatal(err)
 	}
