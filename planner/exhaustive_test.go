@@ -218,16 +218,9 @@ type compared struct {
 // compareWithBest plans for a fleet and tries everything.
 func compareWithBest(t testing.TB, f small, most int) compared {
 	t.Helper()
-	s, err := newSearch(f.model, f.sc, f.pf, f.opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	e, err := newExhaustive(s)
-	if err != nil {
-		t.Fatal(err)
-	}
+	e := everything(t, f)
 	var out compared
-	b, err := s.lowerBound()
+	b, err := e.s.lowerBound()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -248,4 +241,17 @@ func compareWithBest(t testing.TB, f small, most int) compared {
 		t.Fatal(err)
 	}
 	return out
+}
+
+func everything(t testing.TB, f small) *exhaustive {
+	t.Helper()
+	s, err := newSearch(f.model, f.sc, f.pf, f.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := newExhaustive(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
 }
