@@ -61,6 +61,9 @@ func Make(ctx context.Context, runs []*record.Record, opts Options) (*Plan, erro
 	if _, err := ask(sc, surge.Run.Platform, opts); err != nil { // before the fit, which takes its time
 		return nil, err
 	}
+	if err := forSameTenants(opts.Candidates, sc); err != nil {
+		return nil, err
+	}
 	opts.Progress("fit", 0, 1)
 	model, err := fit.Fit(ctx, runs, fit.Options{Seed: opts.Seed})
 	if err != nil {
@@ -80,6 +83,18 @@ func Make(ctx context.Context, runs []*record.Record, opts Options) (*Plan, erro
 		}})
 	}
 	return plan, nil
+}
+
+// forSameTenants says which candidate is not for the scenario's tenants.
+func forSameTenants(candidates []*Plan, sc *scenarios.Scenario) error {
+	for i, c := range candidates {
+		for _, t := range sc.Tenants.List {
+			if !slices.ContainsFunc(c.Tenants, func(p TenantPlan) bool { return p.Tenant == t.Name }) {
+				return fmt.Errorf("plan: candidate %d says nothing of tenant %q: only a plan for the same tenants can be a candidate", i+1, t.Name)
+			}
+		}
+	}
+	return nil
 }
 
 // uncovered are the warnings of the runs about what no model covers, each once: they hold for the plan too.

@@ -2,6 +2,7 @@ package planner
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -28,5 +29,22 @@ func TestWhatNoModelCoversReachesThePlan(t *testing.T) {
 	}
 	if !slices.Equal(codes, []string{"uncovered-keda", "uncovered-metrics"}) {
 		t.Errorf("warnings %v", codes)
+	}
+}
+
+// A plan for other tenants as a candidate would be passed over in silence, and the answer not be monotonic.
+func TestACandidateIsForTheSameTenants(t *testing.T) {
+	sc, _ := shipped(t, "quick")
+	plan := &Plan{}
+	for _, tenant := range sc.Tenants.List {
+		plan.Tenants = append(plan.Tenants, TenantPlan{Tenant: tenant.Name})
+	}
+	if err := forSameTenants([]*Plan{plan}, sc); err != nil {
+		t.Error(err)
+	}
+	gone := plan.Tenants[1].Tenant
+	plan.Tenants = slices.Delete(plan.Tenants, 1, 2)
+	if err := forSameTenants([]*Plan{plan}, sc); err == nil || !strings.Contains(err.Error(), gone) {
+		t.Errorf("%v, wanted an error that names %s", err, gone)
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 func (a *app) planCommand() *cobra.Command {
 	var forecast, out, lang string
+	var candidates []string
 	var opts planner.Options
 	var loseNodes int
 	c := &cobra.Command{
@@ -28,7 +29,10 @@ Give the calibration runs and the surge run; the last run's scenario and platfor
 names another scenario.
 
 What if: --growth, --forecast, --lose-site and --no-new-nodes ask for another future; the plan then says who loses, when,
-and what it would take.`,
+and what it would take.
+
+A plan for a neighbouring question (more load, a stricter promise, one node more to lose) is a --candidate: what holds
+there holds here, so that the answer to less is never more.`,
 		Example: "  ansturm plan runs/calibration-1 runs/calibration-2 runs/surge -o plan\n  ansturm plan runs/* --growth 1.5 --no-new-nodes -o plan-b",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -49,6 +53,13 @@ and what it would take.`,
 					return err
 				}
 				opts.Forecast = w.scenario
+			}
+			for _, name := range candidates {
+				candidate, err := planner.LoadPlan(name)
+				if err != nil {
+					return inputError(err, "a plan's directory, or its plan.json")
+				}
+				opts.Candidates = append(opts.Candidates, candidate)
 			}
 			if out == "" {
 				out = freshDir("plan")
@@ -75,6 +86,7 @@ and what it would take.`,
 	c.Flags().IntVar(&opts.Worlds, "worlds", 512, "number of worlds a plan is certified on")
 	c.Flags().Float64Var(&opts.Growth, "growth", 1, "what if that many times as many persons come")
 	c.Flags().StringVar(&opts.LoseSite, "lose-site", "", "what if this site is lost at the peak")
+	c.Flags().StringArrayVar(&candidates, "candidate", nil, "a plan for more load, a stricter promise or one node more to lose, tried too; may be repeated")
 	c.Flags().BoolVar(&opts.NoNewNodes, "no-new-nodes", false, "what if no node can be ordered")
 	c.Flags().IntVar(&loseNodes, "lose-nodes", 1, "nodes lost in the bad worlds, 0 or 1")
 	addLang(c, &lang, "en")
