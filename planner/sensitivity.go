@@ -7,7 +7,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/ansturm/ansturm/planner/fit"
 	"github.com/ansturm/ansturm/planner/sim"
@@ -306,9 +305,7 @@ func (a *Assumption) says() scenarios.Text {
 		"en": {"%s (%s): %s nodes; the plan breaks in %s %% of the courses", " to "},
 	} {
 		between := func(low, high string) string {
-			if lang == "de" {
-				low, high = strings.Replace(low, ".", ",", 1), strings.Replace(high, ".", ",", 1)
-			}
+			low, high = scenarios.Decimal(low, lang), scenarios.Decimal(high, lang)
 			if low == high {
 				return low
 			}

@@ -251,7 +251,7 @@ func (q *question) question() scenarios.Text {
 		de, en = append(de, fmt.Sprintf("der Ansturm „%s“ kommt", q.Forecast)), append(en, fmt.Sprintf("the rush %q comes", q.Forecast))
 	}
 	if q.Growth != 0 && q.Growth != 1 {
-		de = append(de, fmt.Sprintf("%s-mal so viele Personen kommen (%d)", strings.Replace(fmt.Sprintf("%.4g", q.Growth), ".", ",", 1), q.asked.Arrivals.Total))
+		de = append(de, fmt.Sprintf("%s-mal so viele Personen kommen (%d)", scenarios.Decimal(fmt.Sprintf("%.4g", q.Growth), "de"), q.asked.Arrivals.Total))
 		en = append(en, fmt.Sprintf("%.4g times as many persons come (%d)", q.Growth, q.asked.Arrivals.Total))
 	}
 	if q.LostSite != "" {

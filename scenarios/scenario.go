@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"io/fs"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -45,6 +46,14 @@ func (t Text) In(lang string) string {
 		return s
 	}
 	return ""
+}
+
+// Decimal is a figure such as 2.5 as a language writes it: German has a comma for the point.
+func Decimal(figure, lang string) string {
+	if lang == "de" {
+		return strings.Replace(figure, ".", ",", 1)
+	}
+	return figure
 }
 
 // Arrivals says who comes when: exactly Total persons within Over, spread as Curve says.
