@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -306,15 +307,7 @@ func newLadder(pf *scenarios.Platform) (ladder, error) {
 	if len(l.order) == 0 {
 		return l, fmt.Errorf("plan: platform %q has no node pool with CPU to give", pf.Name)
 	}
-	slices.SortStableFunc(l.order, func(a, b int) int {
-		switch {
-		case price[a] < price[b]:
-			return -1
-		case price[a] > price[b]:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(l.order, func(a, b int) int { return cmp.Compare(price[a], price[b]) })
 	return l, nil
 }
 
