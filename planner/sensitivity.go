@@ -138,8 +138,9 @@ func (s *search) riskAt(ctx context.Context, l *lever, to float64, fair *futures
 // levers are the assumptions there are to move.
 func (s *search) levers() []lever {
 	out := []lever{s.demandLever()}
-	for _, i := range slices.Sorted(maps.Keys(s.named())) {
-		out = append(out, s.workLevers(s.named()[i])...)
+	entries := s.named()
+	for _, workload := range slices.Sorted(maps.Keys(entries)) {
+		out = append(out, s.workLevers(entries[workload])...)
 	}
 	out = append(out, s.startLever())
 	if s.lose > 0 {
