@@ -2,7 +2,6 @@ package scenarios
 
 import (
 	"io/fs"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -29,31 +28,6 @@ type Scenario struct {
 	SLOs     []SLO             `json:"slos,omitempty"`
 
 	files fs.FS // see Files
-}
-
-// Text is one text in several languages, keyed by language ("de", "en").
-type Text map[string]string
-
-// In gives the text in lang, else in English, else any.
-func (t Text) In(lang string) string {
-	if s, ok := t[lang]; ok {
-		return s
-	}
-	if s, ok := t["en"]; ok {
-		return s
-	}
-	for _, s := range t {
-		return s
-	}
-	return ""
-}
-
-// Decimal is a figure such as 2.5 as a language writes it: German has a comma for the point.
-func Decimal(figure, lang string) string {
-	if lang == "de" {
-		return strings.Replace(figure, ".", ",", 1)
-	}
-	return figure
 }
 
 // Arrivals says who comes when: exactly Total persons within Over, spread as Curve says.

@@ -42,7 +42,7 @@ func recorded(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(w.Close(start.Add(time.Minute), func(r *record.Run) {
 		r.Validity = record.Validity{Valid: args[2] == "valid"}
 		if !r.Validity.Valid {
-			r.Validity.Reasons = []string{"one shot in a hundred went out 300ms late"}
+			r.Validity.Reasons = []scenarios.Text{{"de": "eine von hundert Anfragen ging 300ms zu spät ab", "en": "one shot in a hundred went out 300ms late"}}
 		}
 	}))
 }

@@ -10,14 +10,16 @@ import (
 )
 
 // generatorText takes a validity reason over.
-func generatorText(reason string, advice []string) scenarios.Text {
-	more := ""
-	if len(advice) > 0 {
-		more = " → " + strings.Join(advice, "; ")
+func generatorText(reason scenarios.Text, advice []scenarios.Text) scenarios.Text {
+	in := func(lang string) string {
+		if len(advice) == 0 {
+			return reason.In(lang)
+		}
+		return reason.In(lang) + " → " + strings.Join(scenarios.AllIn(advice, lang), "; ")
 	}
 	return both(
-		"Ungültig, der Lauf sagt nichts über die Plattform: "+reason+more,
-		"Invalid, the run says nothing about the platform: "+reason+more)
+		"Ungültig, der Lauf sagt nichts über die Plattform: "+in("de"),
+		"Invalid, the run says nothing about the platform: "+in("en"))
 }
 
 // latenessText is for a run marked invalid without a reason.
