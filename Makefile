@@ -23,7 +23,7 @@ build: ## the binary, bin/ansturm
 demo: build ## the main job on the embedded platform; ends with the path of the report
 	bin/ansturm demo -o $(DEMO)
 
-TESTED = ./... ./testdata/bench/nginx ./testdata/bench/same ./testdata/proofs
+TESTED = ./... ./testdata/bench/nginx ./testdata/bench/same ./testdata/labprocess ./testdata/proofs ./testdata/published
 
 # Tests that fire want the processors for themselves: everything is built first, then one package runs after another.
 test: ## all tests; RACE=-race adds the race detector

@@ -64,8 +64,8 @@ type Account struct {
 	LatenessP99 time.Duration `json:"latenessP99"`
 	Limit       time.Duration `json:"limit"`
 	// Valid is false when more than [SecondsOverMost] of the seconds were over Limit; Reason then says so.
-	Valid  bool   `json:"valid"`
-	Reason string `json:"reason,omitempty"`
+	Valid  bool           `json:"valid"`
+	Reason scenarios.Text `json:"reason,omitempty"`
 }
 
 // A run in which the 99 % quantile of the lab's own lateness is above a limit in more than the share SecondsOverMost of

@@ -134,7 +134,7 @@ func TestTooManyLateSecondsInvalidate(t *testing.T) {
 	}
 	var a Account
 	l.judge(&a)
-	if a.Valid || a.Reason == "" || a.LatenessP99 < 28*time.Millisecond || a.LatenessP99 > 34*time.Millisecond {
+	if a.Valid || a.Reason["de"] == "" || a.Reason["en"] == "" || a.LatenessP99 < 28*time.Millisecond || a.LatenessP99 > 34*time.Millisecond {
 		t.Errorf("6 of 100 seconds over the limit: %+v, want invalid with a p99 of about 30 ms", a)
 	}
 }

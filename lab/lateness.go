@@ -5,6 +5,8 @@ import (
 	"math/bits"
 	"sync/atomic"
 	"time"
+
+	"github.com/ansturm/ansturm/scenarios"
 )
 
 // Lateness is counted in buckets of an eighth of an octave of microseconds: coarse, but two instructions a request.
@@ -100,7 +102,11 @@ func (l *lateness) judge(a *Account) {
 	a.Limit, a.Valid = l.limit, true
 	if l.over > 1 && float64(l.over) > SecondsOverMost*float64(l.judged) {
 		a.Valid = false
-		a.Reason = fmt.Sprintf("lab-limited: in %d of %d seconds the 99 %% quantile of its answers' lateness was above %v (wall time)",
-			l.over, l.judged, l.limit)
+		a.Reason = scenarios.Text{
+			"de": fmt.Sprintf("die eingebettete Plattform war die Grenze: in %d von %d Sekunden lag das 99-%%-Quantil der Verspätung ihrer Antworten über %s (in wirklicher Zeit)",
+				l.over, l.judged, scenarios.Decimal(l.limit.String(), "de")),
+			"en": fmt.Sprintf("lab-limited: in %d of %d seconds the 99 %% quantile of its answers' lateness was above %s (wall time)",
+				l.over, l.judged, l.limit),
+		}
 	}
 }

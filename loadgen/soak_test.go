@@ -12,7 +12,7 @@ import (
 // The flags of make soak: a range of seeds. Each soak goes through it piece by piece and writes one line of proof for
 // each, so that it can be ended at any time and goes on where it stopped.
 var (
-	soakFrom = flag.Int64("soak.from", -1, "first seed; -1: after the last one that the proofs have")
+	soakFrom = flag.Int64("soak.from", -1, "first seed; -1: all that the proofs do not have yet")
 	soakTo   = flag.Int64("soak.to", 0, "the seed after the last; -1: the soak's own goal; 0: only a short look")
 )
 
@@ -45,19 +45,15 @@ func TestSoakParser(t *testing.T) {
 		}
 		return
 	}
-	from, to := *soakFrom, *soakTo
-	if from < 0 {
-		from = soakedUntil(t)
-	}
-	if to < 0 {
-		to = soakGoal
-	}
-	for ; from < to && !t.Failed(); from += soakPiece {
-		p := soakParser(t, from, min(from+soakPiece, to))
+	for from, to := range proofs.Pieces(*soakFrom, *soakTo, soakGoal, soakPiece, soaked(t)) {
+		p := soakParser(t, from, to)
 		if err := proofs.Append(parserProof, p); err != nil {
 			t.Fatal(err)
 		}
 		t.Logf("seeds %d to %d: %d differences in %.0f s", p.From, p.To, p.Differences, p.Seconds)
+		if t.Failed() {
+			return
+		}
 	}
 }
 
@@ -83,16 +79,16 @@ func soakParser(t *testing.T, from, to int64) parserPiece {
 	}
 }
 
-// soakedUntil is where the proofs of this grammar end.
-func soakedUntil(t *testing.T) (until int64) {
+// soaked are the proofs of this grammar.
+func soaked(t *testing.T) (done []proofs.Span) {
 	pieces, err := proofs.Read[parserPiece](parserProof)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range pieces {
-		if p.Grammar == grammarVersion && p.From <= until {
-			until = max(until, p.To)
+		if p.Grammar == grammarVersion {
+			done = append(done, proofs.Span{From: p.From, To: p.To})
 		}
 	}
-	return until
+	return done
 }

@@ -118,8 +118,9 @@ func firePorts(t *testing.T, port int, sources []netip.Addr, http2, enough bool)
 	if n := checkFates(t, m, shots); n[record.Completed] != shots {
 		t.Errorf("fates %v, want all completed: %+v", n, result.Warnings)
 	}
-	advised := slices.ContainsFunc(result.Validity.Advice, func(a string) bool {
-		return strings.Contains(a, portRange) && strings.Contains(a, "40000 to 40049") && strings.Contains(a, "--source")
+	advised := slices.ContainsFunc(result.Validity.Advice, func(a scenarios.Text) bool {
+		return strings.Contains(a["en"], portRange) && strings.Contains(a["en"], "40000 to 40049") && strings.Contains(a["en"], "--source") &&
+			strings.Contains(a["de"], "40000 bis 40049")
 	})
 	if result.Validity.Valid != enough || advised == enough {
 		t.Errorf("validity %+v, want valid: %t", result.Validity, enough)

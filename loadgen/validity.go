@@ -62,73 +62,100 @@ func (e *Engine) totals() record.Totals {
 // validity judges the generator itself.
 func (e *Engine) validity(interrupted bool) record.Validity {
 	all, highest := e.lateness()
-	t := e.tally()
 	v := record.Validity{
 		LatenessP50: all.quantile(0.5), LatenessP99: all.quantile(0.99), LatenessMax: highest,
-		LatenessLimit: e.limit, Unsent: t.fates[record.Unsent],
+		LatenessLimit: e.limit, Unsent: e.tally().fates[record.Unsent],
 	}
 	if e.watching.seconds > 0 {
 		v.SecondsOver = float64(e.watching.over) / float64(e.watching.seconds)
 	}
-	if v.LatenessP99 > e.limit {
-		v.Reasons = append(v.Reasons, fmt.Sprintf("one shot in a hundred went out more than %s late (limit %s on the wall)",
-			v.LatenessP99, e.limit))
-	}
-	if v.SecondsOver > mostSecondsOver && e.watching.over > 1 {
-		v.Reasons = append(v.Reasons, fmt.Sprintf("in %.0f %% of the seconds one shot in a hundred was later than %s (limit %.0f %%)",
-			100*v.SecondsOver, e.limit, 100*mostSecondsOver))
-	}
-	if v.Unsent > 0 && !interrupted {
-		v.Reasons = append(v.Reasons, fmt.Sprintf("%d arrivals were never sent", v.Unsent))
-	}
-	if n := t.portless; n > 0 {
-		v.Reasons = append(v.Reasons, fmt.Sprintf("%d times no connection could be opened for want of a local port", n))
-		v.Advice = append(v.Advice, e.portAdvice())
-	}
-	if n := t.starved - t.portless; n > 0 {
-		v.Reasons = append(v.Reasons, fmt.Sprintf("%d times no connection could be opened for want of descriptors", n))
-		v.Advice = append(v.Advice, "raise the limit of open files (ulimit -n), or share the run among more workers")
-	}
+	v.Reasons, v.Advice = e.shortcomings(v, interrupted)
 	if v.Valid = len(v.Reasons) == 0; !v.Valid {
 		v.Advice = append(v.Advice, e.advice()...)
 	}
 	return v
 }
 
+// shortcomings are the reasons why a run is not valid, and what would help against those that have a remedy of their own.
+func (e *Engine) shortcomings(v record.Validity, interrupted bool) (reasons, advice []scenarios.Text) {
+	if v.LatenessP99 > e.limit {
+		reasons = append(reasons, scenarios.Text{
+			"de": fmt.Sprintf("eine von hundert Anfragen ging mehr als %s zu spät ab (Grenze %s, in wirklicher Zeit)", german(v.LatenessP99), german(e.limit)),
+			"en": fmt.Sprintf("one shot in a hundred went out more than %s late (limit %s on the wall)", v.LatenessP99, e.limit),
+		})
+	}
+	if v.SecondsOver > mostSecondsOver && e.watching.over > 1 {
+		reasons = append(reasons, scenarios.Text{
+			"de": fmt.Sprintf("in %.0f %% der Sekunden ging eine von hundert Anfragen mehr als %s zu spät ab (Grenze %.0f %%)", 100*v.SecondsOver, german(e.limit), 100*mostSecondsOver),
+			"en": fmt.Sprintf("in %.0f %% of the seconds one shot in a hundred was later than %s (limit %.0f %%)", 100*v.SecondsOver, e.limit, 100*mostSecondsOver),
+		})
+	}
+	t := e.tally()
+	if v.Unsent > 0 && !interrupted {
+		reasons = append(reasons, both("%d Ankünfte wurden nie gesendet", "%d arrivals were never sent", v.Unsent))
+	}
+	if n := t.portless; n > 0 {
+		reasons = append(reasons, both("%d-mal ließ sich keine Verbindung öffnen, weil kein lokaler Port frei war",
+			"%d times no connection could be opened for want of a local port", n))
+		advice = append(advice, e.portAdvice())
+	}
+	if n := t.starved - t.portless; n > 0 {
+		reasons = append(reasons, both("%d-mal ließ sich keine Verbindung öffnen, weil die Grenze offener Dateien erreicht war",
+			"%d times no connection could be opened for want of descriptors", n))
+		advice = append(advice, both("die Grenze offener Dateien anheben (ulimit -n) oder den Lauf auf mehr Prozesse verteilen",
+			"raise the limit of open files (ulimit -n), or share the run among more workers"))
+	}
+	return reasons, advice
+}
+
+// both is a text with the same figures in both languages.
+func both(de, en string, figures ...any) scenarios.Text {
+	return scenarios.Text{"de": fmt.Sprintf(de, figures...), "en": fmt.Sprintf(en, figures...)}
+}
+
+func german(d time.Duration) string { return scenarios.Decimal(d.String(), "de") }
+
 // portRange is where Linux keeps the first and the last of the ports that connections come from.
 const portRange = "/proc/sys/net/ipv4/ip_local_port_range"
 
 // portAdvice says how more ports are to be had. A port serves one connection from one address to one target, and stays taken
 // for up to a minute after this side has closed it.
-func (e *Engine) portAdvice() string {
-	how := "fire from more source addresses (--source 127.0.0.1,127.0.0.2), or keep connections open"
+func (e *Engine) portAdvice() scenarios.Text {
+	const howDe = "von mehr Absenderadressen senden (--source 127.0.0.1,127.0.0.2) oder Verbindungen offen halten"
+	const howEn = "fire from more source addresses (--source 127.0.0.1,127.0.0.2), or keep connections open"
 	text, err := os.ReadFile(portRange)
 	if bounds := strings.Fields(string(text)); err == nil && len(bounds) == 2 {
-		return fmt.Sprintf("the ports %s to %s were all taken, from each source address: widen the range in %s, %s",
-			bounds[0], bounds[1], portRange, how)
+		return both("die Ports %s bis %s waren von jeder Absenderadresse aus alle belegt: den Bereich in %s erweitern, "+howDe,
+			"the ports %s to %s were all taken, from each source address: widen the range in %s, "+howEn, bounds[0], bounds[1], portRange)
 	}
-	return "all local ports were taken: widen the system's range of them, " + how
+	return both("alle lokalen Ports waren belegt: ihren Bereich im Betriebssystem erweitern, "+howDe,
+		"all local ports were taken: widen the system's range of them, "+howEn)
 }
 
 // advice says what would help a generator that was too slow, by what held it back.
-func (e *Engine) advice() (advice []string) {
+func (e *Engine) advice() (advice []scenarios.Text) {
 	most := 0
 	for _, s := range e.shards {
 		most += s.pool.max
 	}
 	if e.connections.peak.Load() >= int64(most) {
-		advice = append(advice, fmt.Sprintf("all %d connections were in use and shots had to wait: allow more connections", most))
+		advice = append(advice, both("alle %d Verbindungen waren in Gebrauch, und Anfragen mussten warten: mehr Verbindungen zulassen",
+			"all %d connections were in use and shots had to wait: allow more connections", most))
 	}
 	if e.watching.throttled > 0 {
-		advice = append(advice, "a CPU quota held the generator back: raise the quota of its control group")
+		advice = append(advice, both("eine CPU-Quote hielt den Lastgenerator auf: die Quote seiner Kontrollgruppe anheben",
+			"a CPU quota held the generator back: raise the quota of its control group"))
 	}
 	if share := e.watching.stolen(); share > mostStolen {
-		advice = append(advice, fmt.Sprintf("the hypervisor gave %.0f %% of this machine's processor time to others: fire again at a quieter time", 100*share))
+		advice = append(advice, both("der Hypervisor gab %.0f %% der Prozessorzeit dieses Rechners anderen: zu einer ruhigeren Zeit noch einmal fahren",
+			"the hypervisor gave %.0f %% of this machine's processor time to others: fire again at a quieter time", 100*share))
 	}
 	if share := e.watching.queued(); share > mostQueued && len(advice) == 0 {
-		advice = append(advice, fmt.Sprintf("the generator waited %.0f %% of the time for a processor: other programs of this machine, or too many shards, took it", 100*share))
+		advice = append(advice, both("der Lastgenerator wartete %.0f %% der Zeit auf einen Prozessor: andere Programme dieses Rechners oder zu viele Shards belegten ihn",
+			"the generator waited %.0f %% of the time for a processor: other programs of this machine, or too many shards, took it", 100*share))
 	}
-	return append(advice, "give the generator more processor time (no other work on its machine), lower the speed, or share the run among more workers")
+	return append(advice, both("dem Lastgenerator mehr Prozessorzeit geben (keine andere Arbeit auf seinem Rechner), die Geschwindigkeit senken oder den Lauf auf mehr Prozesse verteilen",
+		"give the generator more processor time (no other work on its machine), lower the speed, or share the run among more workers"))
 }
 
 func (e *Engine) warnings() []record.Warning {

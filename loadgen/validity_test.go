@@ -77,6 +77,11 @@ func TestSaturatedGeneratorSaysSo(t *testing.T) {
 		if v.Valid || len(v.Reasons) != 2 || len(v.Advice) == 0 || v.SecondsOver < 0.9 || v.LatenessP99 < 150*time.Millisecond {
 			t.Errorf("evidence %+v, want invalid for p99 and for the seconds over", v)
 		}
+		for _, text := range append(v.Reasons, v.Advice...) {
+			if text["de"] == "" || text["en"] == "" || strings.Contains(text["de"]+text["en"], "%!") {
+				t.Errorf("told as %q", text)
+			}
+		}
 		if result.Totals.Late < 150 || len(result.Warnings) == 0 || result.Warnings[0].Text["de"] == "" {
 			t.Errorf("%d late, warnings %+v", result.Totals.Late, result.Warnings)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"strings"
 	"time"
 
 	"github.com/ansturm/ansturm/loadgen/record"
@@ -251,10 +250,7 @@ func plainNumber(x float64, lang string) string {
 	if x < 10 {
 		s = fmt.Sprintf("%.2g", x)
 	}
-	if lang == "de" {
-		return strings.Replace(s, ".", ",", 1)
-	}
-	return s
+	return scenarios.Decimal(s, lang)
 }
 
 // wait words a wait: seconds below two minutes, then minutes, then hours and minutes.
@@ -273,6 +269,3 @@ func wait(seconds float64, lang string) string {
 	d = d.Round(time.Minute)
 	return fmt.Sprintf("%d %s%s%d %s", int(d.Hours()), units[2], and, int(d.Minutes())%60, units[1])
 }
-
-// comma is a figure with one digit as German writes it.
-func comma(x float64) string { return strings.Replace(fmt.Sprintf("%.1f", x), ".", ",", 1) }

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/big"
@@ -38,15 +39,7 @@ func (s *search) lowerBound() (bound, error) {
 		return out, err
 	}
 	broken := mostBroken(s.opts.Worlds, s.opts.Delta) + 1
-	slices.SortStableFunc(loads, func(a, b must) int {
-		switch {
-		case a.volume > b.volume:
-			return -1
-		case a.volume < b.volume:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(loads, func(a, b must) int { return cmp.Compare(b.volume, a.volume) })
 	lost := slices.DeleteFunc(slices.Clone(loads), func(m must) bool { return !m.lost })
 	for lose, all := range [][]must{loads, lost} {
 		if broken <= 0 || len(all) < broken || lose > s.lose {

@@ -59,7 +59,7 @@ func (p *Plan) Write(dir string) error {
 			return err
 		}
 	}
-	return saveJSON(filepath.Join(dir, planFile), p)
+	return saveJSON(filepath.Join(dir, planFile), p.withPaths(pathsIn(dir)))
 }
 
 // manifest is the tenant's autoscaler as Kubernetes takes it, without a status.
@@ -93,7 +93,8 @@ func save(path string, data []byte) error {
 // LoadPlan reads plan.json from path, a file or the directory it is in.
 func LoadPlan(path string) (*Plan, error) {
 	p := &Plan{}
-	if err := load(path, planFile, p); err != nil {
+	dir, err := load(path, planFile, p)
+	if err != nil {
 		return nil, err
 	}
 	switch {
@@ -102,21 +103,22 @@ func LoadPlan(path string) (*Plan, error) {
 	case p.Scenario == nil || p.Platform == nil:
 		return nil, fmt.Errorf("read plan %s: scenario or platform is missing", path)
 	}
-	return p, nil
+	return p.withPaths(pathsFrom(dir)), nil
 }
 
-func load(path, name string, to any) error {
+// load reads a file, or the one of that name in a directory, and tells its directory.
+func load(path, name string, to any) (dir string, err error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		path = filepath.Join(path, name)
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return fmt.Errorf("read %s: %w", name, err)
+		return "", fmt.Errorf("read %s: %w", name, err)
 	}
 	if err := json.Unmarshal(data, to); err != nil {
-		return fmt.Errorf("read %s: %w", path, err)
+		return "", fmt.Errorf("read %s: %w", path, err)
 	}
-	return nil
+	return filepath.Dir(path), nil
 }
 
 // SaveVerification writes v as verify.json into dir, beside plan.json.
@@ -124,17 +126,18 @@ func SaveVerification(dir string, v *Verification) error {
 	if v == nil {
 		return errors.New("write verify.json: there is nothing to write")
 	}
-	return saveJSON(filepath.Join(dir, verifyFile), v)
+	return saveJSON(filepath.Join(dir, verifyFile), v.withPaths(pathsIn(dir)))
 }
 
 // LoadVerification reads verify.json from path, a file or the directory it is in.
 func LoadVerification(path string) (*Verification, error) {
 	v := &Verification{}
-	if err := load(path, verifyFile, v); err != nil {
+	dir, err := load(path, verifyFile, v)
+	if err != nil {
 		return nil, err
 	}
 	if v.Format != PlanFormat {
 		return nil, fmt.Errorf("read %s: format %d, this program reads %d", path, v.Format, PlanFormat)
 	}
-	return v, nil
+	return v.withPaths(pathsFrom(dir)), nil
 }

@@ -92,7 +92,7 @@ func TestManifestsAreAutoscalers(t *testing.T) {
 
 func TestVerificationIsWrittenAndReadBack(t *testing.T) {
 	dir := t.TempDir()
-	v := &Verification{Format: PlanFormat, Plan: "plan.json", Run: "runs/x", Notch: &NotchFired{World: World{Lost: "vm-2", At: time.Minute}}}
+	v := &Verification{Format: PlanFormat, Plan: filepath.Join(dir, "plan.json"), Run: filepath.Join(dir, "runs/x"), Notch: &NotchFired{World: World{Lost: "vm-2", At: time.Minute}}}
 	if err := SaveVerification(dir, v); err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"math"
-	"strings"
 	"time"
 
 	"github.com/ansturm/ansturm/loadgen/record"
@@ -49,8 +48,8 @@ func contradictions(sc *scenarios.Scenario) []record.Warning {
 	for i := range sc.SLOs {
 		a := &sc.SLOs[i]
 		if slow := 1 - a.Percentile/100; a.Errors > slow+1e-9 {
-			warn(fmt.Sprintf("Zusage %s widerspricht sich: %s %% dürfen fehlschlagen, aber nur %s %% zu langsam oder fehlgeschlagen sein. Es gilt das Strengere.", named(a), percent(a.Errors, ","), percent(slow, ",")),
-				fmt.Sprintf("Promise %s contradicts itself: %s %% may fail, but only %s %% may be slow or failed. The stricter one holds.", named(a), percent(a.Errors, "."), percent(slow, ".")))
+			warn(fmt.Sprintf("Zusage %s widerspricht sich: %s %% dürfen fehlschlagen, aber nur %s %% zu langsam oder fehlgeschlagen sein. Es gilt das Strengere.", named(a), percent(a.Errors, "de"), percent(slow, "de")),
+				fmt.Sprintf("Promise %s contradicts itself: %s %% may fail, but only %s %% may be slow or failed. The stricter one holds.", named(a), percent(a.Errors, "en"), percent(slow, "en")))
 		}
 		for _, step := range sc.AllSteps() {
 			patience := cmp.Or(step.Timeout, time.Minute)
@@ -82,6 +81,6 @@ func named(o *scenarios.SLO) string {
 	return "“" + cmp.Or(o.Name, o.Step, "*") + "”"
 }
 
-func percent(share float64, point string) string {
-	return strings.Replace(fmt.Sprintf("%.3g", 100*share), ".", point, 1)
+func percent(share float64, lang string) string {
+	return scenarios.Decimal(fmt.Sprintf("%.3g", 100*share), lang)
 }

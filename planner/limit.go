@@ -108,7 +108,7 @@ func (s *search) busiestBackend(p *sim.Params) *limit {
 		return nil
 	}
 	return &limit{Limit{"backend", name, asked, best}, scenarios.Text{
-		"de": fmt.Sprintf("Mehr Knoten ändern nichts: Die Grenze ist der gemeinsame Dienst „%s“. Der Ansturm verlangt von ihm %s Sekunden Arbeit je Sekunde, das sind %.0f %% dessen, was er höchstens leistet", name, comma(asked), 100*most),
+		"de": fmt.Sprintf("Mehr Knoten ändern nichts: Die Grenze ist der gemeinsame Dienst „%s“. Der Ansturm verlangt von ihm %s Sekunden Arbeit je Sekunde, das sind %.0f %% dessen, was er höchstens leistet", name, scenarios.Decimal(fmt.Sprintf("%.1f", asked), "de"), 100*most),
 		"en": fmt.Sprintf("More nodes change nothing: the limit is the shared service %q. The surge asks %.1f seconds of work a second of it, %.0f %% of the most it can do", name, asked, 100*most),
 	}}
 }

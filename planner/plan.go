@@ -195,7 +195,8 @@ type Comparison struct {
 	Measured  float64        `json:"measured"`
 }
 
-// Verification is what came of firing again on the plan. It is written as verify.json beside plan.json.
+// Verification is what came of firing again on the plan. It is written as verify.json beside plan.json; paths in the file
+// are relative to it.
 type Verification struct {
 	Format  int           `json:"format"`
 	Plan    string        `json:"plan"` // the plan's file

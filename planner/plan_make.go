@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/ansturm/ansturm/planner/gate"
@@ -161,11 +160,7 @@ func spell(d time.Duration, lang string) string {
 	if count == 1 {
 		many = one
 	}
-	figure := fmt.Sprintf("%.3g", count)
-	if lang == "de" {
-		figure = strings.Replace(figure, ".", ",", 1)
-	}
-	return figure + " " + many
+	return scenarios.Decimal(fmt.Sprintf("%.3g", count), lang) + " " + many
 }
 
 // frontierAround shows cost against risk: some nodes fewer and more under the same autoscaling, in a fair sample

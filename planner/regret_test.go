@@ -10,7 +10,7 @@ import (
 
 // The flags of make plan-regret: a range of seeds.
 var (
-	regretFrom = flag.Int64("regret.from", -1, "first seed; -1: after the last one that the proofs have")
+	regretFrom = flag.Int64("regret.from", -1, "first seed; -1: all that the proofs do not have yet")
 	regretTo   = flag.Int64("regret.to", 0, "the seed after the last; -1: the proof's own goal; 0: no proof")
 )
 
@@ -114,19 +114,12 @@ func TestPlanRegret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := map[int64]bool{}
+	var done []proofs.Span
 	for _, l := range lines {
-		done[l.From] = true
+		done = append(done, proofs.Span{From: l.From, To: l.To})
 	}
-	to := *regretTo
-	if to < 0 {
-		to = regretGoal
-	}
-	for from := max(*regretFrom, 0); from < to; from += regretPiece {
-		if *regretFrom < 0 && done[from] {
-			continue
-		}
-		l := regretOf(t, from, min(to, from+regretPiece))
+	for from, to := range proofs.Pieces(*regretFrom, *regretTo, regretGoal, regretPiece, done) {
+		l := regretOf(t, from, to)
 		if err := proofs.Append(regretProof, l); err != nil {
 			t.Fatal(err)
 		}

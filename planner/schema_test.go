@@ -1,7 +1,6 @@
 package planner
 
 import (
-	"bytes"
 	"encoding"
 	"encoding/json"
 	"flag"
@@ -15,10 +14,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/ansturm/ansturm/scenarios"
+	"github.com/ansturm/ansturm/testdata/published"
 )
 
 var update = flag.Bool("update", false, "write the schema")
@@ -152,25 +151,7 @@ func TestPlanSchemaIsCurrent(t *testing.T) {
 		"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Ansturm plan", "$ref": "#/$defs/planner.Plan", "$defs": s.defs,
 		"description": "plan.json, format 1. Durations are nanoseconds; texts for people are objects by language (de, en).",
 	}
-	var made bytes.Buffer
-	e := json.NewEncoder(&made)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", " ")
-	if err := e.Encode(schema); err != nil {
-		t.Fatal(err)
-	}
-	if *update {
-		if err := os.WriteFile(planSchema, made.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	have, err := os.ReadFile(planSchema)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(have, made.Bytes()) {
-		t.Errorf("%s is not what the types say; run go test ./planner -run Schema -update", planSchema)
-	}
+	published.Current(t, planSchema, schema, " ", *update)
 }
 
 // plansOfAllKinds are a mendable plan, one whose limit is a shared service, and the answer to a question.
@@ -199,18 +180,7 @@ func TestRealPlansKeepTheSchema(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := jsonschema.NewCompiler()
-	if err := c.AddResource("plan.json", doc); err != nil {
-		t.Fatal(err)
-	}
-	schema, err := c.Compile("plan.json")
-	if err != nil {
-		t.Fatal(err)
-	}
+	schema := published.Compiled(t, raw)
 	for name, p := range plansOfAllKinds(t) {
 		dir := t.TempDir()
 		if err := p.Write(dir); err != nil {
@@ -220,10 +190,7 @@ func TestRealPlansKeepTheSchema(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(written))
-		if err != nil {
-			t.Fatal(err)
-		}
+		value := published.Value(t, written)
 		if err := schema.Validate(value); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}

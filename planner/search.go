@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -124,15 +125,7 @@ func (u *futures) worstFirst(peak float64) {
 		}
 		return b
 	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		switch x, y := bad(a), bad(b); {
-		case x > y:
-			return -1
-		case x < y:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(bad(b), bad(a)) })
 	sorted := &futures{}
 	for _, i := range order {
 		sorted.worlds = append(sorted.worlds, u.worlds[i])

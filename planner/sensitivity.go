@@ -7,7 +7,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/ansturm/ansturm/planner/fit"
 	"github.com/ansturm/ansturm/planner/sim"
@@ -139,8 +138,9 @@ func (s *search) riskAt(ctx context.Context, l *lever, to float64, fair *futures
 // levers are the assumptions there are to move.
 func (s *search) levers() []lever {
 	out := []lever{s.demandLever()}
-	for _, i := range slices.Sorted(maps.Keys(s.named())) {
-		out = append(out, s.workLevers(s.named()[i])...)
+	entries := s.named()
+	for _, workload := range slices.Sorted(maps.Keys(entries)) {
+		out = append(out, s.workLevers(entries[workload])...)
 	}
 	out = append(out, s.startLever())
 	if s.lose > 0 {
@@ -306,9 +306,7 @@ func (a *Assumption) says() scenarios.Text {
 		"en": {"%s (%s): %s nodes; the plan breaks in %s %% of the courses", " to "},
 	} {
 		between := func(low, high string) string {
-			if lang == "de" {
-				low, high = strings.Replace(low, ".", ",", 1), strings.Replace(high, ".", ",", 1)
-			}
+			low, high = scenarios.Decimal(low, lang), scenarios.Decimal(high, lang)
 			if low == high {
 				return low
 			}

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -241,8 +242,7 @@ func (s setting) spec() *autoscalingv2.HorizontalPodAutoscalerSpec {
 // planned is the platform with the settings: one workload entry for each group of tenants that are set alike, under
 // the workload's own name.
 func planned(pf *scenarios.Platform, list []setting) *scenarios.Platform {
-	out := *pf
-	out.Pools = slices.Clone(pf.Pools)
+	out := ownPools(pf)
 	out.Workloads = nil
 	out.Disruptions = nil
 	type like struct {
@@ -262,17 +262,23 @@ func planned(pf *scenarios.Platform, list []setting) *scenarios.Platform {
 		}
 		out.Workloads[i].Tenants = append(out.Workloads[i].Tenants, s.tenant)
 	}
+	return out
+}
+
+// ownPools is the platform with pools of its own, to be changed; all else is shared.
+func ownPools(pf *scenarios.Platform) *scenarios.Platform {
+	out := *pf
+	out.Pools = slices.Clone(pf.Pools)
 	return &out
 }
 
 // withNodes is the platform with other node counts, by pool.
 func withNodes(pf *scenarios.Platform, counts []int) *scenarios.Platform {
-	out := *pf
-	out.Pools = slices.Clone(pf.Pools)
+	out := ownPools(pf)
 	for i := range out.Pools {
 		out.Pools[i].Count = counts[i]
 	}
-	return &out
+	return out
 }
 
 // ladder says which pools a total number of nodes is made of: the pools that are dearer for a core keep what they have,
@@ -306,15 +312,7 @@ func newLadder(pf *scenarios.Platform) (ladder, error) {
 	if len(l.order) == 0 {
 		return l, fmt.Errorf("plan: platform %q has no node pool with CPU to give", pf.Name)
 	}
-	slices.SortStableFunc(l.order, func(a, b int) int {
-		switch {
-		case price[a] < price[b]:
-			return -1
-		case price[a] > price[b]:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(l.order, func(a, b int) int { return cmp.Compare(price[a], price[b]) })
 	return l, nil
 }
 

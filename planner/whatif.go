@@ -52,7 +52,7 @@ type question struct {
 func ask(sc *scenarios.Scenario, pf *scenarios.Platform, opts Options) (*question, error) {
 	q := &question{
 		WhatIf: WhatIf{Growth: opts.Growth, LostSite: opts.LoseSite, NoNewNodes: opts.NoNewNodes, Tenants: len(sc.Tenants.List)},
-		asked:  sc, before: pf, pf: withNodes(pf, newCounts(pf)),
+		asked:  sc, before: pf, pf: ownPools(pf),
 	}
 	if opts.Forecast != nil {
 		q.Forecast = opts.Forecast.Name
@@ -80,14 +80,6 @@ func ask(sc *scenarios.Scenario, pf *scenarios.Platform, opts Options) (*questio
 		}
 	}
 	return q, nil
-}
-
-func newCounts(pf *scenarios.Platform) []int {
-	var counts []int
-	for _, p := range pf.Pools {
-		counts = append(counts, p.Count)
-	}
-	return counts
 }
 
 // loseSite takes the site's pools out of the platform.
@@ -166,7 +158,7 @@ func (q *question) whole(pf *scenarios.Platform) *scenarios.Platform {
 // needed is how many nodes would keep the promise if they could be had; zero where none would.
 func (q *question) needed(ctx context.Context, s *search) (int, error) {
 	free := *q
-	free.pf = withNodes(q.pf, newCounts(q.pf))
+	free.pf = ownPools(q.pf)
 	for i := range free.pf.Pools {
 		k := slices.IndexFunc(q.before.Pools, func(p scenarios.NodePool) bool { return p.Name == free.pf.Pools[i].Name })
 		free.pf.Pools[i].Most = q.before.Pools[k].Most
@@ -251,7 +243,7 @@ func (q *question) question() scenarios.Text {
 		de, en = append(de, fmt.Sprintf("der Ansturm „%s“ kommt", q.Forecast)), append(en, fmt.Sprintf("the rush %q comes", q.Forecast))
 	}
 	if q.Growth != 0 && q.Growth != 1 {
-		de = append(de, fmt.Sprintf("%s-mal so viele Personen kommen (%d)", strings.Replace(fmt.Sprintf("%.4g", q.Growth), ".", ",", 1), q.asked.Arrivals.Total))
+		de = append(de, fmt.Sprintf("%s-mal so viele Personen kommen (%d)", scenarios.Decimal(fmt.Sprintf("%.4g", q.Growth), "de"), q.asked.Arrivals.Total))
 		en = append(en, fmt.Sprintf("%.4g times as many persons come (%d)", q.Growth, q.asked.Arrivals.Total))
 	}
 	if q.LostSite != "" {

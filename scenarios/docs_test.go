@@ -4,6 +4,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/ansturm/ansturm/testdata/published"
 )
 
 // TestDocumentedJourneysAreValid: what docs/journeys.md shows can be run, and says what it says.
@@ -22,7 +24,7 @@ func TestDocumentedJourneysAreValid(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := compiled(t, Schema()).Validate(asJSON(t, []byte(text))); err != nil {
+		if err := published.Compiled(t, Schema()).Validate(asJSON(t, []byte(text))); err != nil {
 			t.Error(err)
 		}
 		if j := s.Journeys[0]; !j.Cookies || j.Steps[0].Follow != DefaultFollow || j.Steps[2].Form.Files[0].Size.Value() != 5<<20 {

@@ -30,23 +30,6 @@ type Scenario struct {
 	files fs.FS // see Files
 }
 
-// Text is one text in several languages, keyed by language ("de", "en").
-type Text map[string]string
-
-// In gives the text in lang, else in English, else any.
-func (t Text) In(lang string) string {
-	if s, ok := t[lang]; ok {
-		return s
-	}
-	if s, ok := t["en"]; ok {
-		return s
-	}
-	for _, s := range t {
-		return s
-	}
-	return ""
-}
-
 // Arrivals says who comes when: exactly Total persons within Over, spread as Curve says.
 type Arrivals struct {
 	// Total is the exact number of arrivals, 1 to 4,294,967,295.

@@ -2,18 +2,17 @@ package scenarios
 
 import (
 	"bytes"
-	"encoding/json"
 	"flag"
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"os"
 	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/goccy/go-yaml"
-	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/ansturm/ansturm/testdata/published"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -138,44 +137,8 @@ func TestSchemasAreCurrent(t *testing.T) {
 		schema := s.of(typ)
 		schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 		schema["title"] = "Ansturm " + strings.ToLower(typ.Name())
-		var made bytes.Buffer
-		e := json.NewEncoder(&made)
-		e.SetEscapeHTML(false)
-		e.SetIndent("", "  ")
-		if err := e.Encode(schema); err != nil {
-			t.Fatal(err)
-		}
-		if *update {
-			if err := os.WriteFile(file, made.Bytes(), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		have, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(have, made.Bytes()) {
-			t.Errorf("%s is not what the structs say; run go test ./scenarios -run Schema -update", file)
-		}
+		published.Current(t, file, schema, "  ", *update)
 	}
-}
-
-// compiled is a schema ready to judge.
-func compiled(t *testing.T, data []byte) *jsonschema.Schema {
-	t.Helper()
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := jsonschema.NewCompiler()
-	if err := c.AddResource("schema.json", doc); err != nil {
-		t.Fatal(err)
-	}
-	schema, err := c.Compile("schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return schema
 }
 
 // asJSON is a YAML file as an editor hands it to a schema.
@@ -185,15 +148,11 @@ func asJSON(t *testing.T, data []byte) any {
 	if err != nil {
 		t.Fatal(err)
 	}
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return doc
+	return published.Value(t, text)
 }
 
 func TestLibraryIsValidAndFitsItsSchemas(t *testing.T) {
-	scenario, platform := compiled(t, Schema()), compiled(t, PlatformSchema())
+	scenario, platform := published.Compiled(t, Schema()), published.Compiled(t, PlatformSchema())
 	names := libraryNames()
 	if len(names) < 3 {
 		t.Fatalf("the library holds only %v", names)
@@ -249,13 +208,13 @@ func must[T any](v T, err error) T {
 }
 
 func TestSchemaTakesALogin(t *testing.T) {
-	if err := compiled(t, Schema()).Validate(asJSON(t, []byte(login))); err != nil {
+	if err := published.Compiled(t, Schema()).Validate(asJSON(t, []byte(login))); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestSchemaRefusesWhatTheParserRefuses(t *testing.T) {
-	schema := compiled(t, Schema())
+	schema := published.Compiled(t, Schema())
 	for _, text := range []string{
 		"name: x",
 		strings.Replace(string(must(Open("quick")).YAML), "tenants:", "tenannts:", 1),

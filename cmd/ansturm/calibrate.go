@@ -11,6 +11,7 @@ import (
 	"github.com/ansturm/ansturm/loadgen/record"
 	"github.com/ansturm/ansturm/planner"
 	"github.com/ansturm/ansturm/planner/gate"
+	"github.com/ansturm/ansturm/scenarios"
 )
 
 func (a *app) calibrateCommand() *cobra.Command {
@@ -63,7 +64,7 @@ func (a *app) calibrate(ctx context.Context, p *progress, w *world, speed float6
 			return nil, err
 		}
 		if v := rec.Run.Validity; !v.Valid {
-			return nil, &exitError{code: gate.Invalid.ExitCode(), err: fmt.Errorf("%s: %s", rec.Dir, strings.Join(v.Reasons, "; ")), hint: strings.Join(v.Advice, "; ")}
+			return nil, &exitError{code: gate.Invalid.ExitCode(), err: fmt.Errorf("%s: %s", rec.Dir, strings.Join(scenarios.AllIn(v.Reasons, "en"), "; ")), hint: strings.Join(scenarios.AllIn(v.Advice, "en"), "; ")}
 		}
 		runs = append(runs, rec)
 	}

@@ -154,7 +154,7 @@ func (a *app) fireValid(ctx context.Context, p *progress, f firing) (*record.Rec
 		if err != nil || rec.Run.Validity.Valid || try == tries {
 			return rec, err
 		}
-		a.say("%s says nothing about the platform (%s): firing once more", rec.Dir, rec.Run.Validity.Reasons[0])
+		a.say("%s says nothing about the platform (%s): firing once more", rec.Dir, rec.Run.Validity.Reasons[0].In("en"))
 		if err := os.Rename(rec.Dir, freshDir(rec.Dir+"-invalid")); err != nil {
 			return rec, fmt.Errorf("keep the invalid record: %w", err)
 		}
@@ -265,7 +265,10 @@ func judgeLab(r *record.Run) {
 	if !r.Lab.Valid {
 		r.Validity.Valid = false
 		r.Validity.Reasons = append(r.Validity.Reasons, r.Lab.Reason)
-		r.Validity.Advice = append(r.Validity.Advice, "lower --speed, or run on a machine with more cores")
+		r.Validity.Advice = append(r.Validity.Advice, scenarios.Text{
+			"de": "--speed verringern oder auf einem Rechner mit mehr Kernen fahren",
+			"en": "lower --speed, or run on a machine with more cores",
+		})
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ansturm/ansturm/loadgen"
 	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/scenarios"
 )
 
 // fireResult is what ansturm fire says, made from the record alone.
@@ -94,7 +95,7 @@ func resultOf(rec *record.Record, f firing) (*fireResult, error) {
 		URL: run.Scenario.Journeys[0].Steps[0].URL, Interrupted: run.Interrupted, Client: clientText(run), Closed: run.Closed,
 		Arrivals: ledger.Total, Completed: ledger.Completed, Failed: ledger.Failed, Indeterminate: ledger.Indeterminate, Unsent: ledger.Unsent,
 		Outcomes: run.Totals.ByOutcome, Connections: run.Totals.Connections, ConnectionsPeak: run.Totals.ConnectionsPeak,
-		Valid: run.Validity.Valid, Reasons: list(run.Validity.Reasons), Advice: list(run.Validity.Advice),
+		Valid: run.Validity.Valid, Reasons: scenarios.AllIn(run.Validity.Reasons, "en"), Advice: scenarios.AllIn(run.Validity.Advice, "en"),
 		Warnings: warningTexts(run.Warnings), Problems: account.Problems, limit: run.Validity.LatenessLimit,
 	}
 	if r.Outcomes == nil {
@@ -203,14 +204,7 @@ func allowed(run *record.Run, connections int) int64 {
 	return int64(connections)
 }
 
-// list is never nil, so that programs find an empty list.
-func list(texts []string) []string {
-	if texts == nil {
-		return []string{}
-	}
-	return texts
-}
-
+// warningTexts is never nil, so that programs find an empty list.
 func warningTexts(warnings []record.Warning) []string {
 	texts := []string{}
 	for _, w := range warnings {

@@ -122,7 +122,7 @@ func printAccount(out io.Writer, rec *record.Record, account *record.Account, ch
 	row("generator", "lateness p50 %v, p99 %v (limit %v): %s", run.Validity.LatenessP50, run.Validity.LatenessP99,
 		run.Validity.LatenessLimit, validWord(run.Validity.Valid))
 	for _, reason := range run.Validity.Reasons {
-		row("", "%s", reason)
+		row("", "%s", reason.In("en"))
 	}
 	for _, problem := range account.Problems {
 		row("problem", "%s", problem)

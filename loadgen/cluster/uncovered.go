@@ -36,6 +36,15 @@ func (f *Found) uncovered(what, de, en string) {
 	f.Warnings = append(f.Warnings, record.NotCovered(what, de, en))
 }
 
+// uncoveredAt warns of what concerns some tenants, where there are any; each text names them in its only verb.
+func (f *Found) uncoveredAt(tenants []string, what, de, en string) {
+	if len(tenants) == 0 {
+		return
+	}
+	someDe, someEn := record.Some(tenants)
+	f.uncovered(what, fmt.Sprintf(de, someDe), fmt.Sprintf(en, someEn))
+}
+
 // keda looks at the HPAs' labels: no right is needed that is not there already.
 func (f *Found) keda() {
 	var tenants []string
@@ -44,13 +53,9 @@ func (f *Found) keda() {
 			tenants = append(tenants, t.Name)
 		}
 	}
-	if len(tenants) == 0 {
-		return
-	}
-	de, en := record.Some(tenants)
-	f.uncovered("keda",
-		fmt.Sprintf("KEDA verwaltet die Autoskalierung von %s. Es überschreibt einen HPA aus einem Plan und kann bis auf null Replikate gehen, womit kein Modell rechnet: Vor dem Anwenden das ScaledObject anhalten oder Mindest- und Höchstzahl dort eintragen.", de),
-		fmt.Sprintf("KEDA manages the autoscaling of %s. It overwrites an HPA from a plan and may go down to no replica at all, which no model reckons with: before applying, pause the ScaledObject or write minimum and maximum there.", en))
+	f.uncoveredAt(tenants, "keda",
+		"KEDA verwaltet die Autoskalierung von %s. Es überschreibt einen HPA aus einem Plan und kann bis auf null Replikate gehen, womit kein Modell rechnet: Vor dem Anwenden das ScaledObject anhalten oder Mindest- und Höchstzahl dort eintragen.",
+		"KEDA manages the autoscaling of %s. It overwrites an HPA from a plan and may go down to no replica at all, which no model reckons with: before applying, pause the ScaledObject or write minimum and maximum there.")
 }
 
 func kedas(h *autoscalingv2.HorizontalPodAutoscaler) bool {
@@ -95,13 +100,9 @@ func (f *Found) vertical(ctx context.Context, c *Client) {
 			tenants = append(tenants, v.Metadata.Namespace)
 		}
 	}
-	if len(tenants) == 0 {
-		return
-	}
-	de, en := record.Some(tenants)
-	f.uncovered("vpa",
-		fmt.Sprintf("Ein VerticalPodAutoscaler ändert die Anforderungen der Pods von %s. Modell und Plan rechnen mit den jetzigen; andere ändern, was auf einen Knoten passt und wann skaliert wird, und er startet Pods neu, auch im Ansturm: Für den Ansturm auf „Off“ oder „Initial“ stellen.", de),
-		fmt.Sprintf("A VerticalPodAutoscaler changes the requests of the pods of %s. Model and plan reckon with the present ones; others change what fits on a node and when scaling happens, and it restarts pods, in a rush too: set it to Off or Initial for the rush.", en))
+	f.uncoveredAt(tenants, "vpa",
+		"Ein VerticalPodAutoscaler ändert die Anforderungen der Pods von %s. Modell und Plan rechnen mit den jetzigen; andere ändern, was auf einen Knoten passt und wann skaliert wird, und er startet Pods neu, auch im Ansturm: Für den Ansturm auf „Off“ oder „Initial“ stellen.",
+		"A VerticalPodAutoscaler changes the requests of the pods of %s. Model and plan reckon with the present ones; others change what fits on a node and when scaling happens, and it restarts pods, in a rush too: set it to Off or Initial for the rush.")
 }
 
 // clusterAutoscaler looks for its traces on the nodes, and for its status where that may be read.

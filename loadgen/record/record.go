@@ -87,9 +87,9 @@ type Totals struct {
 // Validity is the evidence whether the generator, or the lab's own timers, were the limit. Times are wall time.
 type Validity struct {
 	// Valid is false when a limit was passed; Reasons then says which, and Advice what would help.
-	Valid   bool     `json:"valid"`
-	Reasons []string `json:"reasons,omitempty"`
-	Advice  []string `json:"advice,omitempty"`
+	Valid   bool             `json:"valid"`
+	Reasons []scenarios.Text `json:"reasons,omitempty"`
+	Advice  []scenarios.Text `json:"advice,omitempty"`
 	// LatenessP50, P99 and Max are of all shots, in wall time.
 	LatenessP50 time.Duration `json:"latenessP50"`
 	LatenessP99 time.Duration `json:"latenessP99"`
@@ -114,10 +114,10 @@ type LabAccount struct {
 	File string `json:"file"`
 	// LatenessP99 is how late the lab's own timers fired (wall time), Limit what it was held against; Reason says why
 	// it is not Valid.
-	LatenessP99 time.Duration `json:"latenessP99"`
-	Limit       time.Duration `json:"limit"`
-	Valid       bool          `json:"valid"`
-	Reason      string        `json:"reason,omitempty"`
+	LatenessP99 time.Duration  `json:"latenessP99"`
+	Limit       time.Duration  `json:"limit"`
+	Valid       bool           `json:"valid"`
+	Reason      scenarios.Text `json:"reason,omitempty"`
 }
 
 // Warning is something a reader must know before believing a figure. It travels with the record, the plan and the

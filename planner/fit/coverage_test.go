@@ -16,7 +16,7 @@ import (
 
 // The flags of make fit-coverage: a range of seeds.
 var (
-	coverageFrom = flag.Int64("coverage.from", -1, "first seed; -1: after the last one that the proofs have")
+	coverageFrom = flag.Int64("coverage.from", -1, "first seed; -1: all that the proofs do not have yet")
 	coverageTo   = flag.Int64("coverage.to", 0, "the seed after the last; -1: the proof's own goal; 0: no proof")
 )
 
@@ -180,19 +180,12 @@ func TestFitCoverage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := map[int64]bool{}
+	var done []proofs.Span
 	for _, l := range lines {
-		done[l.From] = true
+		done = append(done, proofs.Span{From: l.From, To: l.To})
 	}
-	to := *coverageTo
-	if to < 0 {
-		to = coverageGoal
-	}
-	for from := max(*coverageFrom, 0); from < to; from += coveragePiece {
-		if *coverageFrom < 0 && done[from] {
-			continue
-		}
-		for _, l := range coverageOf(t, from, min(to, from+coveragePiece)) {
+	for from, to := range proofs.Pieces(*coverageFrom, *coverageTo, coverageGoal, coveragePiece, done) {
+		for _, l := range coverageOf(t, from, to) {
 			if err := proofs.Append(coverageProof, l); err != nil {
 				t.Fatal(err)
 			}

@@ -47,7 +47,7 @@ func check(runs []*Data) error {
 		}
 		if !r.Run.Validity.Valid {
 			return fmt.Errorf("fit: run %s is invalid, the generator was the limit (%s): fire it again with more capacity for the generator",
-				r.Run.ID, strings.Join(r.Run.Validity.Reasons, "; "))
+				r.Run.ID, strings.Join(scenarios.AllIn(r.Run.Validity.Reasons, "en"), "; "))
 		}
 		if err := alike(runs[0].Run, r.Run); err != nil {
 			return fmt.Errorf("fit: runs %s and %s: %w", runs[0].Run.ID, r.Run.ID, err)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/scenarios"
 )
 
 func TestDemandIsRecovered(t *testing.T) {
@@ -216,7 +217,7 @@ func TestRefusals(t *testing.T) {
 		says   string
 	}{
 		"generator-limited": {func(a, _ *Data) {
-			a.Run.Validity = record.Validity{Reasons: []string{"lateness p99 80 ms"}}
+			a.Run.Validity = record.Validity{Reasons: []scenarios.Text{{"en": "lateness p99 80 ms"}}}
 		}, "lateness p99 80 ms"},
 		"other version":   {func(a, _ *Data) { a.Run.Ansturm = "v2" }, "versions"},
 		"other format":    {func(a, _ *Data) { a.Run.Format = 2 }, "formats"},

@@ -127,5 +127,5 @@ type Domain struct {
 type Source struct {
 	ID      string `json:"id"`
 	Purpose string `json:"purpose"`
-	Dir     string `json:"dir"`
+	Dir     string `json:"dir"` // in plan.json relative to it
 }

@@ -3,7 +3,6 @@ package fit
 import (
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/ansturm/ansturm/loadgen/record"
 	"github.com/ansturm/ansturm/scenarios"
@@ -19,7 +18,7 @@ func (w *warnings) say(code, de, en string) {
 // number writes a figure for both languages.
 func number(x float64, digits int) (de, en string) {
 	en = strconv.FormatFloat(x, 'f', digits, 64)
-	return strings.Replace(en, ".", ",", 1), en
+	return scenarios.Decimal(en, "de"), en
 }
 
 func (w *warnings) collinear(workload string, condition float64) {

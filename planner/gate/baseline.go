@@ -207,12 +207,12 @@ func (s StepChange) warnings() []record.Warning {
 			de, en = "Fehleranteil", "error share"
 		}
 		out = append(out, record.Warning{Code: "worse-than-baseline", Text: both(
-			fmt.Sprintf("Schritt %s ist schlechter als im Vergleichslauf: %s %s statt %s.", s.Step, de, f.write(f.c.After, ","), f.write(f.c.Before, ",")),
-			fmt.Sprintf("Step %s is worse than in the baseline: %s %s instead of %s.", s.Step, en, f.write(f.c.After, "."), f.write(f.c.Before, ".")))})
+			fmt.Sprintf("Schritt %s ist schlechter als im Vergleichslauf: %s %s statt %s.", s.Step, de, f.write(f.c.After, "de"), f.write(f.c.Before, "de")),
+			fmt.Sprintf("Step %s is worse than in the baseline: %s %s instead of %s.", s.Step, en, f.write(f.c.After, "en"), f.write(f.c.Before, "en")))})
 	}
 	return out
 }
 
-func inSeconds(s float64, point string) string {
-	return seconds(time.Duration(s*float64(time.Second)), point)
+func inSeconds(s float64, lang string) string {
+	return seconds(time.Duration(s*float64(time.Second)), lang)
 }

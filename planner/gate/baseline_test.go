@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/scenarios"
 )
 
 // steady is ten minutes of all tenants, 100 shots each, of which slow are slow.
@@ -91,7 +92,7 @@ func TestBaselineOfAnotherScenario(t *testing.T) {
 
 func TestBaselineUnfit(t *testing.T) {
 	before := factsOf(run(promise()), steady(0)...)
-	before.Run.Validity = record.Validity{Reasons: []string{"late"}}
+	before.Run.Validity = record.Validity{Reasons: []scenarios.Text{{"en": "late"}}}
 	v, err := judge(factsOf(run(promise()), steady(0)...), &before)
 	if err != nil || v.Baseline != nil || len(v.Warnings) != 1 || v.Warnings[0].Code != "baseline-unfit" {
 		t.Errorf("%v %+v", err, v)

@@ -213,10 +213,10 @@ func TestOrderOfResults(t *testing.T) {
 	}{
 		"all well": {cells: []cell{good}, want: Pass, says: "held"},
 		"generator late, promise broken": {cells: []cell{bad}, want: Invalid, says: "late by 3 s", change: func(f *facts) {
-			f.Run.Validity = record.Validity{Reasons: []string{"late by 3 s"}, LatenessLimit: 1}
+			f.Run.Validity = record.Validity{Reasons: []scenarios.Text{{"en": "late by 3 s"}}, LatenessLimit: 1}
 		}},
 		"generator late, data missing": {cells: []cell{good}, want: Invalid, says: "cpu", change: func(f *facts) {
-			f.Run.Validity.Valid, f.Run.Validity.Reasons, f.Account.MissingMinutes = false, []string{"cpu"}, []int{3}
+			f.Run.Validity.Valid, f.Run.Validity.Reasons, f.Account.MissingMinutes = false, []scenarios.Text{{"en": "cpu"}}, []int{3}
 		}},
 		"invalid without a reason still says why": {cells: []cell{good}, want: Invalid, says: "lateness p99", change: func(f *facts) { f.Run.Validity.Valid = false }},
 		"lab's timers late": {cells: []cell{good}, want: Invalid, says: "embedded platform", change: func(f *facts) {
@@ -386,4 +386,24 @@ func TestQuantileOfParts(t *testing.T) {
 			t.Fatalf("quantile %v of %v: got %v, want %v", q, all, got, want)
 		}
 	})
+}
+
+// A reason and its advice are told in the reader's language; what an older record holds in English only, in English.
+func TestGeneratorsReasonsAreToldInBothLanguages(t *testing.T) {
+	f := factsOf(run(promise()), minute("a", 0, 100, 0))
+	f.Run.Validity = record.Validity{
+		LatenessLimit: 1, Reasons: []scenarios.Text{{"de": "zu spät", "en": "late"}, {"en": "7 unsent"}},
+		Advice: []scenarios.Text{{"de": "langsamer fahren", "en": "go slower"}},
+	}
+	v, err := judge(f, nil)
+	if err != nil || len(v.Reasons) != 2 {
+		t.Fatalf("%+v, %v", v, err)
+	}
+	for i, want := range []scenarios.Text{{"de": "zu spät → langsamer fahren", "en": "late → go slower"}, {"de": "7 unsent → langsamer fahren", "en": "7 unsent → go slower"}} {
+		for lang, text := range want {
+			if !strings.HasSuffix(v.Reasons[i][lang], ": "+text) {
+				t.Errorf("%s: %q, want it to end in %q", lang, v.Reasons[i][lang], text)
+			}
+		}
+	}
 }

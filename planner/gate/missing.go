@@ -10,32 +10,34 @@ import (
 )
 
 // generatorText takes a validity reason over.
-func generatorText(reason string, advice []string) scenarios.Text {
-	more := ""
-	if len(advice) > 0 {
-		more = " → " + strings.Join(advice, "; ")
+func generatorText(reason scenarios.Text, advice []scenarios.Text) scenarios.Text {
+	in := func(lang string) string {
+		if len(advice) == 0 {
+			return reason.In(lang)
+		}
+		return reason.In(lang) + " → " + strings.Join(scenarios.AllIn(advice, lang), "; ")
 	}
 	return both(
-		"Ungültig, der Lauf sagt nichts über die Plattform: "+reason+more,
-		"Invalid, the run says nothing about the platform: "+reason+more)
+		"Ungültig, der Lauf sagt nichts über die Plattform: "+in("de"),
+		"Invalid, the run says nothing about the platform: "+in("en"))
 }
 
 // latenessText is for a run marked invalid without a reason.
 func latenessText(v record.Validity) scenarios.Text {
 	return both(
 		fmt.Sprintf("Ungültig: der Lastgenerator war die Grenze (p99 der Verspätung %s, Grenze %s, %s der Sekunden darüber, %d nicht gesendet).",
-			seconds(v.LatenessP99, ","), seconds(v.LatenessLimit, ","), percent(v.SecondsOver, ","), v.Unsent),
+			seconds(v.LatenessP99, "de"), seconds(v.LatenessLimit, "de"), percent(v.SecondsOver, "de"), v.Unsent),
 		fmt.Sprintf("Invalid: the generator was the limit (lateness p99 %s, limit %s, %s of the seconds above it, %d unsent).",
-			seconds(v.LatenessP99, "."), seconds(v.LatenessLimit, "."), percent(v.SecondsOver, "."), v.Unsent))
+			seconds(v.LatenessP99, "en"), seconds(v.LatenessLimit, "en"), percent(v.SecondsOver, "en"), v.Unsent))
 }
 
 // labText is for a lab whose own timers were late.
 func labText(v record.Validity) scenarios.Text {
 	return both(
 		fmt.Sprintf("Ungültig: die eingebettete Plattform war die Grenze (p99 der Verspätung ihrer Uhren %s, Grenze %s).",
-			seconds(v.LabLatenessP99, ","), seconds(v.LabLimit, ",")),
+			seconds(v.LabLatenessP99, "de"), seconds(v.LabLimit, "de")),
 		fmt.Sprintf("Invalid: the embedded platform was the limit (p99 of its timers' lateness %s, limit %s).",
-			seconds(v.LabLatenessP99, "."), seconds(v.LabLimit, ".")))
+			seconds(v.LabLatenessP99, "en"), seconds(v.LabLimit, "en")))
 }
 
 func unfinishedText() scenarios.Text {
@@ -94,8 +96,8 @@ func gapsText(gaps []record.Event) scenarios.Text {
 	}
 	length := time.Duration(total * float64(time.Second))
 	return both(
-		fmt.Sprintf("Die Beobachtung hatte %d Lücken, zusammen %s, die erste ab %s.", len(gaps), seconds(length, ","), clock(gaps[0].At)),
-		fmt.Sprintf("The watching had %d gaps, %s together, the first from %s.", len(gaps), seconds(length, "."), clock(gaps[0].At)))
+		fmt.Sprintf("Die Beobachtung hatte %d Lücken, zusammen %s, die erste ab %s.", len(gaps), seconds(length, "de"), clock(gaps[0].At)),
+		fmt.Sprintf("The watching had %d gaps, %s together, the first from %s.", len(gaps), seconds(length, "en"), clock(gaps[0].At)))
 }
 
 // ledgerTexts says which arrivals the record has no end of.

@@ -86,7 +86,7 @@ func TestJudgeARecord(t *testing.T) {
 
 func TestJudgeARecordOfAStarvedGenerator(t *testing.T) {
 	v := judged(t, written(t, stalled, func(r *record.Run) {
-		r.Validity = record.Validity{LatenessLimit: time.Millisecond, Reasons: []string{"lateness p99 2 s"}}
+		r.Validity = record.Validity{LatenessLimit: time.Millisecond, Reasons: []scenarios.Text{{"en": "lateness p99 2 s"}}}
 	}))
 	if v.Result != Invalid || v.Result.ExitCode() != 4 {
 		t.Errorf("%s %v", v.Result, v.Reasons)

@@ -49,15 +49,15 @@ func breakText(j sloJudged) scenarios.Text {
 	de := fmt.Sprintf("Zusage „%s“ gebrochen: in %d von %d Zeitfenstern%s, zuerst ab %s. Am schlimmsten: %s, Schritt %s, %s bis %s: %s von %d Anfragen zu langsam oder gescheitert (erlaubt %s), %s gescheitert (erlaubt %s), p%s %s (zugesagt %s).",
 		label(slo), j.Broken, j.Judged, brokenTenants(j, "; %d von %d Mandanten"), clock(*j.FirstBreak),
 		deWho, w.Step, clock(w.Start), clock(w.Start+w.Length),
-		percent(share(w.Slow, w.Shots), ","), w.Shots, percent(budget, ","),
-		percent(share(w.Failed, w.Shots), ","), percent(slo.Errors, ","),
-		strings.Replace(pct, ".", ",", 1), seconds(w.Percentile, ","), seconds(slo.Within, ","))
+		percent(share(w.Slow, w.Shots), "de"), w.Shots, percent(budget, "de"),
+		percent(share(w.Failed, w.Shots), "de"), percent(slo.Errors, "de"),
+		scenarios.Decimal(pct, "de"), seconds(w.Percentile, "de"), seconds(slo.Within, "de"))
 	en := fmt.Sprintf("Promise %q broken: in %d of %d windows%s, first from %s. Worst: %s, step %s, %s to %s: %s of %d requests too slow or failed (allowed %s), %s failed (allowed %s), p%s %s (promised %s).",
 		label(slo), j.Broken, j.Judged, brokenTenants(j, "; %d of %d tenants"), clock(*j.FirstBreak),
 		enWho, w.Step, clock(w.Start), clock(w.Start+w.Length),
-		percent(share(w.Slow, w.Shots), "."), w.Shots, percent(budget, "."),
-		percent(share(w.Failed, w.Shots), "."), percent(slo.Errors, "."),
-		pct, seconds(w.Percentile, "."), seconds(slo.Within, "."))
+		percent(share(w.Slow, w.Shots), "en"), w.Shots, percent(budget, "en"),
+		percent(share(w.Failed, w.Shots), "en"), percent(slo.Errors, "en"),
+		pct, seconds(w.Percentile, "en"), seconds(slo.Within, "en"))
 	return both(de, en)
 }
 
@@ -89,10 +89,10 @@ func passText(judged []sloJudged) scenarios.Text {
 	return both(
 		fmt.Sprintf("Alle Zusagen gehalten: %d, in %d Zeitfenstern. Am knappsten „%s“: %s, Schritt %s, ab %s: %s von %d Anfragen zu langsam oder gescheitert (erlaubt %s).",
 			len(judged), windows, label(near.SLO), deWho, w.Step, clock(w.Start),
-			percent(share(w.Slow, w.Shots), ","), w.Shots, percent(1-near.SLO.Percentile/100, ",")),
+			percent(share(w.Slow, w.Shots), "de"), w.Shots, percent(1-near.SLO.Percentile/100, "de")),
 		fmt.Sprintf("All promises held: %d, in %d windows. Closest %q: %s, step %s, from %s: %s of %d requests too slow or failed (allowed %s).",
 			len(judged), windows, label(near.SLO), enWho, w.Step, clock(w.Start),
-			percent(share(w.Slow, w.Shots), "."), w.Shots, percent(1-near.SLO.Percentile/100, ".")))
+			percent(share(w.Slow, w.Shots), "en"), w.Shots, percent(1-near.SLO.Percentile/100, "en")))
 }
 
 // unjudgedText says that a promise found too few shots everywhere.
@@ -137,25 +137,25 @@ func clock(d time.Duration) string {
 }
 
 // percent writes a share; more digits where it is small, so that 0.05 % does not read as 0.
-func percent(x float64, point string) string {
+func percent(x float64, lang string) string {
 	digits := 1
 	if x > 0 && x < 0.01 {
 		digits = 2
 	}
-	return decimal(100*x, digits, point) + " %"
+	return decimal(100*x, digits, lang) + " %"
 }
 
 // seconds writes a duration in s, below one second in ms.
-func seconds(d time.Duration, point string) string {
+func seconds(d time.Duration, lang string) string {
 	if d < time.Second {
-		return decimal(float64(d)/float64(time.Millisecond), 0, point) + " ms"
+		return decimal(float64(d)/float64(time.Millisecond), 0, lang) + " ms"
 	}
-	return decimal(d.Seconds(), 1, point) + " s"
+	return decimal(d.Seconds(), 1, lang) + " s"
 }
 
 // decimal writes x with at most digits places, no trailing zeros.
-func decimal(x float64, digits int, point string) string {
+func decimal(x float64, digits int, lang string) string {
 	scale := math.Pow10(digits)
 	s := strconv.FormatFloat(math.Round(x*scale)/scale, 'f', -1, 64)
-	return strings.Replace(s, ".", point, 1)
+	return scenarios.Decimal(s, lang)
 }

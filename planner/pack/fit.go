@@ -1,6 +1,7 @@
 package pack
 
 import (
+	"cmp"
 	"math"
 	"slices"
 )
@@ -75,15 +76,7 @@ func newPacking(nodes []Node, pods []Pod, w weights) *packing {
 		s.at[i] = -1
 		s.order = append(s.order, i)
 	}
-	slices.SortStableFunc(s.order, func(a, b int) int {
-		switch x, y := w.size(pods[a]), w.size(pods[b]); {
-		case x > y:
-			return -1
-		case x < y:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(s.order, func(a, b int) int { return cmp.Compare(w.size(pods[b]), w.size(pods[a])) })
 	return s
 }
 

@@ -1,6 +1,9 @@
 package pack
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // improve moves pods as long as that places one more or empties one more node.
 func (s *packing) improve() {
@@ -76,13 +79,7 @@ func (s *packing) emptyOne() bool {
 		return max(share(u.cpu, s.nodes[node].CPU), share(u.memory, s.nodes[node].Memory), share(int64(u.pods), int64(s.nodes[node].Pods)))
 	}
 	slices.SortStableFunc(byLoad, func(a, b int) int {
-		switch x, y := filled(a), filled(b); {
-		case x < y:
-			return -1
-		case x > y:
-			return 1
-		}
-		return b - a // of two alike the later one
+		return cmp.Or(cmp.Compare(filled(a), filled(b)), b-a) // of two alike the later one
 	})
 	const tries = 8 // a fuller node than these is not emptied where these were not
 	for _, node := range byLoad[:min(tries, len(byLoad))] {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"math"
 	"slices"
 )
@@ -162,15 +163,7 @@ func (d *doorState) result(perPerson float64) *Waiting {
 	}
 	out.Mean /= total
 	out.Waited /= total
-	slices.SortFunc(order, func(a, b int) int {
-		switch {
-		case d.wait[a] < d.wait[b]:
-			return -1
-		case d.wait[a] > d.wait[b]:
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(d.wait[a], d.wait[b]) })
 	sum := 0.0
 	for _, s := range order {
 		if sum += d.came[s]; sum >= 0.95*total {

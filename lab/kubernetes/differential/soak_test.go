@@ -2,7 +2,6 @@ package differential
 
 import (
 	"flag"
-	"slices"
 	"testing"
 	"time"
 
@@ -40,23 +39,15 @@ func TestSoakController(t *testing.T) {
 	if *soakTo == 0 {
 		t.Skip("TestSameAsTheController plays a few thousand worlds; more on -soak.to")
 	}
-	from, to := max(0, *soakFrom), *soakTo
-	if to < 0 {
-		to = soakGoal
-	}
-	var done []piece
-	if *soakFrom < 0 {
-		done = soaked(t)
-	}
-	for ; from < to && !t.Failed(); from += soakPiece {
-		if slices.ContainsFunc(done, func(p piece) bool { return p.From <= from && min(from+soakPiece, to) <= p.To }) {
-			continue
-		}
-		p := soak(t, from, min(from+soakPiece, to))
+	for from, to := range proofs.Pieces(*soakFrom, *soakTo, soakGoal, soakPiece, soaked(t)) {
+		p := soak(t, from, to)
 		if err := proofs.Append(*soakProof, p); err != nil {
 			t.Fatal(err)
 		}
 		t.Logf("seeds %d to %d: %d syncs, %.0f HPA-hours, %d differences in %.0f s", p.From, p.To, p.Syncs, p.Hours, p.Differences, p.Seconds)
+		if t.Failed() {
+			return
+		}
 	}
 }
 
@@ -75,10 +66,15 @@ func soak(t *testing.T, from, to int64) piece {
 }
 
 // soaked are the proofs of this grammar without a difference.
-func soaked(t *testing.T) []piece {
+func soaked(t *testing.T) (done []proofs.Span) {
 	pieces, err := proofs.Read[piece](*soakProof)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return slices.DeleteFunc(pieces, func(p piece) bool { return p.Grammar != grammar || p.Differences > 0 })
+	for _, p := range pieces {
+		if p.Grammar == grammar && p.Differences == 0 {
+			done = append(done, proofs.Span{From: p.From, To: p.To})
+		}
+	}
+	return done
 }

@@ -1,27 +1,25 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ansturm/ansturm/testdata/labprocess"
 )
 
 // lab is a lab that stands.
 type lab struct {
-	cmd  *exec.Cmd
-	said *bytes.Buffer
-	took time.Duration
+	process *labprocess.Lab
+	said    bytes.Buffer
+	took    time.Duration
 
 	// What its ready line says.
 	Nodes, Tenants, Pods int
@@ -30,35 +28,19 @@ type lab struct {
 
 // start starts a lab and waits for its ready line.
 func start(ctx context.Context, program, platform string) (*lab, error) {
-	l := &lab{cmd: exec.CommandContext(ctx, program, platform, "--json"), said: &bytes.Buffer{}}
-	l.cmd.Stderr = l.said
-	l.cmd.Cancel = func() error { return l.cmd.Process.Signal(syscall.SIGTERM) }
-	out, err := l.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
+	l := &lab{}
 	begun := time.Now()
-	if err := l.cmd.Start(); err != nil {
-		return nil, err
-	}
-	line, err := bufio.NewReader(out).ReadBytes('\n')
-	l.took = time.Since(begun)
-	if err == nil {
-		err = json.Unmarshal(line, l)
-	}
+	process, err := labprocess.Start(ctx, &l.said, l, program, platform)
 	if err != nil {
-		return nil, l.stop(fmt.Errorf("no ready line: %w", err))
+		return nil, errors.Join(err, errors.New(l.said.String()))
 	}
+	l.process, l.took = process, time.Since(begun)
 	return l, nil
 }
 
 // stop ends the lab; with an error it gives that, and what the lab said.
 func (l *lab) stop(err error) error {
-	_ = l.cmd.Process.Signal(syscall.SIGTERM)
-	if ended := l.cmd.Wait(); err == nil && ended != nil {
-		err = ended
-	}
-	if err != nil {
+	if err = errors.Join(err, l.process.Stop()); err != nil {
 		err = errors.Join(err, errors.New(l.said.String()))
 	}
 	return err

@@ -5,7 +5,6 @@ import (
 
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/cache"
 )
 
 // sawSlice follows an EndpointSlice of a tenant: what it holds as ready gets requests, and nothing else does.
@@ -24,9 +23,6 @@ func (a *Agent) sawSlice(object any) {
 }
 
 func (a *Agent) sawSliceGo(object any) {
-	if gone, ok := object.(cache.DeletedFinalStateUnknown); ok {
-		object = gone.Obj
-	}
 	if s, ok := object.(*discoveryv1.EndpointSlice); ok {
 		a.hold(s.Namespace+"/"+s.Name, nil)
 	}

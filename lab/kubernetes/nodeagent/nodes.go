@@ -14,7 +14,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/ptr"
 
 	"github.com/ansturm/ansturm/lab/kubernetes/objects"
@@ -110,9 +109,6 @@ func (a *Agent) pool(o *corev1.Node) *scenarios.NodePool {
 
 // sawNodeGo follows a Node object's deletion: what it stood for is gone too.
 func (a *Agent) sawNodeGo(object any) {
-	if gone, ok := object.(cache.DeletedFinalStateUnknown); ok {
-		object = gone.Obj
-	}
 	o, ok := object.(*corev1.Node)
 	if !ok {
 		return

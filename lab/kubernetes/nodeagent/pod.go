@@ -9,7 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/ansturm/ansturm/lab"
 	"github.com/ansturm/ansturm/lab/kubernetes/metricsapi"
@@ -117,9 +116,6 @@ func (p *pod) askEnd(o *corev1.Pod, now time.Time) {
 
 // sawPodGo follows a Pod object's end: whatever still runs of it is killed.
 func (a *Agent) sawPodGo(object any) {
-	if gone, ok := object.(cache.DeletedFinalStateUnknown); ok {
-		object = gone.Obj
-	}
 	o, ok := object.(*corev1.Pod)
 	if !ok {
 		return

@@ -41,7 +41,13 @@ func (a *Agent) watch(ctx context.Context) error {
 		{slices, slices.Discovery().V1().EndpointSlices().Informer(), a.sawSlice, a.sawSliceGo},
 	} {
 		registered, err := w.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-			AddFunc: w.saw, DeleteFunc: w.gone,
+			AddFunc: w.saw,
+			DeleteFunc: func(object any) {
+				if missed, ok := object.(cache.DeletedFinalStateUnknown); ok { // only a new list showed that it is gone
+					object = missed.Obj
+				}
+				w.gone(object)
+			},
 			UpdateFunc: func(before, object any) {
 				if uid(before) != uid(object) { // deleted and made again while the watch was away
 					w.gone(before)

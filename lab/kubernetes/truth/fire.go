@@ -11,13 +11,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/ansturm/ansturm/lab/kubernetes/audit"
 	"github.com/ansturm/ansturm/lab/kubernetes/controlplane"
 	"github.com/ansturm/ansturm/lab/kubernetes/nodeagent"
 	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/testdata/labprocess"
 )
 
 // seen is a run's record, and the truth: what the cluster wrote down.
@@ -30,7 +30,7 @@ type seen struct {
 	journal []nodeagent.Entry
 }
 
-// patience bounds the lab's start and end.
+// patience bounds the lab's start.
 const patience = 3 * time.Minute
 
 // fire starts a lab, fires at it, and reads what both have written.
@@ -39,11 +39,11 @@ func (o *options) fire(ctx context.Context, w *world, stderr io.Writer) (s *seen
 		os.WriteFile(o.path("world.platform.yaml"), []byte(w.platform), 0o600)); err != nil {
 		return nil, err
 	}
-	l, err := o.startLab(ctx, w.lab, stderr)
+	l, process, err := o.startLab(ctx, w.lab, stderr)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, l.stop()) }()
+	defer func() { err = errors.Join(err, process.Stop()) }()
 	args := []string{
 		"run", o.path("world.yaml"), "--platform", o.path("world.platform.yaml"), "--kubeconfig", l.Kubeconfig,
 		"--kube-context", controlplane.ObserverContext, "--linger", "20s", "-o", o.path("record"),
@@ -63,57 +63,20 @@ func (o *options) fire(ctx context.Context, w *world, stderr io.Writer) (s *seen
 // invalid is the exit code of a run whose generator was the limit: what was seen of the cluster is true all the same.
 const invalid = 4
 
-// lab is a lab that runs, with its ready line.
-type lab struct {
-	Kubeconfig, Audit, Counters string
+// readyLine is what a lab says when it stands.
+type readyLine struct{ Kubeconfig, Audit, Counters string }
 
-	cmd    *exec.Cmd
-	exited chan error
-}
-
-func (o *options) startLab(ctx context.Context, more []string, stderr io.Writer) (*lab, error) {
-	args := append([]string{o.path("world.platform.yaml"), "--json", "--journal", o.path("pods.jsonl"), "--state", o.dir}, more...)
-	l := &lab{cmd: exec.Command(filepath.Join(o.bin, "ansturm-lab"), args...), exited: make(chan error, 1)}
-	l.cmd.Stderr = stderr
-	stdout, err := l.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := l.cmd.Start(); err != nil {
-		return nil, err
-	}
-	ready := make(chan error, 1)
-	go func() {
-		ready <- json.NewDecoder(stdout).Decode(l)
-		_, _ = io.Copy(io.Discard, stdout)
-		l.exited <- l.cmd.Wait()
-	}()
-	select {
-	case err = <-ready:
-	case <-ctx.Done():
-		err = ctx.Err()
-	case <-time.After(patience):
-		err = fmt.Errorf("not ready after %v", patience)
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("ansturm-lab: %w", err), l.stop())
-	}
-	return l, nil
-}
-
-// stop ends the lab and waits for it; one that does not end by itself is killed.
-func (l *lab) stop() error {
-	_ = l.cmd.Process.Signal(syscall.SIGTERM)
-	kill := time.AfterFunc(patience, func() { _ = l.cmd.Process.Kill() })
-	defer kill.Stop()
-	if err := <-l.exited; err != nil {
-		return fmt.Errorf("ansturm-lab: %w", err)
-	}
-	return nil
+func (o *options) startLab(ctx context.Context, more []string, stderr io.Writer) (*readyLine, *labprocess.Lab, error) {
+	ctx, stop := context.WithTimeoutCause(ctx, patience, fmt.Errorf("not ready after %v", patience))
+	defer stop()
+	l := &readyLine{}
+	args := append([]string{o.path("world.platform.yaml"), "--journal", o.path("pods.jsonl"), "--state", o.dir}, more...)
+	process, err := labprocess.Start(ctx, stderr, l, filepath.Join(o.bin, "ansturm-lab"), args...)
+	return l, process, err
 }
 
 // read reads everything while the lab is still there: its audit log goes with it.
-func (o *options) read(l *lab) (*seen, error) {
+func (o *options) read(l *readyLine) (*seen, error) {
 	log, err := os.ReadFile(l.Audit)
 	if err != nil {
 		return nil, err

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/scenarios"
 )
 
 // duel is one run of Ansturm against nginx.
@@ -164,7 +165,7 @@ func (d *duel) proof(r *record.Record, l *ledger, b *logbook) proof {
 		Connections: run.Totals.Connections, LogLines: b.lines, Accepted: int64(b.accepted.GetCardinality()), AcceptedAgain: b.again,
 		LogConnections: b.connections, WorkersKilled: d.killed, Differences: disagree(l, b, int64(d.killed)),
 		LatenessP50us: run.Validity.LatenessP50.Microseconds(), LatenessP99us: run.Validity.LatenessP99.Microseconds(),
-		Valid: run.Validity.Valid, Reasons: run.Validity.Reasons,
+		Valid: run.Validity.Valid, Reasons: scenarios.AllIn(run.Validity.Reasons, "en"),
 	}
 	for f, set := range l.fates {
 		p.Fates[record.Fate(f).String()] = int64(set.GetCardinality())

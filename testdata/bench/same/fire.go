@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +10,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"time"
+
+	"github.com/ansturm/ansturm/testdata/labprocess"
 )
 
 // The records' folders.
@@ -59,32 +59,17 @@ func (s settings) fireAt(ctx context.Context, stderr io.Writer, dir string, flag
 
 // fireAtCluster starts the real control plane, fires at it, and stops it.
 func (s settings) fireAtCluster(ctx context.Context, stderr io.Writer) (err error) {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	cmd := exec.CommandContext(ctx, s.lab, s.platform, "--json")
-	cmd.Cancel, cmd.WaitDelay = func() error { return cmd.Process.Signal(os.Interrupt) }, patience
-	cmd.Stderr = stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	defer func() {
-		stop()
-		_ = cmd.Wait() // it was told to stop
-	}()
-	line, err := bufio.NewReader(out).ReadBytes('\n')
-	if err != nil {
-		return fmt.Errorf("no ready line of %s: %w", s.lab, err)
-	}
 	var ready struct {
 		Kubeconfig string   `json:"kubeconfig"`
 		Contexts   []string `json:"contexts"`
 	}
-	if err := json.Unmarshal(line, &ready); err != nil || len(ready.Contexts) == 0 {
-		return fmt.Errorf("ready line %q: %w", line, err)
+	lab, err := labprocess.Start(ctx, stderr, &ready, s.lab, s.platform)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lab.Stop()) }()
+	if len(ready.Contexts) == 0 {
+		return fmt.Errorf("the ready line of %s names no context", s.lab)
 	}
 	select {
 	case <-time.After(settling):
