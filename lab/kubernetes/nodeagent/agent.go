@@ -210,13 +210,21 @@ func (a *Agent) Counters() string { return a.metrics }
 // Quotas says how processes get their CPU quota, or why they cannot have one.
 func (a *Agent) Quotas() string { return a.cgroups.String() }
 
-// Usage is what a scrape of the nodes finds: what the kubelets read last of every running container. Processes are read now.
-func (a *Agent) Usage() []metricsapi.Usage { return a.list(a.ground.Readings(nil)) }
+// Usage is what a scrape of the nodes finds: what the kubelets read last of every running container.
+func (a *Agent) Usage() []metricsapi.Usage {
+	return a.list(a.ground.Readings(nil), func(p *process) *reading { return p.read.Load() })
+}
 
 // used is what every running container has used by now.
-func (a *Agent) used() []metricsapi.Usage { return a.list(a.ground.Usage(nil)) }
+func (a *Agent) used() []metricsapi.Usage {
+	return a.list(a.ground.Usage(nil), func(p *process) *reading {
+		cpu, memory := p.usage()
+		return &reading{time.Now(), cpu, memory}
+	})
+}
 
-func (a *Agent) list(used []lab.Usage) []metricsapi.Usage {
+// list is the usage of virtual pods and of processes; of those of which nothing is known yet there is none.
+func (a *Agent) list(used []lab.Usage, of func(*process) *reading) []metricsapi.Usage {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	list := make([]metricsapi.Usage, 0, len(used))
@@ -229,8 +237,9 @@ func (a *Agent) list(used []lab.Usage) []metricsapi.Usage {
 		switch life := p.life.Load(); {
 		case life == nil || life.started.IsZero() || life.ended:
 		case life.process != nil:
-			cpu, memory := life.process.usage()
-			list = p.appendUsage(list, time.Now(), cpu, memory)
+			if r := of(life.process); r != nil {
+				list = p.appendUsage(list, r.at, r.cpu, r.memory)
+			}
 		case p.idle:
 			list = p.appendUsage(list, time.Now(), 0, 0)
 		}

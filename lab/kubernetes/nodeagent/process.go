@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -20,6 +22,7 @@ import (
 	"github.com/ansturm/ansturm/lab"
 	"github.com/ansturm/ansturm/lab/kubernetes/objects"
 	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/planner/hpa"
 )
 
 // A kubelet's back-off between two starts of a container that does not stay.
@@ -34,6 +37,7 @@ type process struct {
 	group *cgroup // nil: without a quota
 	said  tail
 	over  chan struct{} // closed when it has ended
+	read  atomic.Pointer[reading]
 }
 
 // address is where the pod's process listens: its first port, else 8080, at an address of its own.
@@ -77,6 +81,7 @@ func (p *pod) launch(ctx context.Context) {
 		p.noticed(ctx, lab.Notice{Phase: record.PhaseStarted, At: now})
 	}
 	p.a.done.Go(func() { p.probe(ctx, proc) })
+	p.a.done.Go(func() { proc.keepHouse(ctx, p.a.auto.Housekeeping) })
 }
 
 func (p *pod) start(ctx context.Context) (*process, error) {
@@ -231,6 +236,28 @@ func (proc *process) kill() {
 		return
 	}
 	proc.group.kill()
+}
+
+// reading is what the kubelet read of a process, and when.
+type reading struct {
+	at     time.Time
+	cpu    time.Duration
+	memory int64
+}
+
+// keepHouse reads the process as the kubelet does, until it ends.
+func (proc *process) keepHouse(ctx context.Context, period time.Duration) {
+	for {
+		cpu, memory := proc.usage()
+		proc.read.Store(&reading{time.Now(), cpu, memory})
+		select {
+		case <-time.After(hpa.Housekeeping(period, rand.Float64())):
+		case <-proc.over:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // usage is the CPU time it used and the memory that it holds.

@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/ansturm/ansturm/lab/kubernetes/metricsapi"
 	"github.com/ansturm/ansturm/lab/kubernetes/objects"
 )
 
@@ -35,7 +36,9 @@ func (w *world) real(edit func(*corev1.Pod)) func(*corev1.Pod) {
 }
 
 func TestProcessPodServes(t *testing.T) {
-	w := newWorld(t, platform())
+	pf := platform()
+	pf.Autoscaling.Housekeeping = 50 * time.Millisecond
+	w := newWorld(t, pf)
 	w.bind("real", "vm-1", w.real(nil))
 	p := w.untilReady("real")
 	if !strings.HasPrefix(p.Status.PodIP, "198.19.") {
@@ -43,12 +46,33 @@ func TestProcessPodServes(t *testing.T) {
 	}
 	w.hold([]string{"real"}, nil)
 	w.untilServed("real")
-	w.until("its CPU shows", func() bool { u := w.Usage(); return len(u) == 1 && u[0].CPU > 0 && u[0].Memory > 0 })
+	first := w.Usage()
+	w.until("it is read again, and its CPU shows", func() bool {
+		u := w.Usage()
+		return len(first) == 1 && len(u) == 1 && u[0].At.After(first[0].At) && u[0].CPU > 0 && u[0].Memory > 0
+	})
 	w.remove("real", 30)
 	w.untilGone("real")
 	if entries := w.log.of(t, "real"); !strings.Contains(strings.Join(stages(entries), " "), "serving terminating") {
 		t.Errorf("stages %v", stages(entries))
 	}
+}
+
+// A scrape does not make a kubelet look: what it finds of a process is as old as that of a virtual pod.
+func TestAScrapeFindsWhatWasReadLast(t *testing.T) {
+	pf := platform()
+	pf.Autoscaling.Housekeeping = time.Hour
+	w := newWorld(t, pf)
+	w.bind("real", "vm-1", w.real(nil))
+	w.untilReady("real")
+	var first []metricsapi.Usage
+	w.until("it is read", func() bool { first = w.Usage(); return len(first) == 1 })
+	w.hold([]string{"real"}, nil)
+	w.untilServed("real")
+	if again := w.Usage(); len(again) != 1 || again[0] != first[0] {
+		t.Errorf("%+v was read, then %+v", first, again)
+	}
+	w.until("the counters show the present", func() bool { u := w.used(); return len(u) == 1 && u[0].At.After(first[0].At) })
 }
 
 func TestProcessIsThrottledUnderItsQuota(t *testing.T) {
