@@ -1,0 +1,191 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/ansturm/ansturm/lab/kubernetes/controlplane"
+	"github.com/ansturm/ansturm/loadgen/cluster"
+	"github.com/ansturm/ansturm/planner"
+	"github.com/ansturm/ansturm/scenarios"
+)
+
+// The surge that the tests' plan is made for.
+const surge = `
+name: small
+arrivals: {total: 900, over: 60s, curve: [{kind: constant}]}
+tenants: {list: [{name: adorf}, {name: bstadt}]}
+journeys: [{name: j, steps: [{name: submit, method: POST, url: /, headers: {Idempotency-Key: "{{seq}}"}}]}]
+slos: [{step: submit, percentile: 95, within: 2s, errors: 0.01, tenant: all}]
+`
+
+// planned makes a plan for the tests' platform and gives the autoscalers that it wrote.
+func planned(t *testing.T) [][]byte {
+	t.Helper()
+	s, err := scenarios.Parse("small.yaml", []byte(surge), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _, _ := strings.Cut(platform, "  - name: archiv")
+	p, err := scenarios.ParsePlatform("small.platform.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := planner.Search(t.Context(), nil, s, p, planner.Options{Delta: 0.1, Worlds: 32, LoseNodes: new(0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := plan.Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "hpa", "*.yaml"))
+	if err != nil || len(files) != 2 {
+		t.Fatalf("autoscalers %q (%v), want one for each of two tenants", files, err)
+	}
+	var all [][]byte
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, data)
+	}
+	return all
+}
+
+func connected(t *testing.T, p *process) *cluster.Client {
+	t.Helper()
+	c, err := cluster.Connect(t.Context(), cluster.Config{Kubeconfig: p.Kubeconfig, Context: controlplane.Context})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// dryRuns has the real API server check every autoscaler of a plan, as they are and made wrong. Nothing may change by that.
+func dryRuns(t *testing.T, p *process, client kubernetes.Interface, plan [][]byte) {
+	c := connected(t, p)
+	before := autoscalersOf(t, client)
+	saved, err := c.Prepare(t.Context(), plan, time.Now())
+	if err != nil {
+		t.Fatalf("the API server does not take the plan: %v", err)
+	}
+	for _, a := range saved.Autoscalers {
+		if a.Before == nil || a.Before.MaxReplicas != 3 || a.Applied.Behavior == nil || *a.Applied.MinReplicas > a.Applied.MaxReplicas {
+			t.Errorf("%s: before %+v, would be %+v", &a, a.Before, a.Applied)
+		}
+	}
+	for name, change := range map[string][2]string{
+		"min above max": {"minReplicas:", "minReplicas: 9999 #"}, "an unknown field": {"maxReplicas:", "most: 1\n  maxReplicas:"},
+		"no replicas": {"maxReplicas:", "maxReplicas: 0 #"},
+	} {
+		for _, manifest := range plan {
+			wrong := bytes.Replace(manifest, []byte(change[0]), []byte(change[1]), 1)
+			if bytes.Equal(wrong, manifest) {
+				t.Fatalf("%s: there is no %s in\n%s", name, change[0], manifest)
+			}
+			if _, err := c.Prepare(t.Context(), [][]byte{wrong}, time.Now()); err == nil {
+				t.Errorf("%s was taken:\n%s", name, wrong)
+			}
+		}
+	}
+	if after := autoscalersOf(t, client); !slices.Equal(before, after) {
+		t.Errorf("the dry runs changed something:\n%q\n%q", before, after)
+	}
+}
+
+// autoscalersOf are the tests' autoscalers with all that a restoration must bring back: spec, and whose fields they are.
+func autoscalersOf(t *testing.T, client kubernetes.Interface) (all []string) {
+	t.Helper()
+	for _, ns := range []string{"adorf", "bstadt"} {
+		h, err := client.AutoscalingV2().HorizontalPodAutoscalers(ns).Get(t.Context(), "antrag", metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, h.Spec.String())
+		for _, m := range h.ManagedFields {
+			if m.Subresource == "" { // the status has a manager of its own, who goes on writing
+				all = append(all, ns+" "+m.Manager+" "+string(m.Operation)+" "+m.FieldsV1.String())
+			}
+		}
+	}
+	return all
+}
+
+// appliedAndRestored applies a plan and puts back what was there: twice, the second time with an autoscaler that somebody
+// has changed meanwhile, which must be left alone, and one that is gone.
+func appliedAndRestored(t *testing.T, p *process, client kubernetes.Interface, plan [][]byte) {
+	c, ctx := connected(t, p), t.Context()
+	before := autoscalersOf(t, client)
+	saved, err := c.Prepare(ctx, plan, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Apply(ctx, saved); err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range saved.Autoscalers {
+		h, err := client.AutoscalingV2().HorizontalPodAutoscalers(a.Namespace).Get(ctx, a.Name, metav1.GetOptions{})
+		if err != nil || h.Spec.MaxReplicas != a.Applied.MaxReplicas || !slices.ContainsFunc(h.ManagedFields, func(m metav1.ManagedFieldsEntry) bool {
+			return m.Manager == cluster.FieldManager && m.Operation == metav1.ManagedFieldsOperationApply
+		}) {
+			t.Errorf("%s was not applied: %v %+v", &a, err, h)
+		}
+	}
+	if err := c.Restore(ctx, saved); err != nil {
+		t.Fatal(err)
+	}
+	if after := autoscalersOf(t, client); !slices.Equal(before, after) {
+		t.Errorf("it is not as it was:\n%q\n%q", before, after)
+	}
+	if err := c.Restore(ctx, saved); err != nil {
+		t.Errorf("restored again: %v", err)
+	}
+	if err := c.Apply(ctx, saved); err != nil {
+		t.Fatal(err)
+	}
+	const theirs = 77
+	changed := changeMost(t, client, "adorf", theirs)
+	if err := c.Restore(ctx, saved); !errors.Is(err, cluster.ErrChanged) || !strings.Contains(err.Error(), "adorf/antrag") || strings.Contains(err.Error(), "bstadt") {
+		t.Errorf("somebody has changed adorf's autoscaler: %v", err)
+	}
+	if h, err := client.AutoscalingV2().HorizontalPodAutoscalers("adorf").Get(ctx, "antrag", metav1.GetOptions{}); err != nil || h.Spec.MaxReplicas != theirs {
+		t.Errorf("their change to %d is gone: %v %+v", changed.Spec.MaxReplicas, err, h)
+	}
+	changeMost(t, client, "adorf", saved.Autoscalers[0].Applied.MaxReplicas)
+	if err := c.Restore(ctx, saved); err != nil {
+		t.Fatal(err)
+	}
+	if after := autoscalersOf(t, client); !slices.Equal(before, after) {
+		t.Errorf("it is not as it was:\n%q\n%q", before, after)
+	}
+}
+
+// changeMost writes another maximum, as a user would.
+func changeMost(t *testing.T, client kubernetes.Interface, ns string, most int32) (h *autoscalingv2.HorizontalPodAutoscaler) {
+	t.Helper()
+	api := client.AutoscalingV2().HorizontalPodAutoscalers(ns)
+	for range 10 {
+		var err error
+		if h, err = api.Get(t.Context(), "antrag", metav1.GetOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		h.Spec.MaxReplicas = most
+		if h, err = api.Update(t.Context(), h, metav1.UpdateOptions{}); err == nil {
+			return h
+		}
+	}
+	t.Fatal("the autoscaler could not be changed")
+	return nil
+}
