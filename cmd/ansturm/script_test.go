@@ -63,4 +63,5 @@ func exitCode(ts *testscript.TestScript, command []string) int {
 var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"exits": exits, "serve": serve, "await": await,
 	"apiserver": apiserver, "agree": agree, "refuse": refuse, "serves": serves, "platform": platform, "recorded": recorded,
+	"scales": scales, "scaled": scaled, "planned": planned,
 }
