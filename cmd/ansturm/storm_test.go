@@ -46,7 +46,7 @@ func fireOn(t *testing.T, a *app, w *world, on *scenarios.Platform, name string)
 	s := w.scenario.Clone()
 	s.SLOs[0].Within = 10 * time.Second
 	var why []string
-	for range 3 {
+	for range tries {
 		rec, err := a.fire(t.Context(), a.progress(), firing{
 			scenario: s, platform: on, speed: topSpeed, purpose: "surge", dir: freshDir(filepath.Join(dir, name)), title: name,
 		})

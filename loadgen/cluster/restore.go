@@ -116,7 +116,7 @@ func (c *Client) rescale(ctx context.Context, a *SavedAutoscaler) error {
 func (c *Client) ready(ctx context.Context, a *SavedAutoscaler) (int32, error) {
 	var d appsv1.Deployment
 	if err := c.groups[Apps].Get().Namespace(a.Namespace).Resource("deployments").Name(a.Deployment).Do(ctx).Into(&d); err != nil {
-		return 0, fmt.Errorf("Deployment %s/%s: %w", a.Namespace, a.Deployment, err)
+		return 0, fmt.Errorf("deployment %s/%s: %w", a.Namespace, a.Deployment, err)
 	}
 	return d.Status.ReadyReplicas, nil
 }

@@ -111,12 +111,12 @@ func (c *Client) readBefore(ctx context.Context, a *SavedAutoscaler) error {
 		case h.Name == a.Name:
 			a.Before, a.ResourceVersion, a.ManagedFields = h.Spec.DeepCopy(), h.ResourceVersion, h.ManagedFields
 		case h.Spec.ScaleTargetRef.Kind == "Deployment" && h.Spec.ScaleTargetRef.Name == a.Deployment:
-			return fmt.Errorf("%s scales Deployment %s already: two would work against each other", h.Name, a.Deployment)
+			return fmt.Errorf("%s scales deployment %s already: two would work against each other", h.Name, a.Deployment)
 		}
 	}
 	scale, err := c.scale(ctx, a)
 	if err != nil {
-		return fmt.Errorf("Deployment %s: %w", a.Deployment, err)
+		return fmt.Errorf("deployment %s: %w", a.Deployment, err)
 	}
 	a.Replicas = scale.Spec.Replicas
 	return nil
@@ -186,7 +186,7 @@ func (c *Client) Settled(ctx context.Context, s *Saved) (settled bool, waiting s
 		}
 		scale, err := c.scale(ctx, a)
 		if err != nil {
-			return false, "", fmt.Errorf("Deployment %s/%s: %w", a.Namespace, a.Deployment, err)
+			return false, "", fmt.Errorf("deployment %s/%s: %w", a.Namespace, a.Deployment, err)
 		}
 		ready, err := c.ready(ctx, a)
 		if err != nil {

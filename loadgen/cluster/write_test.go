@@ -180,8 +180,8 @@ func TestWhatIsNotApplied(t *testing.T) {
 	}{
 		"refused":           {manifest("a", "web", "web", 9, 3), nil, "a/web: the API server does not take it: .*minReplicas"},
 		"unknown field":     {append(manifest("a", "web", "web", 1, 3), "most: 3\n"...), nil, "most"},
-		"no workload":       {manifest("a", "web", "other", 1, 3), nil, "Deployment other"},
-		"another scales it": {manifest("a", "mine", "web", 1, 3), nil, "web scales Deployment web already"},
+		"no workload":       {manifest("a", "web", "other", 1, 3), nil, "deployment other"},
+		"another scales it": {manifest("a", "mine", "web", 1, 3), nil, "web scales deployment web already"},
 		"no rights":         {manifest("a", "web", "web", 1, 3), func(s *clustertest.Server) { s.Deny("patch " + hpas) }, "forbidden"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/ansturm/ansturm/lab/kubernetes/controlplane"
 	"github.com/ansturm/ansturm/loadgen/cluster"
+	"github.com/ansturm/ansturm/loadgen/record"
 	"github.com/ansturm/ansturm/planner"
 	"github.com/ansturm/ansturm/scenarios"
 )
@@ -23,14 +26,14 @@ import (
 // The surge that the tests' plan is made for.
 const surge = `
 name: small
-arrivals: {total: 900, over: 60s, curve: [{kind: constant}]}
+arrivals: {total: 300, over: 10s, curve: [{kind: constant}]}
 tenants: {list: [{name: adorf}, {name: bstadt}]}
 journeys: [{name: j, steps: [{name: submit, method: POST, url: /, headers: {Idempotency-Key: "{{seq}}"}}]}]
 slos: [{step: submit, percentile: 95, within: 2s, errors: 0.01, tenant: all}]
 `
 
-// planned makes a plan for the tests' platform and gives the autoscalers that it wrote.
-func planned(t *testing.T) [][]byte {
+// planned makes a plan for the tests' platform and gives its directory.
+func planned(t *testing.T) string {
 	t.Helper()
 	s, err := scenarios.Parse("small.yaml", []byte(surge), nil)
 	if err != nil {
@@ -49,11 +52,16 @@ func planned(t *testing.T) [][]byte {
 	if err := plan.Write(dir); err != nil {
 		t.Fatal(err)
 	}
-	files, err := filepath.Glob(filepath.Join(dir, "hpa", "*.yaml"))
+	return dir
+}
+
+// manifestsOf are the autoscalers that a plan wrote.
+func manifestsOf(t *testing.T, plan string) (all [][]byte) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(plan, "hpa", "*.yaml"))
 	if err != nil || len(files) != 2 {
 		t.Fatalf("autoscalers %q (%v), want one for each of two tenants", files, err)
 	}
-	var all [][]byte
 	for _, file := range files {
 		data, err := os.ReadFile(file)
 		if err != nil {
@@ -188,4 +196,64 @@ func changeMost(t *testing.T, client kubernetes.Interface, ns string, most int32
 	}
 	t.Fatal("the autoscaler could not be changed")
 	return nil
+}
+
+// TestVerify fires a plan at a real control plane by the program itself: whatever the verdict, the plan's autoscalers were
+// there during the run, and afterwards all is as it was.
+func TestVerify(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a control plane and fires")
+	}
+	dir := t.TempDir()
+	file, binary, out := filepath.Join(dir, "small.platform.yaml"), filepath.Join(dir, "ansturm"), filepath.Join(dir, "out")
+	build := exec.Command("go", "build", "-o", binary, "./cmd/ansturm")
+	build.Dir = "../../../.."
+	if text, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, text)
+	}
+	if err := os.WriteFile(file, []byte(platform), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, plan := start(t, file, "--kubeconfig", filepath.Join(dir, "kubeconfig")), planned(t)
+	client := p.client(t, controlplane.Context)
+	before := append(autoscalersOf(t, client), replicasOf(t, client))
+	fire := exec.Command(binary, "verify", plan, "--kubeconfig", p.Kubeconfig, "--kube-context", controlplane.Context, "--apply", "--linger", "0s", "-o", out)
+	text, err := fire.CombinedOutput()
+	if code := fire.ProcessState.ExitCode(); code == 2 || code == 5 || code < 0 { // else it is the verdict, and this machine may be busy
+		t.Fatalf("verify: %v\n%s", err, text)
+	}
+	rec, err := record.Open(filepath.Join(out, "plan"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if account, err := rec.Account(); err != nil || account.Ledger.Completed == 0 || !rec.Run.Complete() {
+		t.Errorf("the record: %v %+v", err, account)
+	}
+	wrote, err := planner.LoadPlan(plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tenant := range wrote.Tenants {
+		if w := rec.Run.Platform.WorkloadOf(tenant.Tenant); w == nil || w.HPA == nil || w.HPA.MaxReplicas != tenant.HPA.MaxReplicas || *w.HPA.MinReplicas != *tenant.HPA.MinReplicas {
+			t.Errorf("%s was fired at with %+v, the plan has %+v", tenant.Tenant, w, tenant.HPA)
+		}
+	}
+	if v, err := planner.LoadVerification(plan); err != nil || len(v.Comparisons) == 0 {
+		t.Errorf("the verification: %v %+v", err, v)
+	}
+	if after := append(autoscalersOf(t, client), replicasOf(t, client)); !slices.Equal(before, after) {
+		t.Errorf("it is not as it was:\n%q\n%q\n%s", before, after, text)
+	}
+}
+
+func replicasOf(t *testing.T, client kubernetes.Interface) (all string) {
+	t.Helper()
+	for _, ns := range []string{"adorf", "bstadt"} {
+		d, err := client.AppsV1().Deployments(ns).Get(t.Context(), "antrag", metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all += fmt.Sprintf("%s %d ", ns, *d.Spec.Replicas)
+	}
+	return all
 }

@@ -89,7 +89,7 @@ func TestLab(t *testing.T) {
 	t.Run("nothing listens off loopback", func(t *testing.T) { onlyLoopback(t, p) })
 	t.Run("the observer may look and not touch", func(t *testing.T) { observerLooks(t, p.client(t, controlplane.ObserverContext)) })
 	t.Run("the autoscaler scales, and the audit log tells", func(t *testing.T) { autoscales(t, client, p.Audit) })
-	plan := planned(t)
+	plan := manifestsOf(t, planned(t))
 	t.Run("a plan's autoscalers pass a dry run, wrong ones do not", func(t *testing.T) { dryRuns(t, p, client, plan) })
 	t.Run("a plan is applied, and what was there put back", func(t *testing.T) { appliedAndRestored(t, p, client, plan) })
 	t.Run("a killed API server comes back, and watches go on", func(t *testing.T) { serverComesBack(t, p, client) })
