@@ -57,6 +57,7 @@ func fireOn(t *testing.T, a *app, w *world, on *scenarios.Platform, name string)
 			return rec
 		}
 		why = rec.Run.Validity.Reasons
+		t.Logf("%s says nothing, fired again: %q", name, why)
 	}
 	t.Skipf("%s: this machine is too busy to fire it: %q", name, why)
 	return nil
@@ -117,7 +118,7 @@ func TestRetryStormFiredAndEndedByTheRecommendedRate(t *testing.T) {
 	}
 	kept := fireOn(t, a, w, plan.Platform, "kept")
 	failed := failing(t, kept, 0, end)
-	if failed > 0.02 {
+	if failed > 0.05 {
 		t.Errorf("behind the waiting room %.3f of the shots fail", failed)
 	}
 	account, err := kept.Account()
@@ -130,6 +131,14 @@ func TestRetryStormFiredAndEndedByTheRecommendedRate(t *testing.T) {
 	}
 	if l := account.Ledger; float64(l.Completed) < 0.98*float64(l.Total) {
 		t.Errorf("%d of %d persons got through", l.Completed, l.Total)
+	}
+	compared, err := planner.Compare(plan, kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wait := compared[len(compared)-1]
+	if wait.Unit != "s" || wait.Measured < 0.7*wait.Predicted || wait.Measured > 1.3*wait.Predicted+2 {
+		t.Errorf("%s: predicted %.1f s, measured %.1f s", wait.Figure["en"], wait.Predicted, wait.Measured)
 	}
 	t.Logf("after the surge %.3f fail; with %.3g/s put up at %v %.4f at the end; with %.3g/s from the start %.4f, %d waited, longest %v (planned %.0f s)",
 		down, plan.Admission.Recovery, put, ended, plan.Admission.Rate, failed, d.Waited, d.Longest, plan.Admission.Longest.Value)

@@ -12,12 +12,19 @@ import (
 	"testing"
 	"time"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	k8sscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/ansturm/ansturm/lab/kubernetes/controlplane"
 	"github.com/ansturm/ansturm/loadgen/cluster"
+	"github.com/ansturm/ansturm/loadgen/observe"
 	"github.com/ansturm/ansturm/loadgen/record"
 	"github.com/ansturm/ansturm/planner"
 	"github.com/ansturm/ansturm/scenarios"
@@ -217,7 +224,7 @@ func TestVerify(t *testing.T) {
 	p, plan := start(t, file, "--kubeconfig", filepath.Join(dir, "kubeconfig")), planned(t)
 	client := p.client(t, controlplane.Context)
 	before := append(autoscalersOf(t, client), replicasOf(t, client))
-	fire := exec.Command(binary, "verify", plan, "--kubeconfig", p.Kubeconfig, "--kube-context", controlplane.Context, "--apply", "--linger", "0s", "-o", out)
+	fire := exec.Command(binary, "verify", plan, "--kubeconfig", restricted(t, p, client), "--kube-context", "restricted", "--apply", "--linger", "0s", "-o", out)
 	text, err := fire.CombinedOutput()
 	if code := fire.ProcessState.ExitCode(); code == 2 || code == 5 || code < 0 { // else it is the verdict, and this machine may be busy
 		t.Fatalf("verify: %v\n%s", err, text)
@@ -244,6 +251,52 @@ func TestVerify(t *testing.T) {
 	if after := append(autoscalersOf(t, client), replicasOf(t, client)); !slices.Equal(before, after) {
 		t.Errorf("it is not as it was:\n%q\n%q\n%s", before, after, text)
 	}
+}
+
+// restricted is a kubeconfig, with a context of that name, of somebody who has just the rights that ansturm rbac --verify
+// prints.
+func restricted(t *testing.T, p *process, client kubernetes.Interface) string {
+	t.Helper()
+	ctx := t.Context()
+	for doc := range strings.SplitSeq(observe.RBAC+"---\n"+cluster.RBAC, "\n---\n") {
+		object, _, err := k8sscheme.Codecs.UniversalDeserializer().Decode([]byte(doc), nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch o := object.(type) {
+		case *corev1.Namespace:
+			_, err = client.CoreV1().Namespaces().Create(ctx, o, metav1.CreateOptions{})
+		case *corev1.ServiceAccount:
+			_, err = client.CoreV1().ServiceAccounts(o.Namespace).Create(ctx, o, metav1.CreateOptions{})
+		case *rbacv1.ClusterRole: // the lab has an observer of that name
+			o.Name += "-printed"
+			_, err = client.RbacV1().ClusterRoles().Create(ctx, o, metav1.CreateOptions{})
+		case *rbacv1.ClusterRoleBinding:
+			o.Name += "-printed"
+			o.RoleRef.Name += "-printed"
+			_, err = client.RbacV1().ClusterRoleBindings().Create(ctx, o, metav1.CreateOptions{})
+		default:
+			t.Fatalf("%T among the rights", o)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	token, err := client.CoreV1().ServiceAccounts("ansturm").CreateToken(ctx, "ansturm", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := clientcmd.LoadFromFile(p.Kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.AuthInfos["restricted"] = &clientcmdapi.AuthInfo{Token: token.Status.Token}
+	config.Contexts["restricted"] = &clientcmdapi.Context{Cluster: config.Contexts[controlplane.Context].Cluster, AuthInfo: "restricted"}
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := clientcmd.WriteToFile(*config, path); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 func replicasOf(t *testing.T, client kubernetes.Interface) (all string) {
