@@ -162,19 +162,15 @@ func (k *clusterVerify) wait(ctx context.Context, client *cluster.Client, saved 
 func (k *clusterVerify) restore(ctx context.Context, client *cluster.Client, dir string, saved *cluster.Saved) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), restorePatience)
 	defer cancel()
-	err := client.Restore(ctx, saved)
-	if err == nil {
-		saved.RestoredAt = time.Now().UTC()
-		err = saveBefore(dir, saved)
-	}
-	switch {
+	switch err := client.Restore(ctx, saved); {
 	case errors.Is(err, cluster.ErrChanged):
 		return inputError(err, "what was there before is in "+filepath.Join(dir, beforeFile))
 	case err != nil:
 		return inputError(fmt.Errorf("the cluster is not as it was: %w", err), "ansturm verify --restore "+dir+" tries again")
 	}
 	k.say("context %s: %d autoscalers and the replicas of their workloads are as they were", saved.Context, len(saved.Autoscalers))
-	return nil
+	saved.RestoredAt = time.Now().UTC()
+	return saveBefore(dir, saved)
 }
 
 // restoreFrom puts back what a verification that was killed left behind.
@@ -232,6 +228,9 @@ func saveBefore(dir string, saved *cluster.Saved) error {
 
 // writeError says what to mend where the cluster refuses.
 func writeError(err error) error {
+	if errors.Is(err, cluster.ErrLeft) {
+		return inputError(err, "ansturm verify --restore DIR does, with the directory of that verification")
+	}
 	if strings.Contains(err.Error(), "forbidden") {
 		return inputError(err, "ansturm rbac --verify prints the rights that are needed")
 	}

@@ -28,6 +28,9 @@ const SavedFormat = 1
 // ErrChanged says that somebody else has changed an autoscaler since it was applied: it is left as it is.
 var ErrChanged = errors.New("changed by somebody else meanwhile")
 
+// ErrLeft says that an autoscaler is not what was there before, but what an earlier verification has left.
+var ErrLeft = errors.New("an earlier verification has not put back what was there before")
+
 // Saved is what was there before plans were applied to a cluster: all that Restore needs, whatever became of who wrote it.
 type Saved struct {
 	Format  int       `json:"format"`
@@ -58,8 +61,8 @@ type SavedAutoscaler struct {
 func (a *SavedAutoscaler) String() string { return a.Namespace + "/" + a.Name }
 
 // Prepare reads what there is in place of autoscalers given as YAML, and has the API server check each by a dry run.
-// Nothing is changed. Errors name the autoscaler: one that the server refuses, one whose workload is not there, or one
-// beside which another scales the same workload.
+// Nothing is changed. Errors name the autoscaler: one that the server refuses, one whose workload is not there, one
+// beside which another scales the same workload, or one that an earlier verification has left (ErrLeft).
 func (c *Client) Prepare(ctx context.Context, manifests [][]byte, now time.Time) (*Saved, error) {
 	s := &Saved{Format: SavedFormat, Context: c.Context, Host: c.Host(), At: now}
 	for _, m := range manifests {
@@ -108,6 +111,8 @@ func (c *Client) readBefore(ctx context.Context, a *SavedAutoscaler) error {
 	}
 	for _, h := range all[a.Namespace] {
 		switch {
+		case h.Name == a.Name && applied(&h):
+			return ErrLeft
 		case h.Name == a.Name:
 			a.Before, a.ResourceVersion, a.ManagedFields = h.Spec.DeepCopy(), h.ResourceVersion, h.ManagedFields
 		case h.Spec.ScaleTargetRef.Kind == "Deployment" && h.Spec.ScaleTargetRef.Name == a.Deployment:

@@ -86,6 +86,9 @@ func TestApplyAndRestore(t *testing.T) {
 	if a, b := specOf(s, "a"), specOf(s, "b"); a != "5–9 test "+cluster.FieldManager || b != "2–6 "+cluster.FieldManager {
 		t.Errorf("applied: %s, %s", a, b)
 	}
+	if _, err := c.Prepare(t.Context(), plan, now); !errors.Is(err, cluster.ErrLeft) {
+		t.Errorf("what an earlier verification has left is taken for what was there before: %v", err)
+	}
 	if ok, waiting, err := c.Settled(t.Context(), saved); ok || err != nil || !strings.Contains(waiting, "a/web has 3 of 5") {
 		t.Errorf("settled %v, %q, %v", ok, waiting, err)
 	}
