@@ -79,7 +79,7 @@ func (p *pod) keepHouse() {
 	p.reading = hpa.Reading{
 		Started: p.started, At: p.c.now, CPU: time.Duration(p.used * 1e9), Memory: int64(p.memory()),
 	}
-	p.c.queue.set(&p.house, p.c.now+p.untilNextReading())
+	p.c.house.set(&p.house, p.c.now+p.untilNextReading())
 }
 
 func (p *pod) untilNextReading() time.Duration {
@@ -95,7 +95,7 @@ func (p *pod) keptHouse() {
 	p.reading = hpa.Reading{Started: p.started, At: p.c.now - before - p.untilNextReading(), Memory: int64(p.memory())}
 	p.scrape()
 	p.reading.At = p.c.now - before
-	p.c.queue.set(&p.house, p.c.now+period-before)
+	p.c.house.set(&p.house, p.c.now+period-before)
 }
 
 // refresh brings the CPU counter up to now.

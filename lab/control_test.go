@@ -113,6 +113,29 @@ func TestPodsAreServedAsTheyWereReadAndScraped(t *testing.T) {
 	}
 }
 
+// An idle platform of a thousand pods would be woken 66 times a second for readings that nobody looks at.
+func TestReadingsWakeNobodyAndAreCaughtUpOn(t *testing.T) {
+	worlds := make([]*world, 2)
+	for i := range worlds {
+		p, s := smallWorld(1)
+		worlds[i] = newWorld(t, p, s)
+		worlds[i].stream(0, time.Minute, 5, 0, "submit", 0)
+	}
+	stepped, jumped := worlds[0], worlds[1]
+	for now := time.Duration(0); now <= 5*time.Minute; now += 100 * time.Millisecond {
+		stepped.advance(now)
+	}
+	jumped.advance(5 * time.Minute)
+	for i, pod := range jumped.tenants[0].pods {
+		if slices.Contains(jumped.queue.events, &pod.house) {
+			t.Error("a reading is among the events that somebody is woken for")
+		}
+		if want := stepped.tenants[0].pods[i].reading; pod.reading != want || want.At < 4*time.Minute {
+			t.Errorf("pod %d: after a jump %+v was read last, step by step %+v", i, pod.reading, want)
+		}
+	}
+}
+
 func TestImagesArePulledOnceANodeOneAfterAnother(t *testing.T) {
 	p, s := smallWorld(3)
 	p.Pools[0].Count = 1

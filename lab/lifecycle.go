@@ -191,7 +191,7 @@ func (p *pod) gone(why string) {
 	p.phase(record.PhaseDeleted, why)
 	p.c.queue.drop(&p.life)
 	p.c.queue.drop(&p.warm)
-	p.c.queue.drop(&p.house)
+	p.c.house.drop(&p.house)
 	p.d.leaving = without(p.d.leaving, p)
 	if p.node == nil {
 		p.c.waiting = without(p.c.waiting, p)

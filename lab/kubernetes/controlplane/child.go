@@ -21,7 +21,7 @@ const (
 	starting      = 10 * time.Second
 	wastefulGC    = "400"
 	wastefulLimit = "400MiB"
-	frugalGC      = 40
+	frugalGC      = 120
 	frugalLimit   = 300 << 20
 )
 

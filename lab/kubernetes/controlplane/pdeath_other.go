@@ -11,3 +11,5 @@ import (
 func dieWithParent() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
 func self() (string, error) { return os.Executable() }
+
+func dozily() {}

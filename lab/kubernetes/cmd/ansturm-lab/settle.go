@@ -45,7 +45,7 @@ func hurry() {
 }
 
 func rest() {
-	debug.SetGCPercent(40)
+	debug.SetGCPercent(80)
 	debug.FreeOSMemory()
 }
 
