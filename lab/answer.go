@@ -31,6 +31,9 @@ func (s *server) answer(ctx *fasthttp.RequestCtx) {
 	ready := r.ready
 	*r = request{tenant: tenant, step: step, foreign: !known, ready: ready}
 	r.key, r.keyed = parseKey(ctx.Request.Header.Peek("Idempotency-Key"))
+	if s.clock.core.door != nil {
+		r.place, r.placed = parseKey(ctx.Request.Header.Cookie(PlaceCookie))
+	}
 	if !s.clock.hand(r) {
 		s.turnedAway.Add(1)
 		s.pool.Put(r)
@@ -53,8 +56,13 @@ func (s *server) write(ctx *fasthttp.RequestCtx, r *request) {
 		ctx.Response.Header.Set("Ansturm-Pod", r.podName)
 	}
 	switch r.outcome {
+	case waits:
+		wait(ctx, r)
 	case served:
 		s.late.add(time.Since(s.clock.wall(r.doneAt)))
+		if r.given { // not with an error, which would look like one more answer that tells to wait
+			givePlace(ctx, r)
+		}
 		if !r.work.accepts {
 			ctx.SetContentType("text/html; charset=utf-8")
 			ctx.SetBody(page)
@@ -85,6 +93,31 @@ func missing(ctx *fasthttp.RequestCtx) {
 	ctx.SetContentType("application/json")
 	ctx.SetStatusCode(fasthttp.StatusNotFound)
 	ctx.SetBodyString(`{"error":"no such step: name it by the header Ansturm-Step or the first segment of the path"}`)
+}
+
+var waitingPage = []byte(`<!doctype html><html lang="de"><head><meta charset="utf-8"><title>Warteraum</title></head>` +
+	`<body><h1>Bitte warten</h1><p>Sie sind an der Reihe, sobald ein Platz frei ist. Diese Seite lädt sich selbst neu.</p></body></html>`)
+
+// wait tells a person to come again when it is their turn: browsers by Refresh, programs by Retry-After, in whole seconds
+// of platform time.
+func wait(ctx *fasthttp.RequestCtx, r *request) {
+	seconds := strconv.FormatInt(int64((r.wait+time.Second-1)/time.Second), 10)
+	ctx.SetStatusCode(fasthttp.StatusTooManyRequests)
+	ctx.SetContentType("text/html; charset=utf-8")
+	ctx.Response.Header.Set("Retry-After", seconds)
+	ctx.Response.Header.Set("Refresh", seconds)
+	ctx.Response.Header.Set("Cache-Control", "no-store")
+	givePlace(ctx, r)
+	ctx.SetBody(waitingPage)
+}
+
+func givePlace(ctx *fasthttp.RequestCtx, r *request) {
+	var cookie fasthttp.Cookie
+	cookie.SetKey(PlaceCookie)
+	cookie.SetValue(strconv.FormatUint(uint64(r.place), 10))
+	cookie.SetPath("/")
+	cookie.SetHTTPOnly(true)
+	ctx.Response.Header.SetCookie(&cookie)
 }
 
 func refuse(ctx *fasthttp.RequestCtx, why string) {

@@ -59,6 +59,9 @@ type Account struct {
 	Unkeyed    int64 `json:"unkeyed"`
 	// Refused are the requests answered 503.
 	Refused int64 `json:"refused"`
+	// LetIn are the persons whom the waiting room let in, ToldToWait the requests that it told to come again.
+	LetIn      int64 `json:"letIn,omitempty"`
+	ToldToWait int64 `json:"toldToWait,omitempty"`
 	// LatenessP99 is how late answers left, against the moment the platform's clock had them ready (wall time), over
 	// all requests; Limit is what each second's own p99 was held against.
 	LatenessP99 time.Duration `json:"latenessP99"`
@@ -101,6 +104,8 @@ type Stats struct {
 	Ready   int `json:"ready"`
 	Desired int `json:"desired"`
 	Pending int `json:"pending"`
+	// Waiting persons have a place in the waiting room.
+	Waiting int64 `json:"waiting,omitempty"`
 	// BusyCores are in use now, Cores could be, on the nodes alive.
 	BusyCores float64 `json:"busyCores"`
 	Cores     float64 `json:"cores"`
@@ -132,5 +137,8 @@ func (c *core) stats() Stats {
 		s.InFlight += d.inFlight()
 	}
 	s.Pending = len(c.waiting)
+	if c.door != nil {
+		s.Waiting = c.door.waiting()
+	}
 	return s
 }

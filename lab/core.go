@@ -24,6 +24,7 @@ const (
 	closing                        // the lab was finished
 	unknown                        // a virtual pod was asked for a step its workload does not know
 	forwarded                      // a real process behind its address is to answer it
+	waits                          // the waiting room tells it to come again
 )
 
 // request is one request in the platform. Who hands it in sets tenant, step and key; the rest is the core's.
@@ -33,6 +34,11 @@ type request struct {
 	keyed        bool
 	// foreign: the workload knows no such step; only a process may answer.
 	foreign bool
+	// place is the person's in the waiting room, where placed; given: the room has just given it to them. wait is how
+	// long until it lets them in.
+	place         uint32
+	placed, given bool
+	wait          time.Duration
 
 	outcome outcome
 	// doneAt is the platform time at which outcome came about.
@@ -81,6 +87,7 @@ type core struct {
 	kicked  event
 
 	auto scenarios.Autoscaling
+	door *room // the waiting room; nil: none
 
 	// answered is called once for every request handed in, when its outcome is known.
 	answered func(*request)
@@ -98,7 +105,7 @@ type core struct {
 	duplicates, unkeyed int64
 }
 
-// counts say what became of the requests: handed = served + refused + cut + those still inside.
+// counts say what became of the requests: handed = served + refused + cut + told to wait + those still inside.
 type counts struct{ handed, served, refused, cut int64 }
 
 // newCore builds the platform with its nodes and the embedded control plane over them.
@@ -106,6 +113,9 @@ func newCore(p *scenarios.Platform, s *scenarios.Scenario, seed uint64) (*core, 
 	c, err := newGround(p, s, seed)
 	if err != nil {
 		return nil, err
+	}
+	if c.door, err = newRoom(c, p.Admission); err != nil {
+		return nil, fmt.Errorf("lab: %w", err)
 	}
 	if err := c.govern(); err != nil {
 		return nil, fmt.Errorf("lab: %w", err)
@@ -122,9 +132,6 @@ func newGround(p *scenarios.Platform, s *scenarios.Scenario, seed uint64) (*core
 	}
 	if c.auto.SyncPeriod < 0 || c.auto.MetricResolution < 0 || c.auto.Housekeeping < 0 {
 		return nil, errors.New("lab: the autoscaling's syncPeriod, metricResolution and housekeeping must be more than 0")
-	}
-	if p.Admission != nil {
-		return nil, fmt.Errorf("lab: platform %q has a waiting room (admission), which can only be simulated so far", p.Name)
 	}
 	for _, ref := range s.AllSteps() {
 		if !slices.Contains(c.steps, ref.Step.Name) {
@@ -185,6 +192,9 @@ func (c *core) begin(at time.Duration) {
 	for _, b := range c.backends {
 		b.report()
 	}
+	if c.door != nil {
+		c.door.report()
+	}
 }
 
 // at sets fire for moment t.
@@ -218,6 +228,10 @@ func (c *core) submit(r *request) {
 	c.counts.handed++
 	if c.closed {
 		c.end(r, closing)
+		return
+	}
+	if c.door != nil && !c.door.admits(r, c.now) {
+		c.end(r, waits)
 		return
 	}
 	d := c.tenants[r.tenant]
@@ -256,6 +270,7 @@ func (c *core) count(r *request, o outcome) {
 		c.keep(r)
 	case cut:
 		c.counts.cut++
+	case waits: // counted by the waiting room
 	default:
 		c.counts.refused++
 	}

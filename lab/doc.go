@@ -8,7 +8,7 @@
 //
 // The way of a request:
 //
-//	socket → tenant (by port) and step (by header or path) → balancer: the ready pod with the fewest open requests
+//	socket → tenant (by port) and step (by header or path) → waiting room, where there is one → balancer: the ready pod with the fewest open requests
 //	→ thread or backlog, else 503 → CPU phase (processor sharing under limit and node share) → back ends in order
 //	→ application kept (its idempotency key enters the accepted set) → answer
 //

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/ansturm/ansturm/scenarios"
@@ -19,6 +20,9 @@ type Ground struct{ s *server }
 // NewGround makes the ground for cfg's tenants, without nodes; its time starts at once. begun is called when a client
 // begins a run, with the moment of offset 0; nil means that nobody wants to know.
 func NewGround(cfg Config, begun func(start time.Time)) (*Ground, error) {
+	if cfg.Platform != nil && cfg.Platform.Admission != nil {
+		return nil, fmt.Errorf("lab: platform %q has a waiting room (admission): that is the embedded platform's alone, or whatever stands before a cluster", cfg.Platform.Name)
+	}
 	s, err := newServer(cfg, newGround)
 	if err != nil {
 		return nil, err

@@ -228,6 +228,9 @@ func (s *server) account() Account {
 	s.clock.look(func(c *core) {
 		a.Accepted = c.accepted.Clone()
 		a.Duplicates, a.Unkeyed, a.Refused = c.duplicates, c.unkeyed, c.counts.refused+s.turnedAway.Load()
+		if c.door != nil {
+			a.LetIn, a.ToldToWait = c.door.in, c.door.turned
+		}
 	})
 	s.lateMu.Lock()
 	s.late.turn()

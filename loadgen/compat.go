@@ -31,6 +31,7 @@ const (
 // Describe notes in a record how the targets are spoken to.
 func (c Config) Describe(r *record.Run) {
 	r.Client, r.Protocol, r.Proxy = c.Client(), HTTP1, ProxyText(c.Proxy)
+	r.WaitingRoom = c.WaitingRoom
 	if c.HTTP2 {
 		r.Protocol = HTTP2
 	}

@@ -78,6 +78,9 @@ type Config struct {
 	// PodHeader is the field of an answer that names the pod behind it: the first answer of each pod is then an event of the
 	// timeline. Empty, as for platforms that tell it themselves, looks for none.
 	PodHeader string
+	// WaitingRoom is the name of the cookie by which a waiting room at the target's door keeps people's places; its answers
+	// are waited out. Empty: there is none, and such an answer is like any other.
+	WaitingRoom string
 	// LatenessLimit is the wall lateness that the 99th percentile is held against. Zero means the larger of 5 ms and a
 	// tenth of the smallest SLO bound on the wall (Within / Speed).
 	LatenessLimit time.Duration
@@ -175,6 +178,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("loadgen: a closed loop of %d, must be at least 1", c.Closed)
 	case c.PodHeader != "" && !isToken(c.PodHeader):
 		return fmt.Errorf("loadgen: pod header %q is no field name", c.PodHeader)
+	case c.WaitingRoom != "" && !isToken(c.WaitingRoom):
+		return fmt.Errorf("loadgen: waiting room: %q is no name of a cookie", c.WaitingRoom)
 	case c.Grace < 0:
 		return fmt.Errorf("loadgen: grace is %s, must not be negative", c.Grace)
 	case c.Proxy != nil && checkProxy(c.Proxy) != nil:

@@ -49,6 +49,7 @@ func (m *mishaps) note(err error) {
 type counters struct {
 	offered, late, reloads, comeBacks, gaveUp, starved atomic.Int64
 	portless                                           atomic.Int64    // starved for want of ports
+	knocks, waited                                     atomic.Int64    // answers that told to wait, shots that waited
 	outcomes                                           [6]atomic.Int64 // by record.Outcome
 	fates                                              [4]atomic.Int64 // by record.Fate
 }
@@ -57,6 +58,7 @@ type counters struct {
 type tally struct {
 	offered, late, reloads, comeBacks, gaveUp, starved int64
 	portless                                           int64
+	knocks, waited                                     int64
 	outcomes                                           [6]int64
 	fates                                              [4]int64
 }
@@ -71,6 +73,8 @@ func (e *Engine) tally() (t tally) {
 		t.gaveUp += c.gaveUp.Load()
 		t.starved += c.starved.Load()
 		t.portless += c.portless.Load()
+		t.knocks += c.knocks.Load()
+		t.waited += c.waited.Load()
 		for i := range t.outcomes {
 			t.outcomes[i] += c.outcomes[i].Load()
 		}

@@ -50,6 +50,12 @@
 //	  - A body without a Content-Type header is sent as application/json where it looks like it, else as text/plain; a form says
 //	    its own.
 //
+// # Waiting rooms
+//
+// Where Config.WaitingRoom names its cookie, an answer that gives a place in it and says when to come again is waited out:
+// the shot goes on then, with the place. Its response time counts from its first Due, the wait is Sample.Waited, and
+// lateness is what is left of Sent − Due without it. The wait is the server's word in whole seconds of platform time.
+//
 // # Templates
 //
 // A step's URL, header values, body, form fields and file names may hold placeholders:

@@ -148,6 +148,7 @@ func (e *Engine) compileStep(source *scenarios.Step, j *scenarios.Journey, known
 	st.head = st.method == "HEAD"
 	st.idempotent = slices.Contains([]string{"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"}, st.method)
 	st.hasBody = st.hasBody || st.method == "POST" || st.method == "PUT" || st.method == "PATCH"
+	st.keepHeader = e.cfg.WaitingRoom != ""
 	if err := e.compileRequest(st, source, known); err != nil {
 		return nil, err
 	}

@@ -159,6 +159,12 @@ func (s *shard) onAnswer(c *conn, v *visit, clean bool) {
 			return
 		}
 	}
+	if pause, waits := s.toldToWait(v, p); waits && err == nil {
+		came := max(s.came, v.sent)
+		s.release(c, v, clean)
+		s.standInLine(v, came, pause)
+		return
+	}
 	o := record.OK
 	if !st.judge(p, v, v.session) || err != nil {
 		o = record.Failed

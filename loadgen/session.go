@@ -65,7 +65,7 @@ func (s *session) begin(e *Engine, v *visit, now int64) error {
 		s.host = s.tenant
 		s.at.copy(&s.home)
 		s.here.copy(&s.home)
-	} else if v.retry == 0 {
+	} else if v.retry == 0 && v.waited == 0 {
 		s.here.copy(&s.at)
 	}
 	if st.upload != nil {
@@ -188,6 +188,8 @@ func (s *session) appendRequest(dst []byte, e *Engine, v *visit) []byte {
 	}
 	if st.cookies {
 		dst = s.jar.appendTo(dst, &s.at, s.now)
+	} else if s.host == s.tenant {
+		dst = v.appendPlace(dst)
 	}
 	switch {
 	case s.bare || !st.hasBody:

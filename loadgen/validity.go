@@ -53,6 +53,9 @@ func (e *Engine) totals() record.Totals {
 		Shots: all.shots(), Late: all.late, Reloads: all.reloads, ComeBacks: all.comeBacks, GaveUp: all.gaveUp,
 		ByOutcome: map[string]int64{}, Connections: e.connections.opened.Load(), ConnectionsPeak: e.connections.peak.Load(),
 	}
+	if e.cfg.WaitingRoom != "" {
+		t.Door = &record.Door{Told: all.knocks, Waited: all.waited}
+	}
 	for o, n := range all.outcomes {
 		t.ByOutcome[record.Outcome(o).String()] = n
 	}
@@ -176,6 +179,12 @@ func (e *Engine) warnings() []record.Warning {
 		warnings = append(warnings, record.Warning{Code: "mishap", Text: scenarios.Text{
 			"de": fmt.Sprintf("Anfragen kamen nicht zustande (%d-mal): %s", e.mishaps.seen[text], text),
 			"en": fmt.Sprintf("Shots came to nothing (%d times): %s", e.mishaps.seen[text], text),
+		}})
+	}
+	if t := e.tally(); t.knocks > 0 {
+		warnings = append(warnings, record.Warning{Code: "waiting-room", Text: scenarios.Text{
+			"de": fmt.Sprintf("%d Anfragen warteten im Warteraum vor der Plattform. Die Antwortzeiten enthalten diese Wartezeit; Zusagen sind ab dem Einlass geprüft.", t.waited),
+			"en": fmt.Sprintf("%d shots waited in the waiting room before the platform. Response times include that wait; promises are held against the time from being let in.", t.waited),
 		}})
 	}
 	if e.cfg.TLS != nil && e.cfg.TLS.InsecureSkipVerify {

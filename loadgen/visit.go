@@ -41,6 +41,7 @@ type visit struct {
 	host   *host
 
 	due       time.Duration // platform time
+	waited    time.Duration // platform time: in the waiting room, from the shot's first due to this one
 	dueWall   time.Duration
 	deadline  time.Duration // when the shot is given up
 	impatient bool          // … because the person leaves, not because of the time-out
@@ -55,6 +56,7 @@ type visit struct {
 	fired      bool // some shot of the arrival was sent or tried
 	unanswered bool // some shot was sent and never answered
 
+	turn    []byte   // the place in the waiting room, as its cookie; empty: none
 	values  [][]byte // extracted
 	scratch []byte
 }
@@ -65,6 +67,7 @@ func (s *shard) begin(a arrivals.Arrival) *visit {
 	for i := range v.values {
 		v.values[i] = emptied(v.values[i])
 	}
+	v.turn = v.turn[:0]
 	v.Arrival, v.person, v.state = a, s.e.cfg.Schedule.Person(a.Seq), flying
 	v.at, v.end = v.person.Steps()
 	v.retry, v.fired, v.unanswered = 0, false, false
@@ -132,7 +135,7 @@ func (v *visit) toTaken(step int) bool {
 func (s *shard) aim(v *visit, due time.Duration) {
 	e := s.e
 	st := e.steps[v.at]
-	v.due, v.dueWall = due, e.wall(due)
+	v.due, v.waited, v.dueWall = due, 0, e.wall(due)
 	patience := v.person.Patience(v.at, v.retry)
 	v.impatient = patience > 0 && patience < st.timeout
 	v.deadline = v.dueWall + e.wall(st.timeout)
@@ -155,11 +158,14 @@ func (s *shard) over(v *visit, o record.Outcome, done time.Duration) {
 	e := s.e
 	sample := record.Sample{
 		Seq: v.Seq, Tenant: v.Tenant, Step: e.steps[v.at].index, Retry: uint8(min(v.retry, 255)), Outcome: o,
-		Due: v.due, Sent: e.platform(v.sent), FirstByte: e.platform(v.firstByte), Done: e.platform(done),
+		Due: v.due - v.waited, Waited: v.waited, Sent: e.platform(v.sent), FirstByte: e.platform(v.firstByte), Done: e.platform(done),
 		Connect: e.platform(v.connect), Handshake: e.platform(v.handshake),
 	}
 	s.samples.Sample(sample)
 	s.count.outcomes[o].Add(1)
+	if v.waited > 0 {
+		s.count.waited.Add(1)
+	}
 	if o == record.TimedOut || o == record.Lost || o == record.Left {
 		v.unanswered = true
 	}
@@ -199,6 +205,11 @@ func (s *shard) react(v *visit, now time.Duration) {
 // schedule sends v's next shot when it is due.
 func (s *shard) schedule(v *visit, due time.Duration) {
 	s.aim(v, due)
+	s.start(v)
+}
+
+// start sends the shot that v aims at when it is due.
+func (s *shard) start(v *visit) {
 	switch {
 	case s.stopped:
 		s.abandon(v)
@@ -246,6 +257,7 @@ func (e *Engine) appendRequest(dst, body []byte, v *visit) (request, bodyScratch
 	for i := range st.headers {
 		dst = st.headers[i].append(dst, e, v)
 	}
+	dst = v.appendPlace(dst)
 	if st.hasBody {
 		body = st.body.append(body[:0], e, v)
 		dst = append(appendLength(dst, int64(len(body))), "\r\n"...)

@@ -25,8 +25,8 @@ const (
 
 // admissionAssumed goes with every plan that recommends a waiting room.
 var admissionAssumed = record.Warning{Code: "admission-assumed", Text: scenarios.Text{
-	"de": "Der Warteraum ist simuliert, nicht gefahren. Angenommen ist: Wer dort wartet, bleibt; wer später neu lädt oder wiederkommt, stellt sich hinten an. Die Zusage gilt ab dem Einlass, die Wartezeit davor kommt hinzu.",
-	"en": "The waiting room was simulated, not fired. It is assumed that those who wait there stay, and that those who reload or come back later wait again. The promise holds from the moment of being let in; the wait before comes on top.",
+	"de": "Der Warteraum ist simuliert; ansturm verify fährt ihn. Angenommen ist: Wer dort wartet, bleibt; wer später neu lädt oder wiederkommt, stellt sich hinten an. Die Zusage gilt ab dem Einlass, die Wartezeit davor kommt hinzu.",
+	"en": "The waiting room was simulated; ansturm verify fires it. It is assumed that those who wait there stay, and that those who reload or come back later wait again. The promise holds from the moment of being let in; the wait before comes on top.",
 }}
 
 // doored is a platform behind a waiting room: the search that was made for it, and what it found.
@@ -186,7 +186,8 @@ func (d *doored) recovery(ctx context.Context) (float64, error) {
 	return 0, nil
 }
 
-// down says whether most of the shots fail at the end of a surge that is larger than expected, in most of three courses.
+// down says whether most of the shots fail at the end of a surge that is larger than expected, in its last two minutes (of
+// a short one in the last), in most of three courses.
 func (d *doored) down(ctx context.Context, door *scenarios.Admission) (bool, error) {
 	pf := *d.chosen.platform
 	pf.Admission = door
@@ -203,7 +204,7 @@ func (d *doored) down(ctx context.Context, door *scenarios.Admission) (bool, err
 			return false, fmt.Errorf("plan: simulate a storm: %w", err)
 		}
 		end := min(len(r.Series.Failed), int(s.f.length/60))
-		if last := r.Series.Failed[max(0, end-2):end]; len(last) > 0 && mean(last) > storming {
+		if last := r.Series.Failed[end-min(2, max(1, end/4)) : end]; len(last) > 0 && mean(last) > storming {
 			count++
 		}
 	}

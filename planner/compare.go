@@ -77,6 +77,7 @@ var figures = []struct {
 	{scenarios.Text{"de": "CPU-Verbrauch aller Pods", "en": "CPU used by all pods"}, "core-h"},
 	{scenarios.Text{"de": "Replikate, alle Mandanten, höchster Stand", "en": "Replicas of all tenants, highest"}, "1"},
 	{scenarios.Text{"de": "Anteil fehlgeschlagener Anfragen", "en": "Share of failed requests"}, "1"},
+	{scenarios.Text{"de": "Wartezeit im Warteraum, längste", "en": "Wait in the waiting room, longest"}, "s"},
 }
 
 func figuresOf(r *sim.Result) []float64 {
@@ -91,8 +92,12 @@ func figuresOf(r *sim.Result) []float64 {
 			p95 = append(p95, x)
 		}
 	}
+	longest := math.NaN()
+	if r.Waiting != nil {
+		longest = r.Waiting.Most
+	}
 	failed := (r.Flow.Refused + r.Flow.Lost + r.Flow.Left) / math.Max(1, r.Flow.Arrived)
-	return []float64{busiest(s.Served, 60, len(s.Served)), median(p95), cores / 3600, slices.Max(s.Desired), failed}
+	return []float64{busiest(s.Served, 60, len(s.Served)), median(p95), cores / 3600, slices.Max(s.Desired), failed, longest}
 }
 
 func median(v []float64) float64 {
@@ -107,7 +112,7 @@ func median(v []float64) float64 {
 // measure takes the same figures from a record; NaN where it does not hold them.
 func measure(rec *record.Record) ([]float64, error) {
 	windows, err := rec.Windows(func(k record.Key, _ time.Duration) bool {
-		return k.Tenant == "" && (k.Measure == record.Response || k.Measure == record.Service && k.Outcome == record.OK)
+		return k.Tenant == "" && (k.Measure == record.Response || k.Measure == record.Waited || k.Measure == record.Service && k.Outcome == record.OK)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("compare: read the record's windows: %w", err)
@@ -119,19 +124,27 @@ func measure(rec *record.Record) ([]float64, error) {
 	var served []float64
 	shots, failed := 0.0, 0.0
 	bySecond := map[int]*record.Histogram{}
+	doored, longest := rec.Run.WaitingRoom != "", 0.0
 	for _, w := range windows {
 		sec := int(w.Start / time.Second)
 		n := float64(w.Histogram.Count())
-		if w.Measure == "service" {
+		if w.Measure == record.Waited {
+			longest = max(longest, w.Histogram.Max().Seconds())
+			continue
+		}
+		if w.Measure == record.Service {
 			for len(served) <= sec {
 				served = append(served, 0)
 			}
 			served[sec] += n
-			continue
+		} else {
+			shots += n
+			if w.Outcome != record.OK {
+				failed += n
+			}
 		}
-		shots += n
-		if w.Outcome != record.OK {
-			failed += n
+		if doored != (w.Measure == record.Service) { // behind a waiting room the model's response time begins at being let in
+			continue
 		}
 		if h := bySecond[sec]; h == nil {
 			bySecond[sec] = w.Histogram.Clone()
@@ -146,7 +159,10 @@ func measure(rec *record.Record) ([]float64, error) {
 		}
 	}
 	none := math.NaN()
-	out := []float64{none, median(p95), none, none, none}
+	out := []float64{none, median(p95), none, none, none, none}
+	if doored {
+		out[5] = longest
+	}
 	if len(served) > 0 {
 		out[0] = busiest(served, 60, len(served))
 	}

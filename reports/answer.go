@@ -68,7 +68,7 @@ func answerTo(in *Input, at seen, t tongue) answer {
 			a.limit = sentence(t.text(p.Limit))
 		}
 	}
-	a.basis = basisLines(in, t)
+	a.basis = append(basisLines(in, t), doorLines(at, t)...)
 	a.warnings = warningLines(in, t)
 	return a
 }

@@ -128,6 +128,9 @@ type Admission struct {
 	From time.Duration `json:"from,omitempty"`
 }
 
+// LongestDrain is the longest that a waiting room may take to let a scenario's persons in.
+const LongestDrain = 24 * time.Hour
+
 // Disruption is one planned mishap.
 type Disruption struct {
 	At time.Duration `json:"at"`

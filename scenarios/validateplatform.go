@@ -223,7 +223,7 @@ func (p *Platform) validateDisruptions(c *checker) {
 }
 
 // Check says whether the platform serves the scenario: every tenant has exactly one workload, every workload's
-// tenants are the scenario's, and every step has work there.
+// tenants are the scenario's, every step has work there, and a waiting room lets all in within LongestDrain.
 func (p *Platform) Check(s *Scenario) error {
 	c := &checker{}
 	used := map[*Workload]bool{}
@@ -246,6 +246,10 @@ func (p *Platform) Check(s *Scenario) error {
 				c.add(fmt.Sprintf("workloads[%d].steps", i), "step %q of the scenario has no work here", step.Name)
 			}
 		}
+	}
+	if a := p.Admission; a != nil && a.Rate > 0 && float64(s.Arrivals.Total)/a.Rate > LongestDrain.Seconds() {
+		c.add("admission.rate", "is %v persons a second: to let in the scenario's %d takes more than %v hours; at least %.3g are needed",
+			a.Rate, s.Arrivals.Total, LongestDrain.Hours(), float64(s.Arrivals.Total)/LongestDrain.Seconds())
 	}
 	if err := c.err(); err != nil {
 		return fmt.Errorf("platform %s does not serve scenario %s: %w", p.Name, s.Name, err)

@@ -2,18 +2,23 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/ansturm/ansturm/lab"
 	"github.com/ansturm/ansturm/loadgen/cluster"
 	"github.com/ansturm/ansturm/loadgen/cluster/clustertest"
+	"github.com/ansturm/ansturm/planner"
 	"github.com/ansturm/ansturm/scenarios"
 )
 
@@ -112,9 +117,63 @@ func serves(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	replicas := int32(3)
 	d := &appsv1.Deployment{ObjectMeta: meta}
-	d.Spec.Replicas, d.Spec.Template.Labels = &replicas, map[string]string{"app": "web"}
+	d.Spec.Replicas, d.Spec.Template.Labels, d.Status.ReadyReplicas = &replicas, map[string]string{"app": "web"}, replicas
 	apiserverOf(ts).Put("deployments", d)
 	service := &corev1.Service{ObjectMeta: meta}
 	service.Spec.Selector = map[string]string{"app": "web"}
 	apiserverOf(ts).Put("services", service)
+}
+
+// scales lets a tenant's Deployment web have an autoscaler: scales NAME MIN MAX.
+func scales(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: scales NAME MIN MAX")
+	}
+	h := &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: metav1.ObjectMeta{Namespace: args[0], Name: "web"}}
+	h.Spec.MinReplicas, h.Spec.MaxReplicas = new(count(ts, args[1])), count(ts, args[2])
+	h.Spec.ScaleTargetRef = autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "web"}
+	apiserverOf(ts).Put("horizontalpodautoscalers", h)
+}
+
+func count(ts *testscript.TestScript, text string) int32 {
+	n, err := strconv.ParseInt(text, 10, 32)
+	ts.Check(err)
+	return int32(n)
+}
+
+// scaled says that a tenant's autoscaler is as scales has made it, with 3 replicas; without MIN and MAX, that there is
+// none; negated, that it is another: scaled NAME [MIN MAX].
+func scaled(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 && len(args) != 3 {
+		ts.Fatalf("usage: scaled NAME [MIN MAX]")
+	}
+	s, want, is := apiserverOf(ts), "none", "none"
+	if len(args) == 3 {
+		want = args[1] + "–" + args[2] + " by test, 3 replicas"
+	}
+	if h, ok := s.Get("horizontalpodautoscalers", args[0], "web").(*autoscalingv2.HorizontalPodAutoscaler); ok {
+		managers := []string{}
+		for _, m := range h.ManagedFields {
+			managers = append(managers, m.Manager)
+		}
+		d := s.Get("deployments", args[0], "web").(*appsv1.Deployment)
+		is = fmt.Sprintf("%d–%d by %s, %d replicas", *h.Spec.MinReplicas, h.Spec.MaxReplicas, strings.Join(managers, ", "), *d.Spec.Replicas)
+	}
+	if (is == want) == neg {
+		ts.Fatalf("the autoscaler of %s: %s", args[0], is)
+	}
+}
+
+// planned makes a plan: planned SCENARIO PLATFORM DIR.
+func planned(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: planned SCENARIO PLATFORM DIR")
+	}
+	s, err := scenarios.Load(ts.MkAbs(args[0]))
+	ts.Check(err)
+	p, err := scenarios.LoadPlatform(ts.MkAbs(args[1]))
+	ts.Check(err)
+	plan, err := planner.Search(context.Background(), nil, s, p, planner.Options{Delta: 0.2, Worlds: 16, LoseNodes: new(0)})
+	ts.Check(err)
+	ts.Check(plan.Write(ts.MkAbs(args[2])))
 }

@@ -37,6 +37,8 @@ type firing struct {
 	shards int
 	// way is how the target is spoken to.
 	way way
+	// waitingRoom is the cookie of the target's waiting room; empty: none.
+	waitingRoom string
 	// latenessLimit makes a run invalid; 0 means the engine's own, see loadgen.Config.
 	latenessLimit time.Duration
 	// closed is the number of connections of a closed loop; 0 means an open one.
@@ -60,8 +62,7 @@ func (a *app) fire(ctx context.Context, p *progress, f firing) (*record.Record, 
 	var platform *labProcess
 	if f.target == "" {
 		if f.platform.Admission != nil {
-			return nil, inputError(fmt.Errorf("platform %s has a waiting room (admission), which the embedded platform has not", f.platform.Name),
-				"it can only be simulated so far: ansturm simulate SCENARIO PLATFORM")
+			f.waitingRoom = lab.PlaceCookie
 		}
 		setup := labSetup{Scenario: f.scenario, Platform: f.platform, Speed: f.speed, Seed: f.scenario.Arrivals.Seed}
 		if platform, err = startLab(ctx, setup, a.stderr); err != nil {
@@ -80,7 +81,7 @@ func (a *app) fire(ctx context.Context, p *progress, f firing) (*record.Record, 
 	cfg := loadgen.Config{
 		Scenario: f.scenario, Schedule: schedule, RunID: run.ID, Speed: f.speed, Start: run.StartedAt,
 		Address: f.address(platform), MaxConnections: f.maxConnections, Closed: f.closed, Recorder: rec,
-		LatenessLimit: f.latenessLimit, Shards: f.shards,
+		LatenessLimit: f.latenessLimit, WaitingRoom: f.waitingRoom, Shards: f.shards,
 		HTTP2: f.way.http2, Proxy: f.way.proxy, TLS: f.way.tls, Sources: f.way.sources,
 		Samples: func(int) loadgen.Samples { return rec.Shard() },
 	}
@@ -252,6 +253,7 @@ func finishLab(ctx context.Context, desk *lab.Client, w *record.Writer) (*record
 	}
 	return &record.LabAccount{
 		Accepted: int64(account.Accepted.GetCardinality()), Duplicates: account.Duplicates, Refused: account.Refused, File: file,
+		LetIn: account.LetIn, ToldToWait: account.ToldToWait,
 		LatenessP99: account.LatenessP99, Limit: account.Limit, Valid: account.Valid, Reason: account.Reason,
 	}, nil
 }

@@ -108,6 +108,7 @@ func printAccount(out io.Writer, rec *record.Record, account *record.Account, ch
 		row("", "%d without a fate", l.Missing)
 	}
 	row("shots", "%d, of them %d reloads and %d by people who came back", account.Shots, run.Totals.Reloads, run.Totals.ComeBacks)
+	doorRow(row, account.Door)
 	if account.Created > 0 {
 		row("created", "%d things at the target, see created.jsonl", account.Created)
 	}
@@ -131,6 +132,19 @@ func printAccount(out io.Writer, rec *record.Record, account *record.Account, ch
 		row("warning", "%s", warning.Text.In("en"))
 	}
 	return w.Flush()
+}
+
+// doorRow says what the waiting room cost.
+func doorRow(row func(name, format string, args ...any), d *record.DoorAccount) {
+	if d == nil {
+		return
+	}
+	let := ""
+	if d.LetIn > 0 {
+		let = fmt.Sprintf("%d persons let in; ", d.LetIn)
+	}
+	row("waiting room", "%s%d shots waited, told so %d times: mean %v, 95 %% up to %v, longest %v", let, d.Waited, d.Told,
+		d.Mean.Round(time.Millisecond), d.P95.Round(time.Millisecond), d.Longest.Round(time.Millisecond))
 }
 
 // mostThrottled is how many workloads are named of those whose pods were held back.

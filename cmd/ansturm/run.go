@@ -94,6 +94,7 @@ request costs there is taken from --platform.`,
 	flags.Float64Var(&f.speed, "speed", lifeSpeed, "times life's speed, at most 10 (embedded platform only)")
 	flags.Uint64Var(&seed, "seed", 0, "seed of the arrivals, instead of the scenario's")
 	flags.StringVarP(&f.dir, "output", "o", "", "directory of the record (default runs/NAME)")
+	flags.StringVar(&f.waitingRoom, "waiting-room", "", "cookie by which a waiting room before the target keeps people's places: they wait as it tells them")
 	flags.IntVar(&f.maxConnections, "connections", 0, "most open connections (0: 15000)")
 	client.flags(c)
 	kube.flags(c)
@@ -111,6 +112,8 @@ func (a *app) runWorld(scenario, platform, target string) (*world, error) {
 // checkWhere refuses flags that do not go together.
 func checkWhere(useLab bool, target string, kube *clusterFlags, changed func(string) bool) error {
 	switch {
+	case changed("waiting-room") && target == "" && kube.context == "":
+		return inputError(errors.New("--waiting-room without --target or --kube-context"), "the embedded platform's waiting room is the platform's admission")
 	case useLab && target != "":
 		return inputError(errors.New("--lab and --target exclude each other"), "")
 	case useLab && kube.context != "":

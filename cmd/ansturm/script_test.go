@@ -36,7 +36,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	got := exitCode(ts, args[1:])
 	for again := 0; got == gate.Invalid.ExitCode() && want != got && again < 2; again++ {
 		out := slices.Index(args, "-o")
-		if args[2] != "fire" && (args[2] != "run" || out < 0) {
+		if args[2] != "fire" && (args[2] != "run" && args[2] != "verify" || out < 0) {
 			break
 		}
 		if out >= 0 {
@@ -63,4 +63,5 @@ func exitCode(ts *testscript.TestScript, command []string) int {
 var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"exits": exits, "serve": serve, "await": await,
 	"apiserver": apiserver, "agree": agree, "refuse": refuse, "serves": serves, "platform": platform, "recorded": recorded,
+	"scales": scales, "scaled": scaled, "planned": planned,
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,9 +18,10 @@ import (
 )
 
 func (a *app) verifyCommand() *cobra.Command {
-	var out, lang string
+	var out, lang, restore string
 	var speed float64
 	var notch bool
+	onCluster := &clusterVerify{app: a, kube: &clusterFlags{}}
 	c := &cobra.Command{
 		Use:   "verify PLAN",
 		Short: "Fire again on the planned settings: did the promise hold?",
@@ -29,11 +31,24 @@ predicted against what was measured. Exits as gate does on that run.
 --notch fires the world that binds the plan, twice: with the plan, which must hold, and with one notch less, which must
 not. Exits 1 when either is otherwise.
 
-A run in which the generator or the embedded platform was the limit says nothing; it is fired once more.`,
-		Args: cobra.ExactArgs(1),
+A run in which the generator or the embedded platform was the limit says nothing; it is fired once more.
+
+With --kube-context the plan's autoscalers (hpa/*.yaml) are applied to a cluster whose tenants have agreed, fired at as
+by run --kube-context, and what was there before is put back: also after Ctrl-C and errors, and, with --restore DIR, after
+this program was killed. Nothing is written before the API server has taken every file by a dry run, what is there is
+saved to DIR/before.json, and --apply, or a word on the terminal, has allowed it. See ansturm rbac --verify for the rights.`,
+		Args: func(c *cobra.Command, args []string) error {
+			if restore != "" {
+				return cobra.NoArgs(c, args)
+			}
+			return cobra.ExactArgs(1)(c, args)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := errors.Join(checkLang(lang), checkSpeed(speed, "", "")); err != nil {
+			if err := errors.Join(checkLang(lang), checkSpeed(speed, "", ""), onCluster.check(c.Flags().Changed, notch, restore)); err != nil {
 				return err
+			}
+			if restore != "" {
+				return onCluster.restoreFrom(c.Context(), restore)
 			}
 			plan, err := planner.LoadPlan(args[0])
 			if err != nil {
@@ -43,7 +58,12 @@ A run in which the generator or the embedded platform was the limit says nothing
 				out = freshDir(filepath.Join(planDir(args[0]), "verify"))
 			}
 			p := a.progress()
-			v, err := a.verify(c.Context(), p, plan, args[0], out, speed, notch)
+			var v *planner.Verification
+			if onCluster.kube.context != "" {
+				v, err = onCluster.verify(c.Context(), p, plan, args[0], out)
+			} else {
+				v, err = a.verify(c.Context(), p, plan, args[0], out, speed, notch)
+			}
 			p.wait()
 			if err != nil {
 				return err
@@ -65,6 +85,10 @@ A run in which the generator or the embedded platform was the limit says nothing
 	c.Flags().BoolVar(&notch, "notch", false, "also fire the binding world with and without one notch less")
 	c.Flags().Float64Var(&speed, "speed", topSpeed, "times life's speed, at most 10")
 	c.Flags().StringVarP(&out, "output", "o", "", "directory of the records (default verify in the plan's)")
+	c.Flags().BoolVar(&onCluster.apply, "apply", false, "consent to replace the cluster's autoscalers for the run")
+	c.Flags().DurationVar(&onCluster.settle, "settle", 5*time.Minute, "how long the cluster's workloads may take to come up to the plan's least replicas")
+	c.Flags().StringVar(&restore, "restore", "", "put back what a killed verification into this directory left in its cluster")
+	onCluster.kube.flags(c)
 	addLang(c, &lang, "en")
 	return c
 }
@@ -82,23 +106,28 @@ func (a *app) verify(ctx context.Context, p *progress, plan *planner.Plan, name,
 	if notch && plan.Notch.Platform == nil {
 		return nil, inputError(errors.New("the plan names no notch to fire"), "leave --notch out")
 	}
-	v := &planner.Verification{Format: planner.PlanFormat, Plan: name}
-	rec, verdict, err := a.fireAndJudge(ctx, p, firing{
+	v, err := a.verifyAt(ctx, p, plan, name, firing{
 		scenario: plan.Scenario, platform: plan.Platform, speed: speed,
 		dir: filepath.Join(out, "plan"), purpose: "verify", title: "verify",
 	})
-	if err != nil {
-		return nil, err
-	}
-	v.Run, v.Verdict = rec.Dir, verdict
-	if v.Comparisons, err = planner.Compare(plan, rec); err != nil {
-		return nil, fmt.Errorf("compare predicted with measured: %w", err)
-	}
-	if err := planner.SaveVerification(planDir(name), v); err != nil || !notch {
+	if err != nil || !notch {
 		return v, err
 	}
 	v.Notch, err = a.fireNotch(ctx, p, plan, out, speed)
 	return v, err
+}
+
+// verifyAt fires the plan somewhere, holds what was predicted against what was measured, and saves that.
+func (a *app) verifyAt(ctx context.Context, p *progress, plan *planner.Plan, name string, f firing) (*planner.Verification, error) {
+	rec, verdict, err := a.fireAndJudge(ctx, p, f)
+	if err != nil {
+		return nil, err
+	}
+	v := &planner.Verification{Format: planner.PlanFormat, Plan: name, Run: rec.Dir, Verdict: verdict}
+	if v.Comparisons, err = planner.Compare(plan, rec); err != nil {
+		return nil, fmt.Errorf("compare predicted with measured: %w", err)
+	}
+	return v, planner.SaveVerification(planDir(name), v)
 }
 
 // fireNotch fires the binding world on the plan and on one notch less.

@@ -6,6 +6,10 @@
 //	Connect (no context, no API server: a clear error) → Consent (a namespace without the label gets not one packet)
 //	→ Targets → Platform
 //
-// Nothing is ever written: get, list and watch are enough. Only the API groups that are needed are known here, through
-// one REST client for each: the generated clientset would bring every group of Kubernetes into the binary.
+// A run writes nothing: get, list and watch are enough. A verification on a cluster does:
+//
+//	Prepare (reads what is there, dry run on the server's side) → [what is there is saved] → Apply → Settled → … → Restore
+//
+// Only the API groups that are needed are known here, through one REST client for each: the generated clientset would bring
+// every group of Kubernetes into the binary.
 package cluster

@@ -30,6 +30,8 @@ type Account struct {
 	Windows int   `json:"windows"`
 	Events  int   `json:"events"`
 	Gaps    int   `json:"gaps"`
+	// Door is what the waiting room cost; nil where there was none.
+	Door *DoorAccount `json:"door,omitempty"`
 	// Throttling is what CPU quotas did, by workload, the worst first; empty where nobody told of any.
 	Throttling []Throttling `json:"throttling,omitempty"`
 	// MissingMinutes are the minutes of the run (from 0) of which no window is there although arrivals were due.
@@ -136,10 +138,16 @@ func (a *Account) readWindows(r *Record) error {
 	there := map[int]bool{}
 	windows := map[int]*roaring.Bitmap{} // by series: starts in seconds
 	var decode decoder
+	var door *Histogram
 	damage, err := r.intervals(func(x interval) error {
 		n, err := decode.count(x.payload)
 		if err != nil {
 			return fmt.Errorf("histogram: %w", err)
+		}
+		if x.Measure == Waited {
+			if door, err = add(door, &decode, x.payload); err != nil {
+				return fmt.Errorf("histogram: %w", err)
+			}
 		}
 		if windows[x.series] == nil {
 			windows[x.series] = roaring.New()
@@ -165,6 +173,7 @@ func (a *Account) readWindows(r *Record) error {
 	if err := a.part(damage, err); err != nil {
 		return err
 	}
+	a.addDoor(r, door)
 	if a.Complete {
 		a.compareSums(r, seconds, minutes)
 	}

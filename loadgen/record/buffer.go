@@ -89,6 +89,9 @@ func (b *buffer) sample(s *Sample, early time.Duration) {
 	if s.Handshake != 0 {
 		b.second(handshake, sent, b.micros(s.Handshake, early))
 	}
+	if s.Waited != 0 {
+		b.second(atDoor, secondOf(s.Due), b.micros(s.Waited, early))
+	}
 	response := b.micros(s.Response(), early)
 	b.second(all+byResponse, secondOf(s.Due), response)
 	b.minute(one+byResponse, minuteOf(s.Due), response)

@@ -16,10 +16,11 @@ const (
 	Lateness  = "lateness"
 	Connect   = "connect"
 	TLS       = "tls"
+	Waited    = "waited"
 	FirstByte = "first-byte"
 )
 
-var measureNames = []string{Response, Service, Lateness, Connect, TLS, FirstByte}
+var measureNames = []string{Response, Service, Lateness, Connect, TLS, Waited, FirstByte}
 
 // latency.hlog is an interval log as HdrHistogram's own tools read it. Times are seconds from the start in platform
 // time; the header gives the start on the wall clock as the base they are added to. The same window may come in several

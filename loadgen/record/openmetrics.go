@@ -58,6 +58,7 @@ func (s *sheet) write(o *openMetrics) {
 	s.quantiles(o, "ansturm_first_byte_seconds", "Time from sent to the first byte of the shots answered well, by the time they were done.", FirstByte, false, 1)
 	s.quantiles(o, "ansturm_connect_seconds", "Time to open a TCP connection, by the time the shot it was opened for was sent.", Connect, false, 1)
 	s.quantiles(o, "ansturm_tls_seconds", "Time of a TLS handshake, by the time the shot it was made for was sent.", TLS, false, 1)
+	s.quantiles(o, "ansturm_waited_seconds", "Time in the waiting room of the shots that had to wait there, by the time they were due.", Waited, false, 1)
 	s.quantiles(o, "ansturm_lateness_seconds", "How late shots were sent, in wall time.", Lateness, false, s.run.Speed)
 	s.counts(o, "ansturm_tenant_shots", "Shots of one tenant by the time they were due.", Response, true)
 	s.quantiles(o, "ansturm_tenant_response_seconds", "Time from due to done of one tenant's shots answered well.", Response, true, 1)

@@ -43,6 +43,8 @@ type Run struct {
 	// Sources are the local addresses that connections came from; empty where the system chose.
 	Sources []string `json:"sources,omitempty"`
 	Speed   float64  `json:"speed"`
+	// WaitingRoom is the cookie by which the target's waiting room kept people's places; empty for none.
+	WaitingRoom string `json:"waitingRoom,omitempty"`
 	// Closed is the number of connections of a closed loop, 0 for an open one. A closed loop has no total until it is over:
 	// at the close Scenario.Arrivals.Total becomes the number of arrivals that were begun.
 	Closed    int       `json:"closed,omitempty"`
@@ -82,6 +84,16 @@ type Totals struct {
 	// Connections opened in the run, and the most open at one time.
 	Connections     int64 `json:"connections"`
 	ConnectionsPeak int64 `json:"connectionsPeak"`
+	// Door is what the engine met in the waiting room; nil where there is none.
+	Door *Door `json:"door,omitempty"`
+}
+
+// Door counts what people met in the waiting room before the platform. How long they waited is in the windows of
+// measure [Waited].
+type Door struct {
+	// Told are the answers that told to wait, Waited the shots that were told to, once or more often.
+	Told   int64 `json:"told"`
+	Waited int64 `json:"waited"`
 }
 
 // Validity is the evidence whether the generator, or the lab's own timers, were the limit. Times are wall time.
@@ -110,6 +122,9 @@ type LabAccount struct {
 	Accepted   int64 `json:"accepted"`
 	Duplicates int64 `json:"duplicates"`
 	Refused    int64 `json:"refused"`
+	// LetIn are the persons whom its waiting room let in, ToldToWait the requests it told to come again.
+	LetIn      int64 `json:"letIn,omitempty"`
+	ToldToWait int64 `json:"toldToWait,omitempty"`
 	// File holds the accepted Seqs as a serialized Roaring bitmap, beside run.json.
 	File string `json:"file"`
 	// LatenessP99 is how late the lab's own timers fired (wall time), Limit what it was held against; Reason says why
@@ -154,8 +169,8 @@ func (o Outcome) String() string {
 
 // Sample is what came of one shot. Times are offsets from the start in platform time.
 //
-// Response time = Done−Due is what a person felt, service time = Done−Sent what the server took, lateness = Sent−Due
-// the generator's own fault. Sent is when the generator turned to the network for the shot: just before the first write,
+// Response time = Done−Due is what a person felt, service time = Done−Sent what the server took, lateness = Sent−Due,
+// less the wait in a waiting room, the generator's own fault. Sent is when the generator turned to the network for the shot: just before the first write,
 // or before a connection was opened for it. So a refused shot, of which nothing was written, has a Sent too, and a target
 // that does not accept is not taken for a slow generator.
 type Sample struct {
@@ -168,6 +183,9 @@ type Sample struct {
 	// Connect and Handshake are how long the shot's TCP connection and its TLS handshake took to open; both are zero where
 	// an open connection was used. They are part of the service time.
 	Connect, Handshake time.Duration
+	// Waited is how long the person waited in the waiting room before the platform, from Due to the moment at which they were
+	// to come again last; zero for who was let in at once. Sent and FirstByte are of the request that was let in.
+	Waited time.Duration
 }
 
 // Response is what a person felt: Done − Due.
@@ -176,8 +194,8 @@ func (s Sample) Response() time.Duration { return s.Done - s.Due }
 // Service is what the server took: Done − Sent.
 func (s Sample) Service() time.Duration { return s.Done - s.Sent }
 
-// Lateness is the generator's own fault: Sent − Due.
-func (s Sample) Lateness() time.Duration { return s.Sent - s.Due }
+// Lateness is the generator's own fault: Sent − Due, less the wait in a waiting room.
+func (s Sample) Lateness() time.Duration { return s.Sent - s.Due - s.Waited }
 
 // Created is something a run made at its target and that can be found there by its id: an application, an account.
 type Created struct {
@@ -284,6 +302,8 @@ const (
 	// KindGenerator: one second of the generator's own health. Values: lateness_p99_seconds (wall), cpu_share,
 	// run_queue_seconds, stolen_seconds (by the hypervisor), gc_pause_seconds, descriptors, connections, late, sent, goroutines.
 	KindGenerator = "generator"
+	// KindDoor: one second of the waiting room. Values: waiting (persons with a place), let_in, told_to_wait (requests).
+	KindDoor = "door"
 	// KindGap: the watching was interrupted from At for Values["seconds"]. Of a cluster, Object names
 	// the resources, Values["watches"] is how many watches were cut, Values["silent_seconds"] how long nothing had come before
 	// it was noticed, and Values["relisted"] is 1 where a state had to be listed anew, so that what came and went meanwhile is
@@ -325,7 +345,7 @@ const (
 //
 // Only response and service time are counted by tenant. Lateness, and the time to open a TCP connection (Connect) and
 // for its TLS handshake (TLS), are counted in one-second windows over all steps and outcomes, laid by Sent, under
-// Key{Measure: …} alone; the time to the first byte (FirstByte − Sent) by step and outcome, laid by Done, of those shots
+// Key{Measure: …} alone, as is, laid by Due, the wait in a waiting room of those shots that had to wait (Waited); the time to the first byte (FirstByte − Sent) by step and outcome, laid by Done, of those shots
 // that had one.
 type Window struct {
 	Key
@@ -336,7 +356,7 @@ type Window struct {
 
 // Key names a series of windows.
 type Key struct {
-	// Measure is Response, Service, Lateness, Connect, TLS or FirstByte.
+	// Measure is Response, Service, Lateness, Connect, TLS, Waited or FirstByte.
 	Measure string
 	// Step is the step's name, Tenant the tenant's, "" for all, or [Others].
 	Step, Tenant string

@@ -12,8 +12,8 @@ import (
 // numbering gives every series of windows of a run a number, so that a shot finds its windows without making strings.
 // The numbers that one shot needs lie side by side.
 //
-//	0, 1, 2                                one-second windows of all shots: lateness, connect, TLS
-//	3 + 3·(step, outcome) + measure        one-second windows of all tenants
+//	0, 1, 2, 3                             one-second windows of all shots: lateness, connect, TLS, waited
+//	4 + 3·(step, outcome) + measure        one-second windows of all tenants
 //	.. + 2·(row, step, outcome) + measure  one-minute windows of one tenant
 //
 // A row is a tenant counted apart; where there are more than the budget allows, the last row is all others.
@@ -30,6 +30,7 @@ const (
 	lateness = iota
 	connect
 	handshake
+	atDoor
 	ofAllShots
 )
 
@@ -43,7 +44,7 @@ const (
 )
 
 var (
-	shotMeasures = [ofAllShots]string{Lateness, Connect, TLS}
+	shotMeasures = [ofAllShots]string{Lateness, Connect, TLS, Waited}
 	stepMeasures = [allMeasures]string{Response, Service, FirstByte}
 )
 

@@ -16,6 +16,16 @@ type counts interface {
 	Quantile(q float64) time.Duration
 }
 
+// held says whether promises are held against a series: response time, from due on. Behind a waiting room a promise
+// begins when a person is let in, and that is the service time, from the request that was let in to its answer; what
+// failed is taken from the response windows there too, since what was refused has no service time.
+func held(run *record.Run, k record.Key) bool {
+	if run.WaitingRoom != "" && k.Outcome == record.OK {
+		return k.Measure == record.Service
+	}
+	return k.Measure == record.Response
+}
+
 // cell is one recorded response window: shots of one tenant ("" for all), step and kind of outcome.
 type cell struct {
 	tenant, step  string
@@ -24,11 +34,11 @@ type cell struct {
 	counts
 }
 
-// cellsOf keeps the response windows.
-func cellsOf(windows []record.Window) []cell {
-	cells := make([]cell, 0, len(windows))
-	for _, w := range windows {
-		if w.Measure != record.Response || w.Histogram == nil {
+// cellsOf keeps the windows that promises are held against.
+func cellsOf(data *Data) []cell {
+	cells := make([]cell, 0, len(data.Windows))
+	for _, w := range data.Windows {
+		if !held(data.Run, w.Key) || w.Histogram == nil {
 			continue
 		}
 		cells = append(cells, cell{

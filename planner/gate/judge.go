@@ -18,7 +18,7 @@ type Data struct {
 	Run *record.Run
 	// Account says whether the record adds up.
 	Account *record.Account
-	// Windows are the run's response windows; others are passed over.
+	// Windows are the run's response windows, behind a waiting room the service windows too; others are passed over.
 	Windows []record.Window
 	// Gaps are the timeline's events of kind gap.
 	Gaps []record.Event
@@ -52,7 +52,7 @@ func Read(rec *record.Record) (*Data, error) {
 	if err != nil {
 		return nil, fmt.Errorf("judge %s: %w", rec.Dir, err)
 	}
-	windows, err := rec.Windows(func(k record.Key, _ time.Duration) bool { return k.Measure == record.Response })
+	windows, err := rec.Windows(func(k record.Key, _ time.Duration) bool { return held(&rec.Run, k) })
 	events, errEvents := rec.Timeline()
 	if err = errors.Join(err, errEvents); err != nil && len(account.Problems) == 0 {
 		return nil, fmt.Errorf("judge %s: %w", rec.Dir, err)
@@ -71,11 +71,11 @@ func JudgeData(data, before *Data) (*Verdict, error) {
 	if data == nil || data.Run == nil {
 		return nil, errors.New("judge: no run")
 	}
-	in := facts{Data: data, cells: cellsOf(data.Windows)}
+	in := facts{Data: data, cells: cellsOf(data)}
 	if before == nil {
 		return judge(in, nil)
 	}
-	return judge(in, &facts{Data: before, cells: cellsOf(before.Windows)})
+	return judge(in, &facts{Data: before, cells: cellsOf(before)})
 }
 
 // facts is a run's data with its response windows as cells.

@@ -154,7 +154,8 @@ func (s *Server) Token(token string) {
 	s.token = token
 }
 
-// Deny refuses a resource from now on: as "pods", or of one namespace as "pods/ns"; "pods/" is the whole cluster's.
+// Deny refuses a resource from now on: as "pods", or of one namespace as "pods/ns"; "pods/" is the whole cluster's, and
+// "patch deployments" all of one verb.
 func (s *Server) Deny(resources ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -184,6 +185,16 @@ func (s *Server) Put(resource string, o Object) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o = o.DeepCopyObject().(Object)
+	now := metav1.NewTime(time.Now().Truncate(time.Second))
+	o.SetManagedFields([]metav1.ManagedFieldsEntry{{
+		Manager: "test", Operation: metav1.ManagedFieldsOperationUpdate, Time: &now, APIVersion: "v1", FieldsType: "FieldsV1",
+		FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:spec":{"f:replicas":{}}}`)},
+	}})
+	s.store(resource, o)
+}
+
+// store keeps o under its name. The lock is held.
+func (s *Server) store(resource string, o Object) {
 	key := resource + "/" + o.GetNamespace() + "/" + o.GetName()
 	kind := "ADDED"
 	if had, exists := s.objects[key]; exists {
@@ -191,20 +202,33 @@ func (s *Server) Put(resource string, o Object) {
 		o.SetUID(had.GetUID())
 		o.SetCreationTimestamp(had.GetCreationTimestamp())
 	}
-	now := metav1.NewTime(time.Now().Truncate(time.Second))
 	if o.GetUID() == "" {
 		s.uid++
 		o.SetUID(types.UID(fmt.Sprintf("uid-%d", s.uid)))
 	}
 	if c := o.GetCreationTimestamp(); c.IsZero() {
-		o.SetCreationTimestamp(now)
+		o.SetCreationTimestamp(metav1.NewTime(time.Now().Truncate(time.Second)))
 	}
-	o.SetManagedFields([]metav1.ManagedFieldsEntry{{
-		Manager: "test", Operation: metav1.ManagedFieldsOperationUpdate, Time: &now, APIVersion: "v1", FieldsType: "FieldsV1",
-		FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:spec":{"f:replicas":{}}}`)},
-	}})
 	s.commit(resource, kind, o)
 	s.objects[key] = o
+}
+
+// Replace is Put, with the managed fields that o has.
+func (s *Server) Replace(resource string, o Object) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.store(resource, o.DeepCopyObject().(Object))
+}
+
+// Get is an object as it is, nil where there is none.
+func (s *Server) Get(resource, namespace, name string) Object {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o, exists := s.objects[resource+"/"+namespace+"/"+name]
+	if !exists {
+		return nil
+	}
+	return o.DeepCopyObject().(Object)
 }
 
 // Delete removes an object.
@@ -250,7 +274,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(map[string]string{"kind": "APIGroup", "apiVersion": "v1", "name": "autoscaling.k8s.io"})
 		return
 	}
-	namespace, resource, name, ok := route(r.URL.Path)
+	path, scale := subresource(r.URL.Path)
+	namespace, resource, name, ok := route(path)
 	if !ok {
 		refuse(w, http.StatusNotFound, metav1.StatusReasonNotFound, "the server could not find the requested resource")
 		return
@@ -261,12 +286,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case watching:
 		verb = "watch"
+	case verbOf(r.Method) != "":
+		verb = verbOf(r.Method)
 	case name != "":
 		verb = "get"
 	}
 	s.mu.Lock()
 	s.counts[verb+" "+resource]++
-	denied := s.denied[resource] || s.denied[resource+"/"+namespace] && name == ""
+	denied := s.denied[resource] || s.denied[verb+" "+resource] || s.denied[resource+"/"+namespace] && name == ""
 	s.mu.Unlock()
 	if denied {
 		refuse(w, http.StatusForbidden, metav1.StatusReasonForbidden, fmt.Sprintf("%s is forbidden: no rights in namespace %q", resource, namespace))
@@ -276,6 +303,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err != nil:
 		refuse(w, http.StatusBadRequest, metav1.StatusReasonBadRequest, err.Error())
+	case scale || verbOf(r.Method) != "":
+		s.write(w, r, resource, namespace, name, scale)
 	case watching:
 		s.watch(w, r, pick)
 	case name != "":

@@ -1,0 +1,238 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/ansturm/ansturm/loadgen/cluster"
+	"github.com/ansturm/ansturm/planner"
+)
+
+const (
+	// beforeFile is what was in the cluster before a verification, beside its record.
+	beforeFile = "before.json"
+	// restorePatience bounds restoring, settlePoll is how often the workloads are looked at until they are up.
+	restorePatience = 2 * time.Minute
+	settlePoll      = time.Second
+)
+
+// clusterVerify is a verification on a cluster: what is there is saved, the plan applied, fired at, and what was there
+// put back, however it ends.
+type clusterVerify struct {
+	*app
+	kube   *clusterFlags
+	apply  bool          // consent to write
+	settle time.Duration // how long the workloads may take to come up
+}
+
+// check refuses flags that do not go together.
+func (k *clusterVerify) check(changed func(string) bool, notch bool, restore string) error {
+	switch {
+	case k.kube.context == "" && restore == "":
+		if flag := k.kube.given(changed); flag != "" {
+			return inputError(fmt.Errorf("--%s without --kube-context", flag), "name the context whose cluster is meant")
+		}
+		if k.apply {
+			return inputError(errors.New("--apply without --kube-context"), "the embedded platform is made anew for each run: nothing is written anywhere")
+		}
+	case notch:
+		return inputError(errors.New("--notch with --kube-context: a cluster's nodes cannot be taken away"), "fire the notch at the embedded platform")
+	case changed("speed"):
+		return inputError(errors.New("--speed with --kube-context: only the embedded platform can go faster than life"), "leave --speed out")
+	case k.settle < 0:
+		return inputError(fmt.Errorf("--settle %v: must not be negative", k.settle), "")
+	}
+	return nil
+}
+
+// verify fires the plan at the cluster, into out.
+func (k *clusterVerify) verify(ctx context.Context, p *progress, plan *planner.Plan, name, out string) (v *planner.Verification, err error) {
+	manifests, err := readManifests(planDir(name))
+	if err != nil {
+		return nil, err
+	}
+	target, err := k.openCluster(ctx, k.kube, plan.Scenario, "")
+	if err != nil {
+		return nil, err
+	}
+	saved, err := target.client.Prepare(ctx, manifests, time.Now().UTC())
+	if err != nil {
+		return nil, writeError(err)
+	}
+	k.compareNodes(plan, target.found)
+	if err := k.agreed(saved); err != nil {
+		return nil, err
+	}
+	if err := saveBefore(out, saved); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, k.restore(ctx, target.client, out, saved)) }()
+	if err := target.client.Apply(ctx, saved); err != nil {
+		return nil, writeError(err)
+	}
+	if err := k.wait(ctx, target.client, saved); err != nil {
+		return nil, err
+	}
+	if target, err = k.openCluster(ctx, k.kube, plan.Scenario, ""); err != nil { // its description is the plan's now
+		return nil, err
+	}
+	return k.verifyAt(ctx, p, plan, name, firing{
+		scenario: plan.Scenario, platform: cluster.Overlay(target.found.Platform, plan.Platform), cluster: target, target: target.name(),
+		speed: lifeSpeed, dir: filepath.Join(out, "plan"), purpose: "verify", title: "verify",
+	})
+}
+
+// readManifests reads the autoscalers that the plan wrote, as they are now.
+func readManifests(dir string) ([][]byte, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "hpa", "*.yaml"))
+	if err != nil || len(files) == 0 {
+		return nil, inputError(errors.Join(fmt.Errorf("%s: no autoscalers to apply", filepath.Join(dir, "hpa")), err), "name the directory that ansturm plan wrote")
+	}
+	var all [][]byte
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return nil, inputError(err, "")
+		}
+		all = append(all, data)
+	}
+	return all, nil
+}
+
+// compareNodes says where the cluster is another than the one that was planned for.
+func (k *clusterVerify) compareNodes(plan *planner.Plan, found *cluster.Found) {
+	have, want := 0, plan.Decided()
+	for _, pool := range found.Platform.Pools {
+		have += pool.Count
+	}
+	if len(found.Platform.Pools) > 0 && have < want {
+		k.say("warning: the cluster has %d nodes, the plan wants %d: the promise is not made for this", have, want)
+	}
+}
+
+// agreed asks for consent to write, where it was not given.
+func (k *clusterVerify) agreed(saved *cluster.Saved) error {
+	what := fmt.Sprintf("%d autoscalers of context %s (%s) are replaced for the run", len(saved.Autoscalers), saved.Context, saved.Host)
+	if k.apply {
+		return nil
+	}
+	in, ok := k.stdin.(*os.File)
+	if !ok || !term.IsTerminal(int(in.Fd())) {
+		return inputError(fmt.Errorf("nothing is written without consent: %s", what), "--apply gives it")
+	}
+	k.say("%s, and put back after it. Write %q to go on:", what, saved.Context)
+	line, err := bufio.NewReader(in).ReadString('\n')
+	if err != nil || strings.TrimSpace(line) != saved.Context {
+		return inputError(errors.New("no consent was given; nothing was written"), "")
+	}
+	return nil
+}
+
+// wait lets the workloads come up to the least replicas of the plan, as they would be on the day.
+func (k *clusterVerify) wait(ctx context.Context, client *cluster.Client, saved *cluster.Saved) error {
+	end := time.NewTimer(k.settle)
+	defer end.Stop()
+	tick := time.NewTicker(settlePoll)
+	defer tick.Stop()
+	for {
+		settled, waiting, err := client.Settled(ctx, saved)
+		if settled || err != nil {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-end.C:
+			return inputError(fmt.Errorf("after %v %s", k.settle, waiting), "is there room for the plan's least replicas? --settle waits longer")
+		}
+	}
+}
+
+// restore puts back what was there, also after Ctrl-C.
+func (k *clusterVerify) restore(ctx context.Context, client *cluster.Client, dir string, saved *cluster.Saved) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), restorePatience)
+	defer cancel()
+	switch err := client.Restore(ctx, saved); {
+	case errors.Is(err, cluster.ErrChanged):
+		return inputError(err, "what was there before is in "+filepath.Join(dir, beforeFile))
+	case err != nil:
+		return inputError(fmt.Errorf("the cluster is not as it was: %w", err), "ansturm verify --restore "+dir+" tries again")
+	}
+	k.say("context %s: %d autoscalers and the replicas of their workloads are as they were", saved.Context, len(saved.Autoscalers))
+	saved.RestoredAt = time.Now().UTC()
+	return saveBefore(dir, saved)
+}
+
+// restoreFrom puts back what a verification that was killed left behind.
+func (k *clusterVerify) restoreFrom(ctx context.Context, dir string) error {
+	data, err := os.ReadFile(filepath.Join(dir, beforeFile))
+	var saved cluster.Saved
+	if err == nil {
+		err = json.Unmarshal(data, &saved)
+	}
+	switch {
+	case err != nil:
+		return inputError(fmt.Errorf("--restore: %w", err), "name the directory of a verification on a cluster")
+	case saved.Format != cluster.SavedFormat:
+		return inputError(fmt.Errorf("--restore %s: format %d, this program reads %d", dir, saved.Format, cluster.SavedFormat), "")
+	case !saved.RestoredAt.IsZero():
+		k.say("context %s: all was put back already, at %s", saved.Context, saved.RestoredAt.Format(time.RFC3339))
+		return nil
+	case k.kube.context != "" && k.kube.context != saved.Context:
+		return inputError(fmt.Errorf("--restore %s is of context %s", dir, saved.Context), "")
+	}
+	client, err := cluster.Connect(ctx, cluster.Config{Kubeconfig: k.kube.kubeconfig, Context: saved.Context})
+	if err != nil {
+		return clusterError(err)
+	}
+	if client.Host() != saved.Host {
+		return inputError(fmt.Errorf("--restore: context %s leads to %s, what was saved is of %s", saved.Context, client.Host(), saved.Host), "")
+	}
+	return k.restore(ctx, client, dir, &saved)
+}
+
+// saveBefore writes what was there, whole or not at all, and on the disk before anything is changed.
+func saveBefore(dir string, saved *cluster.Saved) error {
+	data, err := json.MarshalIndent(saved, "", " ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return inputError(err, "name another directory with -o")
+	}
+	path := filepath.Join(dir, beforeFile)
+	f, err := os.CreateTemp(dir, beforeFile+".*")
+	if err != nil {
+		return inputError(err, "name another directory with -o")
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(append(data, '\n'))
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("save what was there before: %w", err)
+	}
+	return nil
+}
+
+// writeError says what to mend where the cluster refuses.
+func writeError(err error) error {
+	if errors.Is(err, cluster.ErrLeft) {
+		return inputError(err, "ansturm verify --restore DIR does, with the directory of that verification")
+	}
+	if strings.Contains(err.Error(), "forbidden") {
+		return inputError(err, "ansturm rbac --verify prints the rights that are needed")
+	}
+	return inputError(err, "nothing was changed; mend the plan's hpa/*.yaml, or what stands in their way")
+}
