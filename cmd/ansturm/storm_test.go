@@ -45,7 +45,7 @@ func fireOn(t *testing.T, a *app, w *world, on *scenarios.Platform, name string)
 	// What is judged here are failures after a patience of 4 s: a tenth of a second on the wall does not decide them.
 	s := w.scenario.Clone()
 	s.SLOs[0].Within = 10 * time.Second
-	var why []string
+	var why []scenarios.Text
 	for range tries {
 		rec, err := a.fire(t.Context(), a.progress(), firing{
 			scenario: s, platform: on, speed: topSpeed, purpose: "surge", dir: freshDir(filepath.Join(dir, name)), title: name,
