@@ -20,6 +20,8 @@ type Result struct {
 	TenantBroken []bool
 	// TenantFirst is the minute of each tenant's first broken window, −1 where none is; TenantMinutes are all of theirs.
 	TenantFirst, TenantMinutes []int
+	// TenantCPU is the core-seconds that each tenant's pods used.
+	TenantCPU []float64
 	// ReplicaSeconds, all tenants. Scalings counts changes of a count.
 	ReplicaSeconds float64
 	Scalings       int
@@ -73,6 +75,7 @@ func (r *Runner) result() *Result {
 	for i := range r.tenants {
 		out.TenantFirst[i] = -1
 		out.Peak[i] = r.tenants[i].peak
+		out.TenantCPU = append(out.TenantCPU, r.tenants[i].cpu)
 		out.Flow.Open += r.tenants[i].n
 	}
 	for i := range r.backends {

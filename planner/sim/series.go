@@ -17,15 +17,18 @@ type Series struct {
 	AtDoor []float64
 	// BackendBusy is the number of requests in service at each back end.
 	BackendBusy [][]float64
+	// StepP99 is, by step, the 99th percentile of the response time in seconds of all who were answered before they left or
+	// timed out, in the whole run; 0 where nobody was.
+	StepP99 []float64
 }
 
 // series collects what Series needs while a world runs.
 type series struct {
 	Series
-	// work, wait and came hold every beat of every tenant.
-	work, wait, came [][]float32
-	cores            float64
-	arrived, served  float64
+	// work, wait and came hold every beat of every tenant, behind every second of every workload's step in back ends.
+	work, wait, came, behind [][]float32
+	cores                    float64
+	arrived, served          float64
 }
 
 func (s *series) reset(r *Runner) {
@@ -35,6 +38,7 @@ func (s *series) reset(r *Runner) {
 	}
 	n := len(r.p.Tenants)
 	s.work, s.wait, s.came = make([][]float32, n), make([][]float32, n), make([][]float32, n)
+	s.behind = make([][]float32, len(r.busyTime))
 	s.TenantDesired, s.TenantReady = make([][]int16, n), make([][]int16, n)
 	s.BackendBusy = make([][]float64, len(r.p.Backends))
 	for i := range n {
@@ -75,6 +79,9 @@ func (s *series) second(r *Runner, _ int) {
 	for b := range r.backends {
 		s.BackendBusy[b] = append(s.BackendBusy[b], r.backends[b].n)
 	}
+	for k, x := range r.busyTime {
+		s.behind[k] = append(s.behind[k], float32(x))
+	}
 }
 
 const (
@@ -85,13 +92,20 @@ const (
 // finish works out the percentiles: a request of work x that entered at beat j is done in the first beat in
 // which the work so far has grown by x.
 func (s *series) finish(r *Runner) *Series {
-	length := len(s.Offered)
-	counts := make([][bins]float32, length)
+	counts := make([][bins]float32, len(s.Offered))
+	steps := make([][bins]float32, len(r.p.Steps))
+	stays := r.p.staying()
 	for i := range s.work {
-		w := &r.p.Workloads[r.p.Tenants[i].Workload]
-		for k := range w.Work {
-			for _, u := range w.Work[k].Tail.eighths {
-				s.follow(r, i, k, u*w.Work[k].Mean, r.behindTime(w, k), counts)
+		workload := r.p.Tenants[i].Workload
+		for k, w := range r.p.Workloads[workload].Work {
+			behind := s.behind[workload*len(r.p.Steps)+k]
+			for _, x := range w.Tail.parts {
+				s.follow(i, x.quantile*w.Mean, func(sec int, came float32, response float64) {
+					at := bin(response + float64(behind[sec]))
+					weight := came * x.share * float32(r.frac[k][min(sec, len(r.shape)-1)])
+					counts[sec][at] += weight
+					steps[k][at] += weight * stays[at]
+				})
 			}
 		}
 	}
@@ -100,7 +114,10 @@ func (s *series) finish(r *Runner) *Series {
 		s.P95 = append(s.P95, percentile(&counts[sec], 0.95))
 		s.P99 = append(s.P99, percentile(&counts[sec], 0.99))
 	}
-	for m := range length / 60 {
+	for k := range steps {
+		s.StepP99 = append(s.StepP99, percentile(&steps[k], 0.99))
+	}
+	for m := range len(counts) / 60 {
 		var shots, failed float64
 		for row := m; row < len(r.shots); row += r.minutes {
 			shots += float64(r.shots[row])
@@ -112,17 +129,28 @@ func (s *series) finish(r *Runner) *Series {
 	return &out
 }
 
-// behindTime is the work of a step at back ends that are not busy.
-func (r *Runner) behindTime(w *Workload, k int) float64 {
-	sum := 0.0
-	for _, x := range w.Work[k].Backends {
-		sum += x
+// staying is the share of persons who still wait after each bin's response time.
+func (p *Params) staying() (share [bins]float32) {
+	for b := range share {
+		waited, stay := middle(b), 0
+		switch {
+		case p.Timeout > 0 && waited > p.Timeout:
+		case p.Impatience == nil:
+			share[b] = 1
+		default:
+			for _, patience := range p.Impatience.Patience {
+				if patience > waited {
+					stay++
+				}
+			}
+			share[b] = float32(stay) / float32(len(p.Impatience.Patience))
+		}
 	}
-	return sum
+	return share
 }
 
-// follow finds the response times of requests of work x of step k at tenant i, with one pass of two pointers.
-func (s *series) follow(r *Runner, i, k int, x, behind float64, counts [][bins]float32) {
+// follow finds the time in the pods of requests of work x at tenant i, with one pass of two pointers.
+func (s *series) follow(i int, x float64, each func(sec int, came float32, response float64)) {
 	work, done := s.work[i], 0
 	for sec := range len(work) / beats {
 		var came float32
@@ -148,14 +176,16 @@ func (s *series) follow(r *Runner, i, k int, x, behind float64, counts [][bins]f
 			part := (goal - before) / math.Max(1e-12, float64(work[done])-before)
 			response = wait + (float64(done-1-in)+part)*beat
 		}
-		weight := came * float32(r.frac[k][min(sec, len(r.shape)-1)]) / 8
-		counts[sec][bin(response+behind)] += weight
+		each(sec, came, response)
 	}
 }
 
 func bin(seconds float64) int {
 	return max(0, min(bins-1, int(math.Log(math.Max(seconds, 1e-3)*1000)*binsPerE)))
 }
+
+// middle is a bin's response time in seconds.
+func middle(b int) float64 { return math.Exp((float64(b)+0.5)/binsPerE) / 1000 }
 
 func percentile(counts *[bins]float32, q float64) float64 {
 	var total float32
@@ -168,7 +198,7 @@ func percentile(counts *[bins]float32, q float64) float64 {
 	var sum float32
 	for b, c := range counts {
 		if sum += c; float64(sum) >= q*float64(total) {
-			return math.Exp((float64(b)+0.5)/binsPerE) / 1000
+			return middle(b)
 		}
 	}
 	return 60
