@@ -25,10 +25,12 @@ type Series struct {
 // series collects what Series needs while a world runs.
 type series struct {
 	Series
-	// work, wait and came hold every beat of every tenant, behind every second of every workload's step in back ends.
-	work, wait, came, behind [][]float32
-	cores                    float64
-	arrived, served          float64
+	// work, wait and came hold every beat of every tenant.
+	work, wait, came [][]float32
+	cores            float64
+	arrived, served  float64
+	// behind is every second of every workload's step in back ends, in seconds.
+	behind [][]float32
 }
 
 func (s *series) reset(r *Runner) {
@@ -38,9 +40,8 @@ func (s *series) reset(r *Runner) {
 	}
 	n := len(r.p.Tenants)
 	s.work, s.wait, s.came = make([][]float32, n), make([][]float32, n), make([][]float32, n)
-	s.behind = make([][]float32, len(r.busyTime))
 	s.TenantDesired, s.TenantReady = make([][]int16, n), make([][]int16, n)
-	s.BackendBusy = make([][]float64, len(r.p.Backends))
+	s.BackendBusy, s.behind = make([][]float64, len(r.p.Backends)), make([][]float32, len(r.busyTime))
 	for i := range n {
 		for _, to := range []*[]float32{&s.work[i], &s.wait[i], &s.came[i]} {
 			*to = make([]float32, 0, r.end*beats)
@@ -92,20 +93,13 @@ const (
 // finish works out the percentiles: a request of work x that entered at beat j is done in the first beat in
 // which the work so far has grown by x.
 func (s *series) finish(r *Runner) *Series {
-	counts := make([][bins]float32, len(s.Offered))
-	steps := make([][bins]float32, len(r.p.Steps))
-	stays := r.p.staying()
+	length := len(s.Offered)
+	counts := make([][bins]float32, length)
 	for i := range s.work {
-		workload := r.p.Tenants[i].Workload
-		for k, w := range r.p.Workloads[workload].Work {
-			behind := s.behind[workload*len(r.p.Steps)+k]
-			for _, x := range w.Tail.parts {
-				s.follow(i, x.quantile*w.Mean, func(sec int, came float32, response float64) {
-					at := bin(response + float64(behind[sec]))
-					weight := came * x.share * float32(r.frac[k][min(sec, len(r.shape)-1)])
-					counts[sec][at] += weight
-					steps[k][at] += weight * stays[at]
-				})
+		w := &r.p.Workloads[r.p.Tenants[i].Workload]
+		for k := range w.Work {
+			for _, u := range w.Work[k].Tail.eighths {
+				s.follow(r, i, k, u*w.Work[k].Mean, r.behindTime(w, k), counts)
 			}
 		}
 	}
@@ -114,10 +108,7 @@ func (s *series) finish(r *Runner) *Series {
 		s.P95 = append(s.P95, percentile(&counts[sec], 0.95))
 		s.P99 = append(s.P99, percentile(&counts[sec], 0.99))
 	}
-	for k := range steps {
-		s.StepP99 = append(s.StepP99, percentile(&steps[k], 0.99))
-	}
-	for m := range len(counts) / 60 {
+	for m := range length / 60 {
 		var shots, failed float64
 		for row := m; row < len(r.shots); row += r.minutes {
 			shots += float64(r.shots[row])
@@ -125,32 +116,22 @@ func (s *series) finish(r *Runner) *Series {
 		}
 		s.Failed = append(s.Failed, failed/math.Max(shots, 1))
 	}
+	s.answers(r)
 	out := s.Series
 	return &out
 }
 
-// staying is the share of persons who still wait after each bin's response time.
-func (p *Params) staying() (share [bins]float32) {
-	for b := range share {
-		waited, stay := middle(b), 0
-		switch {
-		case p.Timeout > 0 && waited > p.Timeout:
-		case p.Impatience == nil:
-			share[b] = 1
-		default:
-			for _, patience := range p.Impatience.Patience {
-				if patience > waited {
-					stay++
-				}
-			}
-			share[b] = float32(stay) / float32(len(p.Impatience.Patience))
-		}
+// behindTime is the work of a step at back ends that are not busy.
+func (r *Runner) behindTime(w *Workload, k int) float64 {
+	sum := 0.0
+	for _, x := range w.Work[k].Backends {
+		sum += x
 	}
-	return share
+	return sum
 }
 
-// follow finds the time in the pods of requests of work x at tenant i, with one pass of two pointers.
-func (s *series) follow(i int, x float64, each func(sec int, came float32, response float64)) {
+// follow finds the response times of requests of work x of step k at tenant i, with one pass of two pointers.
+func (s *series) follow(r *Runner, i, k int, x, behind float64, counts [][bins]float32) {
 	work, done := s.work[i], 0
 	for sec := range len(work) / beats {
 		var came float32
@@ -176,16 +157,14 @@ func (s *series) follow(i int, x float64, each func(sec int, came float32, respo
 			part := (goal - before) / math.Max(1e-12, float64(work[done])-before)
 			response = wait + (float64(done-1-in)+part)*beat
 		}
-		each(sec, came, response)
+		weight := came * float32(r.frac[k][min(sec, len(r.shape)-1)]) / 8
+		counts[sec][bin(response+behind)] += weight
 	}
 }
 
 func bin(seconds float64) int {
 	return max(0, min(bins-1, int(math.Log(math.Max(seconds, 1e-3)*1000)*binsPerE)))
 }
-
-// middle is a bin's response time in seconds.
-func middle(b int) float64 { return math.Exp((float64(b)+0.5)/binsPerE) / 1000 }
 
 func percentile(counts *[bins]float32, q float64) float64 {
 	var total float32

@@ -24,14 +24,10 @@ type Tail struct {
 	survival [tailCells + 1]float64
 	// most is the largest u with a survival above zero.
 	most float64
-	// parts stand for the distribution in percentiles: the quantiles at the middles of shares that get finer towards the end.
-	parts [len(partShares)]part
-}
-
-// part is a share of the requests and their work, in means.
-type part struct {
-	share    float32
-	quantile float64
+	// eighths are the quantiles at the middles of eight shares, for percentiles.
+	eighths [8]float64
+	// parts stand for the distribution where its end matters: the quantiles at the middles of partShares.
+	parts [len(partShares)]float64
 }
 
 // partShares are seven eighths and what is left, halved again and again: the slowest hundredth is three of them.
@@ -63,9 +59,12 @@ func NewTail(quantile func(u float64) float64) *Tail {
 		t.survival[i] = float64(above) / float64(len(x))
 	}
 	t.most = math.Min(tailReach, x[len(x)-1]/mean+tailReach/tailCells)
+	for i := range t.eighths {
+		t.eighths[i] = x[(2*i+1)*len(x)/16] / mean
+	}
 	below := 0.0
 	for i, share := range partShares {
-		t.parts[i] = part{float32(share), x[int((below+share/2)*float64(len(x)))] / mean}
+		t.parts[i] = x[int((below+share/2)*float64(len(x)))] / mean
 		below += share
 	}
 	return t
