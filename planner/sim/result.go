@@ -70,13 +70,13 @@ func (r *Runner) result() *Result {
 		Peak: make([]int, len(p.Tenants)), TenantSlow: make([]float64, len(p.Tenants)), TenantBroken: make([]bool, len(p.Tenants)),
 		TenantFirst: make([]int, len(p.Tenants)), TenantMinutes: make([]int, len(p.Tenants)),
 		Promises: make([]PromiseResult, len(p.Promises)),
-		Flow:     Flow{Arrived: r.arrived, Served: r.served, Refused: r.refused, Lost: r.lost, Left: r.left},
+		Flow:     Flow{Arrived: r.arrived, Served: r.served, Refused: r.refused + r.refusedBehind, Lost: r.lost, Left: r.left},
 	}
 	for i := range r.tenants {
 		out.TenantFirst[i] = -1
 		out.Peak[i] = r.tenants[i].peak
 		out.TenantCPU = append(out.TenantCPU, r.tenants[i].cpu)
-		out.Flow.Open += r.tenants[i].n
+		out.Flow.Open += r.tenants[i].n + r.tenants[i].held
 	}
 	for i := range r.backends {
 		out.BackendPeak = append(out.BackendPeak, r.backends[i].peak)

@@ -42,7 +42,7 @@ func (r *Runner) blend(sec int) {
 			m.behind += f * behind
 		}
 		if differs(m.behind, m.lingers) {
-			m.lingers, m.linger = m.behind, math.Exp(-beat/math.Max(m.behind, 0.01))
+			m.lingers, m.linger = m.behind, math.Exp(-beat/math.Max(m.behind, 1e-3))
 		}
 		for j, q := range p.Promises {
 			left := q.Within - r.busyTime[i*len(p.Steps)+q.Step]
@@ -153,8 +153,9 @@ func (r *Runner) step(i, j, slot int, a float64, m *mix) {
 	r.v[slot] = t.v + gain/2
 	t.v += gain
 	t.n += taken - gone
-	r.served += gone
-	if !m.cpuOnly {
+	if m.cpuOnly {
+		r.served += gone
+	} else {
 		r.behind(i, j, gone, m)
 	}
 }
