@@ -326,10 +326,11 @@ func best(b *scenarios.Backend) (at int, most float64) {
 // pools makes nodes for all that the autoscalers may make, or too few.
 func (d drawer) pools(x *subject) {
 	cores := one(d, 4, 8, 16)
-	var most, least float64
+	var most, least, largest float64
 	for _, t := range x.surge.Tenants.List {
 		w := x.platform.WorkloadOf(t.Name)
 		least += float64(w.Replicas) * w.CPURequest()
+		largest = max(largest, w.CPURequest())
 		if w.HPA == nil {
 			most += float64(w.Replicas) * w.CPURequest()
 		} else {
@@ -337,7 +338,8 @@ func (d drawer) pools(x *subject) {
 		}
 	}
 	usable := float64(cores) - 0.5
-	count := max(math.Ceil(most*d.between(0.7, 1.5)/usable), math.Ceil(1.2*least/usable))
+	// A node that has no room for one more pod has less than the largest left: the initial ones are sure to find theirs.
+	count := max(math.Ceil(most*d.between(0.7, 1.5)/usable), math.Ceil(least/(usable-largest)))
 	x.platform.Pools = []scenarios.NodePool{{
 		Name: "vm", Count: int(count), Kind: "vm",
 		Capacity: corev1.ResourceList{
