@@ -52,3 +52,26 @@ func TestBurstTakesABackEndPastItsKnee(t *testing.T) {
 		t.Errorf("%d of 10 fell at nine tenths of what it can do, %d of 10 stood at half", fell, stood)
 	}
 }
+
+// Who waits for a back end holds a thread: hardly more wait than there are threads (departures are drawn a beat at a time), and
+// the others wait in the backlog for as long as threads take to get free, whatever the processors could do.
+func TestThreadsBoundWhoWaitsForABackEnd(t *testing.T) {
+	p := small(60, 300, 4)
+	p.Workloads[0].Threads, p.Workloads[0].Backlog = 4, 40
+	p.Workloads[0].Work[0].Mean, p.Workloads[0].Work[0].Backends = 0.01, []float64{1}
+	p.Backends = []Backend{{Name: "register", Cores: 100, Most: 10_000}}
+	r, err := Run(context.Background(), p, World{Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if most := slices.Max(r.Series.BackendBusy[0]); most > 2*16 {
+		t.Errorf("%.0f requests wait for the back end, of 16 threads", most)
+	}
+	if rate := r.Flow.Served / 300; rate < 13 || rate > 18 {
+		t.Errorf("%.1f answers/s, 16 threads make 15.7", rate)
+	}
+	// 160 in the backlog at 15.7 a second, and then a second and 20 ms.
+	if got := r.Series.StepP99[0]; got < 9 || got > 14 {
+		t.Errorf("p99 is %.1f s, want about 11", got)
+	}
+}
