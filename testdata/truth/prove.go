@@ -27,9 +27,10 @@ type trial struct {
 	Tenants int   `json:"tenants"`
 	// Refused is why there is no model, or no prediction from it; then there are no figures.
 	Refused string `json:"refused,omitempty"`
-	// Foreseen is how far the prediction is from the surge, Another how far the same surge on another day: what chance
-	// alone does, and no model can foresee.
+	// Foreseen is how far the prediction is from the surge; Told how far one is that rests on the platform's true figures
+	// instead of a fit's; Another how far the same surge is on another day: what chance alone does, and no model can foresee.
 	Foreseen gaps `json:"foreseen"`
+	Told     gaps `json:"told"`
 	Another  gaps `json:"another"`
 	// Knee: a back end was asked for more than it does best with. Claimed: the fit names a knee.
 	Knee    bool `json:"knee"`
@@ -66,6 +67,10 @@ func (x *subject) prove(ctx context.Context, dir string, alter func(*fit.Model))
 		out.Refused = err.Error()
 		return out, nil
 	}
+	exact, err := planner.Foresee(ctx, nil, x.surge, x.platform, worlds, uint64(x.seed))
+	if err != nil {
+		return out, err
+	}
 	truth, err := x.run(ctx, dir, x.surge)
 	if err != nil {
 		return out, err
@@ -75,7 +80,7 @@ func (x *subject) prove(ctx context.Context, dir string, alter func(*fit.Model))
 		return out, err
 	}
 	sync := x.platform.Autoscaling.WithDefaults().SyncPeriod.Seconds()
-	out.Foreseen, out.Another = x.foreseen(foreseen).from(truth, sync), another.from(truth, sync)
+	out.Foreseen, out.Told, out.Another = x.foreseen(foreseen).from(truth, sync), x.foreseen(exact).from(truth, sync), another.from(truth, sync)
 	out.Knee = truth.knee
 	return out, nil
 }
@@ -207,6 +212,7 @@ func figures(trials []trial, whose func(*trial) gaps) (map[string]figure, map[st
 }
 
 func foreseen(t *trial) gaps { return t.Foreseen }
+func told(t *trial) gaps     { return t.Told }
 func another(t *trial) gaps  { return t.Another }
 
 func sumUp(all []float64, within float64) figure {

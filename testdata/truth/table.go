@@ -56,29 +56,21 @@ func summary(trials []trial) string {
 	var b strings.Builder
 	fitted := fitted(trials)
 	fmt.Fprintf(&b, "%d platforms, %d tenants; the fit refused %d.\n\n", len(trials), tenantsOf(trials), len(trials)-len(fitted))
-	fmt.Fprintln(&b, "| figure | goal | foreseen | the same surge on another day | |")
-	fmt.Fprintln(&b, "|---|---|--:|--:|---|")
-	mine, worst := figures(fitted, foreseen)
-	chance, _ := figures(fitted, another)
-	percent := func(x float64) string { return fmt.Sprintf("%.1f %%", 100*x) }
-	row := func(figure, goal string, got, other string, met bool) {
+	fmt.Fprintln(&b, "| figure | goal | foreseen | from the true figures | the same surge on another day | |")
+	fmt.Fprintln(&b, "|---|---|--:|--:|--:|---|")
+	_, worst := figures(fitted, foreseen)
+	columns := []column{columnOf(fitted, foreseen), columnOf(fitted, told), columnOf(fitted, another)}
+	for _, r := range rows {
+		fmt.Fprintf(&b, "| %s | %s |", r.figure, r.goal)
+		for _, c := range columns {
+			fmt.Fprintf(&b, " %.1f %% |", 100*r.of(c))
+		}
 		verdict := "met"
-		if !met {
+		if !r.met(r.of(columns[0])) {
 			verdict = "**falls short**"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", figure, goal, got, other, verdict)
+		fmt.Fprintf(&b, " %s |\n", verdict)
 	}
-	cpu, p99, knee := mine["cpu"], mine["p99"], mine["knee"]
-	row("CPU of a tenant, median", "≤ 3 %", percent(cpu.Median), percent(chance["cpu"].Median), cpu.Median <= 0.03)
-	row("CPU of a tenant, p95", "≤ 8 %", percent(cpu.P95), percent(chance["cpu"].P95), cpu.P95 <= 0.08)
-	row("throughput where a knee was passed, median", "≤ 5 %", percent(knee.Median), percent(chance["knee"].Median), knee.Median <= 0.05)
-	row("the same, share of the platforms within", "all", percent(knee.Within), percent(chance["knee"].Within), knee.Within == 1)
-	row("p99 response time of a step, median", "≤ 15 %", percent(p99.Median), percent(chance["p99"].Median), p99.Median <= 0.15)
-	row("the same, share of the steps within", "all", percent(p99.Within), percent(chance["p99"].Within), p99.Within == 1)
-	near, nearBy := pooled(fitted, foreseen), pooled(fitted, another)
-	row("ready replicas within ±1, of all seconds", "≥ 95 %", percent(near[0]), percent(nearBy[0]), near[0] >= 0.95)
-	row("the same, share of the platforms with ≥ 95 %", "all", percent(mine["replicas"].Within), percent(chance["replicas"].Within), mine["replicas"].Within == 1)
-	row("scale events with a partner within one sync", "all", percent(near[1]), percent(nearBy[1]), near[1] == 1)
 	fmt.Fprintf(&b, "\n%s\n\nFurthest off: ", kneeText(fitted))
 	for i, g := range goals {
 		if i > 0 {
@@ -88,6 +80,40 @@ func summary(trials []trial) string {
 	}
 	b.WriteString(".\n")
 	return b.String()
+}
+
+// column is what one kind of prediction comes to.
+type column struct {
+	figures        map[string]figure
+	near, partners float64 // shares of all seconds and of all scalings
+}
+
+func columnOf(trials []trial, whose func(*trial) gaps) column {
+	f, _ := figures(trials, whose)
+	p := pooled(trials, whose)
+	return column{f, p[0], p[1]}
+}
+
+// row is a figure beside its goal.
+type row struct {
+	figure, goal string
+	of           func(column) float64
+	met          func(float64) bool
+}
+
+func most(goal float64) func(float64) bool  { return func(x float64) bool { return x <= goal } }
+func least(goal float64) func(float64) bool { return func(x float64) bool { return x >= goal } }
+
+var rows = []row{
+	{"CPU of a tenant, median", "≤ 3 %", func(c column) float64 { return c.figures["cpu"].Median }, most(0.03)},
+	{"CPU of a tenant, p95", "≤ 8 %", func(c column) float64 { return c.figures["cpu"].P95 }, most(0.08)},
+	{"throughput where a knee was passed, median", "≤ 5 %", func(c column) float64 { return c.figures["knee"].Median }, most(0.05)},
+	{"the same, share of the platforms within", "all", func(c column) float64 { return c.figures["knee"].Within }, least(1)},
+	{"p99 response time of a step, median", "≤ 15 %", func(c column) float64 { return c.figures["p99"].Median }, most(0.15)},
+	{"the same, share of the steps within", "all", func(c column) float64 { return c.figures["p99"].Within }, least(1)},
+	{"ready replicas within ±1, of all seconds", "≥ 95 %", func(c column) float64 { return c.near }, least(0.95)},
+	{"the same, share of the platforms with ≥ 95 %", "all", func(c column) float64 { return c.figures["replicas"].Within }, least(1)},
+	{"scale events with a partner within one sync", "all", func(c column) float64 { return c.partners }, least(1)},
 }
 
 func fitted(trials []trial) (out []trial) {
