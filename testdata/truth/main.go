@@ -37,7 +37,9 @@ func main() {
 }
 
 const (
-	// goal is how many platforms the table wants, piece how many a line of proof has.
+	// first is the proof's first seed: those before it were looked at while fit and simulator were mended. goal is how many
+	// platforms the table wants, piece how many a line of proof has.
+	first = 1000
 	goal  = 200
 	piece = 5
 )
@@ -90,9 +92,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // prove goes through the seeds piece by piece and appends a line of proof for each. What was ended goes on with the first
 // piece that is not there.
 func (s settings) prove(ctx context.Context, say func(string)) error {
-	began, to := time.Now(), s.to
+	began, begin, to := time.Now(), s.from, s.to
+	if begin < 0 {
+		begin = first
+	}
 	if to < 0 {
-		to = goal
+		to = first + goal
 	}
 	lines, err := proofs.Read[line](s.proofs)
 	if err != nil {
@@ -103,7 +108,7 @@ func (s settings) prove(ctx context.Context, say func(string)) error {
 		done[l.From] = done[l.From] || l.Kind == virtual
 	}
 	commit := proofs.Commit()
-	for from := max(s.from, 0); from < to && time.Since(began).Minutes() < s.minutes; from += piece {
+	for from := begin; from < to && time.Since(began).Minutes() < s.minutes; from += piece {
 		if s.from < 0 && done[from] {
 			continue
 		}

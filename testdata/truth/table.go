@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/ansturm/ansturm/testdata/proofs"
@@ -51,27 +52,17 @@ func (s settings) table(stdout io.Writer) error {
 	return os.WriteFile(s.doc, []byte(filled), 0o644)
 }
 
-// summary is the table as Markdown.
+// summary is the tables as Markdown.
 func summary(trials []trial) string {
 	var b strings.Builder
-	fitted := fitted(trials)
-	fmt.Fprintf(&b, "%d platforms, %d tenants; the fit refused %d.\n\n", len(trials), tenantsOf(trials), len(trials)-len(fitted))
-	fmt.Fprintln(&b, "| figure | goal | foreseen | from the true figures | the same surge on another day | |")
-	fmt.Fprintln(&b, "|---|---|--:|--:|--:|---|")
+	fitted := slices.DeleteFunc(slices.Clone(trials), func(t trial) bool { return t.Refused != "" })
+	calm := slices.DeleteFunc(slices.Clone(fitted), func(t trial) bool { return t.Knee })
+	fmt.Fprintf(&b, "%d platforms, %d tenants; no prediction of %d.\n\n", len(trials), tenantsOf(trials), len(trials)-len(fitted))
+	compare(&b, fitted)
+	fmt.Fprintf(&b, "\n%s\n\nThe %d platforms on which no back end passed its knee, alone:\n\n", kneeText(fitted), len(calm))
+	compare(&b, calm)
 	_, worst := figures(fitted, foreseen)
-	columns := []column{columnOf(fitted, foreseen), columnOf(fitted, told), columnOf(fitted, another)}
-	for _, r := range rows {
-		fmt.Fprintf(&b, "| %s | %s |", r.figure, r.goal)
-		for _, c := range columns {
-			fmt.Fprintf(&b, " %.1f %% |", 100*r.of(c))
-		}
-		verdict := "met"
-		if !r.met(r.of(columns[0])) {
-			verdict = "**falls short**"
-		}
-		fmt.Fprintf(&b, " %s |\n", verdict)
-	}
-	fmt.Fprintf(&b, "\n%s\n\nFurthest off: ", kneeText(fitted))
+	b.WriteString("\nFurthest off: ")
 	for i, g := range goals {
 		if i > 0 {
 			b.WriteString(", ")
@@ -80,6 +71,26 @@ func summary(trials []trial) string {
 	}
 	b.WriteString(".\n")
 	return b.String()
+}
+
+// compare writes one table: what was foreseen, beside what could have been.
+func compare(b *strings.Builder, trials []trial) {
+	b.WriteString("| figure | goal | foreseen | from the true figures | the same surge on another day | |\n|---|---|--:|--:|--:|---|\n")
+	columns := []column{columnOf(trials, foreseen), columnOf(trials, told), columnOf(trials, another)}
+	for _, r := range rows {
+		if r.name != "" && columns[0].figures[r.name].N == 0 {
+			continue
+		}
+		fmt.Fprintf(b, "| %s | %s |", r.figure, r.goal)
+		for _, c := range columns {
+			fmt.Fprintf(b, " %.1f %% |", 100*r.of(c))
+		}
+		verdict := "met"
+		if !r.met(r.of(columns[0])) {
+			verdict = "**falls short**"
+		}
+		fmt.Fprintf(b, " %s |\n", verdict)
+	}
 }
 
 // column is what one kind of prediction comes to.
@@ -97,6 +108,7 @@ func columnOf(trials []trial, whose func(*trial) gaps) column {
 // row is a figure beside its goal.
 type row struct {
 	figure, goal string
+	name         string // in goals; the row is left out where nobody has it
 	of           func(column) float64
 	met          func(float64) bool
 }
@@ -105,24 +117,15 @@ func most(goal float64) func(float64) bool  { return func(x float64) bool { retu
 func least(goal float64) func(float64) bool { return func(x float64) bool { return x >= goal } }
 
 var rows = []row{
-	{"CPU of a tenant, median", "≤ 3 %", func(c column) float64 { return c.figures["cpu"].Median }, most(0.03)},
-	{"CPU of a tenant, p95", "≤ 8 %", func(c column) float64 { return c.figures["cpu"].P95 }, most(0.08)},
-	{"throughput where a knee was passed, median", "≤ 5 %", func(c column) float64 { return c.figures["knee"].Median }, most(0.05)},
-	{"the same, share of the platforms within", "all", func(c column) float64 { return c.figures["knee"].Within }, least(1)},
-	{"p99 response time of a step, median", "≤ 15 %", func(c column) float64 { return c.figures["p99"].Median }, most(0.15)},
-	{"the same, share of the steps within", "all", func(c column) float64 { return c.figures["p99"].Within }, least(1)},
-	{"ready replicas within ±1, of all seconds", "≥ 95 %", func(c column) float64 { return c.near }, least(0.95)},
-	{"the same, share of the platforms with ≥ 95 %", "all", func(c column) float64 { return c.figures["replicas"].Within }, least(1)},
-	{"scale events with a partner within one sync", "all", func(c column) float64 { return c.partners }, least(1)},
-}
-
-func fitted(trials []trial) (out []trial) {
-	for _, t := range trials {
-		if t.Refused == "" {
-			out = append(out, t)
-		}
-	}
-	return out
+	{"CPU of a tenant, median", "≤ 3 %", "cpu", func(c column) float64 { return c.figures["cpu"].Median }, most(0.03)},
+	{"CPU of a tenant, p95", "≤ 8 %", "cpu", func(c column) float64 { return c.figures["cpu"].P95 }, most(0.08)},
+	{"throughput where a knee was passed, median", "≤ 5 %", "knee", func(c column) float64 { return c.figures["knee"].Median }, most(0.05)},
+	{"the same, share of the platforms within", "all", "knee", func(c column) float64 { return c.figures["knee"].Within }, least(1)},
+	{"p99 response time of a step, median", "≤ 15 %", "p99", func(c column) float64 { return c.figures["p99"].Median }, most(0.15)},
+	{"the same, share of the steps within", "all", "p99", func(c column) float64 { return c.figures["p99"].Within }, least(1)},
+	{"ready replicas within ±1, of all seconds", "≥ 95 %", "", func(c column) float64 { return c.near }, least(0.95)},
+	{"the same, share of the platforms with ≥ 95 %", "all", "replicas", func(c column) float64 { return c.figures["replicas"].Within }, least(1)},
+	{"scale events with a partner within one sync", "all", "", func(c column) float64 { return c.partners }, least(1)},
 }
 
 func tenantsOf(trials []trial) (n int) {

@@ -167,7 +167,7 @@ func TestFiguresSumUp(t *testing.T) {
 	}
 	text := summary(append(trials, trial{Seed: 20, Refused: "too short"}))
 	for _, want := range []string{
-		"21 platforms", "refused 1", "| CPU of a tenant, median | ≤ 3 % | 10.0 % | 0.0 % | 0.0 % | **falls short** |",
+		"21 platforms", "no prediction of 1", "| CPU of a tenant, median | ≤ 3 % | 10.0 % | 0.0 % | 0.0 % | **falls short** |",
 		"| ready replicas within ±1, of all seconds | ≥ 95 % | 96.0 % |", "| scale events with a partner within one sync | all | 75.0 % |",
 	} {
 		if !strings.Contains(text, want) {
