@@ -25,8 +25,8 @@ import (
 
 // TestPersonsDoAsTheEngineHasThem fires one surge twice at the same virtual platform: with the crowd of this package, and with
 // package loadgen in the fake time of a bubble, over connections in memory. Every shot must be due, and done, at the same
-// moment and with the same outcome; so must every fate. (In the bubble an arrival costs some hundred times as much, which is
-// why proofs take the crowd.)
+// moment and with the same outcome; so must every fate. (In the bubble a shot costs ten times as much, and a bubble is a test's
+// only: so proofs take the crowd.)
 func TestPersonsDoAsTheEngineHasThem(t *testing.T) {
 	seeds := 0
 	for seed := int64(0); seeds < 2; seed++ {
@@ -46,12 +46,14 @@ func TestPersonsDoAsTheEngineHasThem(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		began := time.Now()
 		if err := c.run(func(time.Duration) error { return nil }); err != nil {
 			t.Fatal(err)
 		}
-		began := time.Now()
+		alone := time.Since(began)
 		synctest.Test(t, func(t *testing.T) { x.fireEngine(t, engine) })
-		t.Logf("seed %d: %d shots, %v a shot in the bubble", seed, len(engine.samples), time.Since(began)/time.Duration(len(engine.samples)))
+		shots := time.Duration(len(engine.samples))
+		t.Logf("seed %d: %d shots, %v each, %v in the bubble", seed, len(engine.samples), alone/shots, (time.Since(began)-alone)/shots)
 		crowd.like(t, engine)
 	}
 }

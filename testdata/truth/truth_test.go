@@ -20,10 +20,10 @@ func small(t *testing.T, seed int64) *subject {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x.surge.Arrivals.Over, x.rehearsal.Arrivals.Over = 4*time.Minute, 4*time.Minute
+	x.surge.Arrivals.Over, x.rehearsal.Arrivals.Over = 3*time.Minute, 3*time.Minute
 	x.surge.Arrivals.Curve, x.rehearsal.Arrivals.Curve = nil, nil
-	x.surge.Arrivals.Total = min(x.surge.Arrivals.Total, 6000)
-	x.rehearsal.Arrivals.Total = min(x.rehearsal.Arrivals.Total, 6000)
+	x.surge.Arrivals.Total = min(x.surge.Arrivals.Total, 3000)
+	x.rehearsal.Arrivals.Total = min(x.rehearsal.Arrivals.Total, 3000)
 	return x
 }
 
