@@ -20,11 +20,12 @@ func Foresee(ctx context.Context, model *fit.Model, sc *scenarios.Scenario, pf *
 	if err != nil {
 		return nil, err
 	}
+	runner := &sim.Runner{Detail: true, Tails: true}
 	out := make([]*sim.Result, n)
 	for i := range out {
 		w := sim.World{Seed: seed + uint64(i)}
 		w.Lost, w.At = disruption(p, pf)
-		if out[i], err = sim.Run(ctx, p, w); err != nil {
+		if out[i], err = runner.Run(ctx, p, w); err != nil {
 			return nil, fmt.Errorf("foresee: %w", err)
 		}
 	}

@@ -60,7 +60,7 @@ func TestThreadsBoundWhoWaitsForABackEnd(t *testing.T) {
 	p.Workloads[0].Threads, p.Workloads[0].Backlog = 4, 40
 	p.Workloads[0].Work[0].Mean, p.Workloads[0].Work[0].Backends = 0.01, []float64{1}
 	p.Backends = []Backend{{Name: "register", Cores: 100, Most: 10_000}}
-	r, err := Run(context.Background(), p, World{Seed: 1})
+	r, err := (&Runner{Detail: true, Tails: true}).Run(context.Background(), p, World{Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ func TestStepPercentileOfIdlePods(t *testing.T) {
 	p := small(2, 3600, 40)
 	p.Backends = []Backend{{Name: "register", Cores: 100, Most: 1000}}
 	p.Workloads[0].Work[0].Backends = []float64{0.2}
-	r, err := Run(context.Background(), p, World{Seed: 1})
+	r, err := (&Runner{Detail: true, Tails: true}).Run(context.Background(), p, World{Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func TestStepPercentileOfIdlePods(t *testing.T) {
 func TestOnlyTheAnsweredCount(t *testing.T) {
 	p := small(8, 300, 2) // of 6.7 a second that they can do
 	p.Impatience = &Impatience{Patience: fixed(1)}
-	r, err := Run(context.Background(), p, World{Seed: 1})
+	r, err := (&Runner{Detail: true, Tails: true}).Run(context.Background(), p, World{Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ type Series struct {
 	// BackendBusy is the number of requests in service at each back end.
 	BackendBusy [][]float64
 	// StepP99 is, by step, the 99th percentile of the response time in seconds of all who were answered before they left or
-	// timed out, in the whole run; 0 where nobody was.
+	// timed out, in the whole run; 0 where nobody was; nil without Runner.Tails.
 	StepP99 []float64
 }
 
@@ -80,8 +80,10 @@ func (s *series) second(r *Runner, _ int) {
 	for b := range r.backends {
 		s.BackendBusy[b] = append(s.BackendBusy[b], r.backends[b].n)
 	}
-	for k, x := range r.busyTime {
-		s.behind[k] = append(s.behind[k], float32(x))
+	if r.Tails {
+		for k, x := range r.busyTime {
+			s.behind[k] = append(s.behind[k], float32(x))
+		}
 	}
 }
 
@@ -116,7 +118,9 @@ func (s *series) finish(r *Runner) *Series {
 		}
 		s.Failed = append(s.Failed, failed/math.Max(shots, 1))
 	}
-	s.answers(r)
+	if r.Tails {
+		s.answers(r)
+	}
 	out := s.Series
 	return &out
 }
