@@ -46,6 +46,8 @@ type World struct {
 type Runner struct {
 	// Detail keeps series for reports; about three times slower.
 	Detail bool
+	// Tails, with Detail, works out Series.StepP99; dear where the surge is a day.
+	Tails bool
 	// Hasty ends a world as soon as a promise is clearly broken in it; the rest of its result is then of the time so far.
 	Hasty bool
 
