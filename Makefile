@@ -13,9 +13,10 @@ TO       ?= -1
 PLATFORM ?= briefwahl
 LAB      ?=
 FIGURES  ?=
+TRUTHS   ?=
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test lint fmt bench bench-peers bench-quota fuzz soak soak-hpa mutate stall nginx lab build-lab test-lab chain-truth throttling-truth lint-lab lab-figures same-surge plan-regret fit-coverage clean
+.PHONY: build demo test lint fmt bench bench-peers bench-quota fuzz soak soak-hpa mutate stall nginx lab build-lab test-lab chain-truth throttling-truth lint-lab lab-figures same-surge plan-regret fit-coverage planner-truth clean
 
 build: ## the binary, bin/ansturm
 	$(GO) build -o bin/ansturm ./cmd/ansturm
@@ -23,7 +24,7 @@ build: ## the binary, bin/ansturm
 demo: build ## the main job on the embedded platform; ends with the path of the report
 	bin/ansturm demo -o $(DEMO)
 
-TESTED = ./... ./testdata/bench/nginx ./testdata/bench/same ./testdata/labprocess ./testdata/proofs ./testdata/published
+TESTED = ./... ./testdata/bench/nginx ./testdata/bench/same ./testdata/labprocess ./testdata/proofs ./testdata/published ./testdata/truth
 
 # Tests that fire want the processors for themselves: everything is built first, then one package runs after another.
 test: ## all tests; RACE=-race adds the race detector
@@ -77,6 +78,9 @@ plan-regret: ## plans for small fleets beside the best of everything that could 
 
 fit-coverage: ## how often a fit's intervals hold the truth, in the synthetic worlds FROM to TO, beside other work
 	nice -n 19 $(GO) test -count 1 -timeout 0 -v -run '^TestFitCoverage$$' ./planner/fit -args -coverage.from=$(FROM) -coverage.to=$(TO)
+
+planner-truth: ## predictions against what then happens, on the platforms FROM to TO that nothing was fitted to, beside other work
+	nice -n 19 $(GO) run ./testdata/truth -from $(FROM) -to $(TO) $(TRUTHS)
 
 mutate: ## every small change of planner/hpa, against its tests and the controller
 	cd lab/kubernetes && $(GO) run ./differential/mutate

@@ -50,6 +50,8 @@ type request struct {
 
 	// ready tells the waiting connection; live use only.
 	ready chan struct{}
+	// told gets the answer; virtual use only.
+	told func(record.Outcome)
 }
 
 // work is what one request of a step costs in one workload.

@@ -249,7 +249,7 @@ func (f *forge) workload(pf *scenarios.Platform, w *scenarios.Workload, draw int
 			work.Backends[b] = spec.Backends[pf.Backends[b].Name].Seconds()
 		}
 		switch {
-		case m != nil && m.Steps[ref.Name] != nil && drawn(m.Steps[ref.Name].Demand, draw) > 0:
+		case m != nil && m.Steps[ref.Name] != nil: // a demand of nothing hides in another step's, of which the fit warns
 			s := m.Steps[ref.Name]
 			work.Mean = drawn(s.Demand, draw)
 			work.Tail = f.tail(s.Spread.Value)

@@ -8,7 +8,10 @@ type backendState struct {
 	inflow   float64 // work of this second, in seconds at full speed
 	visits   float64
 	refusing float64 // share refused
-	peak     float64
+	waited   float64 // seconds that all who came last wait for it together
+
+	come, leave clockwork
+	peak        float64
 }
 
 // behind moves gone requests from the CPU phase into the back ends and lets out those that are done there.
@@ -28,10 +31,13 @@ func (r *Runner) behind(i, j int, gone float64, m *mix) {
 		back.inflow += gone * x
 		back.visits += gone
 	}
-	t.held += gone
-	if t.held *= m.linger; t.held < 1e-6 {
+	// Who was there lingers; of those who came in the course of the beat, as many as Little's law leaves.
+	before := t.held + gone
+	t.held = t.held*m.linger + gone*(1-m.linger)*m.lingers/beat
+	if t.held < 1e-6 {
 		t.held = 0
 	}
+	r.served += before - t.held
 }
 
 func (b *Backend) speedAt(n float64) float64 {
@@ -41,31 +47,72 @@ func (b *Backend) speedAt(n float64) float64 {
 	return math.Min(1, b.Cores/n) / (1 + b.Alpha*(n-1) + b.Beta*n*(n-1))
 }
 
-// backendsStep moves every back end on by one second in fiftieths: n' = visits − n·speed(n)/work. n stays at or below
-// Most; the rest is refused.
+// backendsStep looks at every back end once a second: in service there are the requests whose threads wait for it. More than
+// Most are refused.
 func (r *Runner) backendsStep() {
+	held, waited := 0.0, 0.0
+	for i := range r.tenants {
+		held += r.tenants[i].held
+	}
+	for i := range r.backends {
+		b := &r.backends[i]
+		if b.inflow > 0 {
+			b.waited = b.inflow / b.speed
+		}
+		waited += b.waited
+	}
 	for i := range r.backends {
 		b, spec := &r.backends[i], &r.p.Backends[i]
-		if b.visits > 0 {
-			work := b.inflow / b.visits
-			const steps = 50
-			refused := 0.0
-			for range steps {
-				speed := spec.speedAt(b.n)
-				// Implicit in the outflow, so that a short work does not oscillate.
-				b.n = (b.n + b.visits/steps) / (1 + speed/work/steps)
-				if spec.Most > 0 && b.n > spec.Most {
-					refused += b.n - spec.Most
-					b.n = spec.Most
-				}
-			}
-			b.refusing = math.Min(1, refused/b.visits)
-		} else {
-			b.n, b.refusing = 0, 0
+		share := 0.0
+		if waited > 0 {
+			share = b.waited / waited
+		}
+		b.n = held * share
+		speed := spec.speedAt(b.n)
+		if b.n > spec.Cores*strained && b.visits > 0 {
+			speed = r.fluctuate(b, spec, share)
+		}
+		b.refusing = 0
+		if spec.Most > 0 && b.n > spec.Most {
+			b.refusing = math.Min(1, (b.n-spec.Most)/math.Max(b.visits, 1))
+			b.n = spec.Most
 		}
 		b.peak = math.Max(b.peak, b.n)
-		b.speed = math.Max(1e-6, spec.speedAt(b.n))
+		b.speed = math.Max(1e-6, speed)
 		b.inflow, b.visits = 0, 0
+	}
+}
+
+// strained is the share of its cores in use from which a back end's fluctuations matter.
+const strained = 0.3
+
+// fluctuate plays a second of a back end, in which are share of the threads that wait, as a birth-death chain, and gives its
+// mean speed. What is slowed by the number in service is not slowed by the mean number: one burst may take it past its
+// knee, from where it does not come back.
+func (r *Runner) fluctuate(b *backendState, spec *Backend, share float64) float64 {
+	const steps = 50
+	n, work, sum, done := math.Round(b.n), b.inflow/b.visits, 0.0, 0.0
+	for range steps {
+		out := math.Min(n, b.leave.events(n*spec.speedAt(n)/work/steps))
+		n += b.come.events(b.visits/steps) - out
+		sum, done = sum+n/steps, done+out
+	}
+	r.restock(b, n, share)
+	if sum == 0 {
+		return 1
+	}
+	return math.Min(1, done*work/sum)
+}
+
+// restock brings the number of requests in service to n, as far as there are threads for them.
+func (r *Runner) restock(b *backendState, n, share float64) {
+	grown := n/b.n - 1
+	for i := range r.tenants {
+		t := &r.tenants[i]
+		more := math.Min(t.held*share*grown, math.Max(0, t.threads-t.held))
+		t.held += more
+		b.n += more
+		r.served -= more
 	}
 }
 

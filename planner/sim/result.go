@@ -20,6 +20,8 @@ type Result struct {
 	TenantBroken []bool
 	// TenantFirst is the minute of each tenant's first broken window, −1 where none is; TenantMinutes are all of theirs.
 	TenantFirst, TenantMinutes []int
+	// TenantCPU is the core-seconds that each tenant's pods used.
+	TenantCPU []float64
 	// ReplicaSeconds, all tenants. Scalings counts changes of a count.
 	ReplicaSeconds float64
 	Scalings       int
@@ -68,12 +70,13 @@ func (r *Runner) result() *Result {
 		Peak: make([]int, len(p.Tenants)), TenantSlow: make([]float64, len(p.Tenants)), TenantBroken: make([]bool, len(p.Tenants)),
 		TenantFirst: make([]int, len(p.Tenants)), TenantMinutes: make([]int, len(p.Tenants)),
 		Promises: make([]PromiseResult, len(p.Promises)),
-		Flow:     Flow{Arrived: r.arrived, Served: r.served, Refused: r.refused, Lost: r.lost, Left: r.left},
+		Flow:     Flow{Arrived: r.arrived, Served: r.served, Refused: r.refused + r.refusedBehind, Lost: r.lost, Left: r.left},
 	}
 	for i := range r.tenants {
 		out.TenantFirst[i] = -1
 		out.Peak[i] = r.tenants[i].peak
-		out.Flow.Open += r.tenants[i].n
+		out.TenantCPU = append(out.TenantCPU, r.tenants[i].cpu)
+		out.Flow.Open += r.tenants[i].n + r.tenants[i].held
 	}
 	for i := range r.backends {
 		out.BackendPeak = append(out.BackendPeak, r.backends[i].peak)

@@ -17,6 +17,9 @@ type Series struct {
 	AtDoor []float64
 	// BackendBusy is the number of requests in service at each back end.
 	BackendBusy [][]float64
+	// StepP99 is, by step, the 99th percentile of the response time in seconds of all who were answered before they left or
+	// timed out, in the whole run; 0 where nobody was.
+	StepP99 []float64
 }
 
 // series collects what Series needs while a world runs.
@@ -26,6 +29,8 @@ type series struct {
 	work, wait, came [][]float32
 	cores            float64
 	arrived, served  float64
+	// behind is every second of every workload's step in back ends, in seconds.
+	behind [][]float32
 }
 
 func (s *series) reset(r *Runner) {
@@ -36,7 +41,7 @@ func (s *series) reset(r *Runner) {
 	n := len(r.p.Tenants)
 	s.work, s.wait, s.came = make([][]float32, n), make([][]float32, n), make([][]float32, n)
 	s.TenantDesired, s.TenantReady = make([][]int16, n), make([][]int16, n)
-	s.BackendBusy = make([][]float64, len(r.p.Backends))
+	s.BackendBusy, s.behind = make([][]float64, len(r.p.Backends)), make([][]float32, len(r.busyTime))
 	for i := range n {
 		for _, to := range []*[]float32{&s.work[i], &s.wait[i], &s.came[i]} {
 			*to = make([]float32, 0, r.end*beats)
@@ -75,6 +80,9 @@ func (s *series) second(r *Runner, _ int) {
 	for b := range r.backends {
 		s.BackendBusy[b] = append(s.BackendBusy[b], r.backends[b].n)
 	}
+	for k, x := range r.busyTime {
+		s.behind[k] = append(s.behind[k], float32(x))
+	}
 }
 
 const (
@@ -108,6 +116,7 @@ func (s *series) finish(r *Runner) *Series {
 		}
 		s.Failed = append(s.Failed, failed/math.Max(shots, 1))
 	}
+	s.answers(r)
 	out := s.Series
 	return &out
 }
@@ -168,7 +177,7 @@ func percentile(counts *[bins]float32, q float64) float64 {
 	var sum float32
 	for b, c := range counts {
 		if sum += c; float64(sum) >= q*float64(total) {
-			return math.Exp((float64(b)+0.5)/binsPerE) / 1000
+			return middle(b)
 		}
 	}
 	return 60

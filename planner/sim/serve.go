@@ -42,7 +42,7 @@ func (r *Runner) blend(sec int) {
 			m.behind += f * behind
 		}
 		if differs(m.behind, m.lingers) {
-			m.lingers, m.linger = m.behind, math.Exp(-beat/math.Max(m.behind, 0.01))
+			m.lingers, m.linger = m.behind, math.Exp(-beat/math.Max(m.behind, 1e-3))
 		}
 		for j, q := range p.Promises {
 			left := q.Within - r.busyTime[i*len(p.Steps)+q.Step]
@@ -137,6 +137,11 @@ func (r *Runner) step(i, j, slot int, a float64, m *mix) {
 	mean := (min(t.n, threads)*(1-t.decay) + taken*t.young) * even
 	saturated := mean > t.most
 	mean = min(mean, t.most)
+	if !m.cpuOnly { // who goes to a back end takes the thread along
+		if room := max(threads+t.held*(1-m.linger), beat*t.turnover(m)); mean > room {
+			mean, saturated = room, false
+		}
+	}
 	gone := min(t.depart.events(mean), t.n+taken)
 	if saturated { // the count of departures scatters, the cores in use cannot
 		t.cpu += beat * t.burn
@@ -153,8 +158,9 @@ func (r *Runner) step(i, j, slot int, a float64, m *mix) {
 	r.v[slot] = t.v + gain/2
 	t.v += gain
 	t.n += taken - gone
-	r.served += gone
-	if !m.cpuOnly {
+	if m.cpuOnly {
+		r.served += gone
+	} else {
 		r.behind(i, j, gone, m)
 	}
 }
@@ -182,9 +188,12 @@ func (r *Runner) backlogged(t *tenant, j, slot int, taken, threads float64, m *m
 	if over <= 0 {
 		return
 	}
-	r.waits[slot] = over * m.mean / t.capacity
+	r.waits[slot] = over / min(t.capacity/m.mean, t.turnover(m))
 	t.waited = j + r.ring
 }
+
+// turnover is how many requests a second the threads can carry through pods and back ends.
+func (t *tenant) turnover(m *mix) float64 { return t.threads / (m.mean/t.speed + m.behind) }
 
 // count adds x shots of beat j to their minute, by step.
 func (r *Runner) count(to []float32, i, j int, x float64) {

@@ -26,7 +26,12 @@ type Tail struct {
 	most float64
 	// eighths are the quantiles at the middles of eight shares, for percentiles.
 	eighths [8]float64
+	// parts stand for the distribution where its end matters: the quantiles at the middles of partShares.
+	parts [len(partShares)]float64
 }
+
+// partShares are seven eighths and what is left, halved again and again: the slowest hundredth is three of them.
+var partShares = [...]float64{1. / 8, 1. / 8, 1. / 8, 1. / 8, 1. / 8, 1. / 8, 1. / 8, 1. / 16, 1. / 32, 1. / 64, 1. / 128, 1. / 256, 1. / 256}
 
 const (
 	tailCells = 512
@@ -56,6 +61,11 @@ func NewTail(quantile func(u float64) float64) *Tail {
 	t.most = math.Min(tailReach, x[len(x)-1]/mean+tailReach/tailCells)
 	for i := range t.eighths {
 		t.eighths[i] = x[(2*i+1)*len(x)/16] / mean
+	}
+	below := 0.0
+	for i, share := range partShares {
+		t.parts[i] = x[int((below+share/2)*float64(len(x)))] / mean
+		below += share
 	}
 	return t
 }

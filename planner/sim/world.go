@@ -240,7 +240,9 @@ func (r *Runner) lay() {
 	r.mixes = resize(r.mixes, len(p.Workloads))
 	r.backends = resize(r.backends, len(p.Backends))
 	for i := range r.backends {
-		r.backends[i] = backendState{speed: 1}
+		r.backends[i] = backendState{
+			speed: 1, come: clockwork{source: hashed(r.w.Seed, uint64(i), 6)}, leave: clockwork{source: hashed(r.w.Seed, uint64(i), 7)},
+		}
 	}
 }
 

@@ -29,3 +29,17 @@ func TestAppendAndRead(t *testing.T) {
 		t.Errorf("half a line: %v", err)
 	}
 }
+
+func TestPagesAreFilled(t *testing.T) {
+	page := "a\n<!-- x -->\nold\n<!-- /x -->\nb\n<!-- y -->\nkept\n<!-- /y -->\n"
+	got, err := Fill(page, "x", "\nnew\n\n")
+	if want := strings.Replace(page, "old", "new", 1); err != nil || got != want {
+		t.Errorf("%q, %v", got, err)
+	}
+	if got, err := Fill(page, "z", "new"); err != nil || got != page {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := Fill("<!-- x -->\nold\n", "x", "new"); err == nil {
+		t.Error("a section without an end is filled without complaint")
+	}
+}

@@ -149,20 +149,6 @@ func TestPeersAnswersAreRead(t *testing.T) {
 	}
 }
 
-func TestPagesAreFilled(t *testing.T) {
-	page := "a\n<!-- x -->\nold\n<!-- /x -->\nb\n<!-- y -->\nkept\n<!-- /y -->\n"
-	got, err := fillSection(page, "x", "\nnew\n\n")
-	if want := strings.Replace(page, "old", "new", 1); err != nil || got != want {
-		t.Errorf("%q, %v", got, err)
-	}
-	if got, err := fillSection(page, "z", "new"); err != nil || got != page {
-		t.Errorf("%q, %v", got, err)
-	}
-	if _, err := fillSection("<!-- x -->\nold\n", "x", "new"); err == nil {
-		t.Error("a section without an end is filled without complaint")
-	}
-}
-
 func TestGoals(t *testing.T) {
 	figures := map[string]float64{
 		"throughput  ansturm per_second": 12, "throughput  wrk per_second": 10, "throughput  k6 per_second": 2,
