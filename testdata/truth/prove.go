@@ -113,7 +113,7 @@ func (x *subject) learn(ctx context.Context, dir string) ([]*record.Record, erro
 			return nil, err
 		}
 		f.dir = filepath.Join(dir, f.name)
-		rec, err := f.fire()
+		rec, err := x.fire(ctx, f)
 		if err != nil {
 			return nil, err
 		}
@@ -130,7 +130,7 @@ func (x *subject) run(ctx context.Context, dir string, s *scenarios.Scenario) (*
 	f := firing{
 		name: s.Name, purpose: "verify", scenario: s, platform: x.platform, described: x.described, dir: filepath.Join(dir, s.Name), linger: true,
 	}
-	rec, err := f.fire()
+	rec, err := x.fire(ctx, f)
 	if err != nil {
 		return nil, err
 	}
