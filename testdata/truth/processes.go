@@ -151,7 +151,10 @@ func (c cluster) once(ctx context.Context, f firing, dir string) (rec *record.Re
 	if err := run.Run(); err != nil && run.ProcessState.ExitCode() != invalid {
 		return nil, fmt.Errorf("ansturm run: %w", err)
 	}
-	return record.Open(into)
+	if rec, err = record.Open(into); err == nil {
+		rec.Run.Purpose = f.purpose // ansturm run knows surges only
+	}
+	return rec, err
 }
 
 func save[T any](path string, x T, marshal func(T) ([]byte, error)) error {
