@@ -79,7 +79,7 @@ plan-regret: ## plans for small fleets beside the best of everything that could 
 fit-coverage: ## how often a fit's intervals hold the truth, in the synthetic worlds FROM to TO, beside other work
 	nice -n 19 $(GO) test -count 1 -timeout 0 -v -run '^TestFitCoverage$$' ./planner/fit -args -coverage.from=$(FROM) -coverage.to=$(TO)
 
-planner-truth: ## predictions against what then happens, on the platforms FROM to TO that nothing was fitted to, beside other work
+planner-truth: ## predictions against what then happens, on the platforms FROM to TO that nothing was fitted to, beside other work; TRUTHS='-kind processes' (needs build build-lab, cgroups)
 	nice -n 19 $(GO) run ./testdata/truth -from $(FROM) -to $(TO) $(TRUTHS)
 
 mutate: ## every small change of planner/hpa, against its tests and the controller

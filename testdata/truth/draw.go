@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -11,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/ansturm/ansturm/loadgen/record"
 	"github.com/ansturm/ansturm/scenarios"
 )
 
@@ -23,6 +25,15 @@ type subject struct {
 	// rehearsal is fired with the autoscalers acting and is fitted, beside the calibration; surge is held out: another mix,
 	// curve and total.
 	rehearsal, surge *scenarios.Scenario
+	// ground fires at it; nil: in virtual time.
+	ground func(context.Context, firing) (*record.Record, error)
+}
+
+func (x *subject) fire(ctx context.Context, f firing) (*record.Record, error) {
+	if x.ground == nil {
+		return f.fire()
+	}
+	return x.ground(ctx, f)
 }
 
 const (

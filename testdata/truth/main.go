@@ -3,13 +3,14 @@
 // planner/sim foresees with that model a surge that is then fired: how far are the two apart?
 //
 // The platforms are package lab's, request by request in virtual time, which shares no code with planner/sim but the
-// autoscaler's rule and the scheduler. What the fit and the simulator are told of them is off (see subject).
+// autoscaler's rule and the scheduler; or processes that burn CPU under cgroup quotas, governed by a real control plane. What
+// the fit and the simulator are told of them is off (see subject).
 //
 // It lives under testdata so that ./... leaves it alone: it measures, it is no part of the product. `make planner-truth` runs
 // it from the top of the source tree.
 //
 //  1. draw.go: a seed's platform and surges.
-//  2. person.go, fire.go: a surge on it, and its record.
+//  2. person.go, fire.go: a surge on it, and its record; processes.go: the same with processes.
 //  3. course.go: what is compared of a surge, fired or foreseen.
 //  4. prove.go: one platform, and a line of proof for some.
 //  5. table.go: the table of docs/planner-truth.md.
@@ -24,6 +25,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -36,13 +38,19 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-const (
+// kind is a kind of platforms.
+type kind struct {
+	name string
 	// first is the proof's first seed: those before it were looked at while fit and simulator were mended. goal is how many
 	// platforms the table wants, piece how many a line of proof has.
-	first = 1000
-	goal  = 200
-	piece = 5
-)
+	first, goal, piece int64
+	draw               func(seed int64) (*subject, error)
+}
+
+var kinds = []kind{
+	{virtual, 1000, 200, 5, draw},
+	{processes, 1000, 5, 1, drawProcesses},
+}
 
 // settings is what the command line says.
 type settings struct {
@@ -51,6 +59,8 @@ type settings struct {
 	minutes     float64
 	proofs, doc string
 	keep        string
+	kind        kind
+	bin         string
 }
 
 func parseSettings(args []string, stderr io.Writer) (s settings, err error) {
@@ -63,7 +73,18 @@ func parseSettings(args []string, stderr io.Writer) (s settings, err error) {
 	flags.StringVar(&s.proofs, "proofs", "testdata/proofs/truth.jsonl", "JSON lines are appended here")
 	flags.StringVar(&s.doc, "doc", "docs/planner-truth.md", "the page whose table is made anew; empty: none")
 	flags.StringVar(&s.keep, "keep", "", "keep the records in this folder, one for each seed")
-	return s, flags.Parse(args)
+	flags.StringVar(&s.bin, "bin", "bin", "where ansturm, ansturm-lab and burner are, for processes")
+	name := flags.String("kind", virtual, "the platforms: virtual ones in virtual time, or processes on lab/kubernetes at life's speed")
+	if err := flags.Parse(args); err != nil {
+		return s, err
+	}
+	at := slices.IndexFunc(kinds, func(k kind) bool { return k.name == *name })
+	if at < 0 {
+		fmt.Fprintf(stderr, "-kind %s: there are only %s and %s\n", *name, virtual, processes)
+		return s, flag.ErrHelp
+	}
+	s.kind = kinds[at]
+	return s, nil
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -93,11 +114,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // piece that is not there.
 func (s settings) prove(ctx context.Context, say func(string)) error {
 	began, begin, to := time.Now(), s.from, s.to
+	k := s.kind
 	if begin < 0 {
-		begin = first
+		begin = k.first
 	}
 	if to < 0 {
-		to = first + goal
+		to = k.first + k.goal
 	}
 	lines, err := proofs.Read[line](s.proofs)
 	if err != nil {
@@ -105,15 +127,15 @@ func (s settings) prove(ctx context.Context, say func(string)) error {
 	}
 	done := map[int64]bool{}
 	for _, l := range lines {
-		done[l.From] = done[l.From] || l.Kind == virtual
+		done[l.From] = done[l.From] || l.Kind == k.name
 	}
 	commit := proofs.Commit()
-	for from := begin; from < to && time.Since(began).Minutes() < s.minutes; from += piece {
+	for from := begin; from < to && time.Since(began).Minutes() < s.minutes; from += k.piece {
 		if s.from < 0 && done[from] {
 			continue
 		}
-		say(fmt.Sprintf("seeds %d to %d of %d, after %s", from, min(to, from+piece)-1, to, time.Since(began).Round(time.Second)))
-		l, err := pieceOf(ctx, s, from, min(to, from+piece), say)
+		say(fmt.Sprintf("seeds %d to %d of %d, after %s", from, min(to, from+k.piece)-1, to, time.Since(began).Round(time.Second)))
+		l, err := pieceOf(ctx, s, from, min(to, from+k.piece), say)
 		if err != nil {
 			return err
 		}
@@ -127,9 +149,12 @@ func (s settings) prove(ctx context.Context, say func(string)) error {
 
 // try proves one platform.
 func (s settings) try(ctx context.Context, seed int64) (trial, error) {
-	x, err := draw(seed)
+	x, err := s.kind.draw(seed)
 	if err != nil {
 		return trial{}, err
+	}
+	if s.kind.name == processes {
+		x.ground = cluster{s.bin, os.Stderr}.fire
 	}
 	dir := filepath.Join(s.keep, fmt.Sprintf("seed-%d", seed))
 	if s.keep == "" {

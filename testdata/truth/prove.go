@@ -15,7 +15,7 @@ import (
 	"github.com/ansturm/ansturm/scenarios"
 )
 
-// virtual is the kind of platform that is package lab in virtual time; others may come.
+// virtual is the kind of platform that is package lab in virtual time.
 const virtual = "virtual"
 
 // worlds is how many the surge is foreseen in.
@@ -113,7 +113,7 @@ func (x *subject) learn(ctx context.Context, dir string) ([]*record.Record, erro
 			return nil, err
 		}
 		f.dir = filepath.Join(dir, f.name)
-		rec, err := f.fire()
+		rec, err := x.fire(ctx, f)
 		if err != nil {
 			return nil, err
 		}
@@ -130,7 +130,7 @@ func (x *subject) run(ctx context.Context, dir string, s *scenarios.Scenario) (*
 	f := firing{
 		name: s.Name, purpose: "verify", scenario: s, platform: x.platform, described: x.described, dir: filepath.Join(dir, s.Name), linger: true,
 	}
-	rec, err := f.fire()
+	rec, err := x.fire(ctx, f)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +141,7 @@ func (x *subject) run(ctx context.Context, dir string, s *scenarios.Scenario) (*
 type line struct {
 	Date   string `json:"date"`
 	Commit string `json:"commit"`
-	// Kind is "virtual": package lab in virtual time.
+	// Kind is "virtual", package lab in virtual time, or "processes", burning CPU under a real control plane.
 	Kind string `json:"kind"`
 	From int64  `json:"from"`
 	To   int64  `json:"to"`
@@ -241,7 +241,7 @@ func (t *trial) say() string {
 // pieceOf proves the platforms from..to.
 func pieceOf(ctx context.Context, s settings, from, to int64, say func(string)) (line, error) {
 	began := time.Now()
-	l := line{Date: began.UTC().Format(time.DateOnly), Kind: virtual, From: from, To: to}
+	l := line{Date: began.UTC().Format(time.DateOnly), Kind: s.kind.name, From: from, To: to}
 	for seed := from; seed < to; seed++ {
 		t, err := s.try(ctx, seed)
 		if err != nil {

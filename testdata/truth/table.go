@@ -19,7 +19,7 @@ func (s settings) table(stdout io.Writer) error {
 	latest := map[int64]line{} // a piece that was proved again counts once, as it was proved last
 	var order []int64
 	for _, l := range lines {
-		if l.Kind != virtual {
+		if l.Kind != s.kind.name {
 			continue
 		}
 		if _, known := latest[l.From]; !known {
@@ -45,7 +45,7 @@ func (s settings) table(stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	filled, err := proofs.Fill(string(page), "virtual", text)
+	filled, err := proofs.Fill(string(page), s.kind.name, text)
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.doc, err)
 	}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/scenarios"
+	"github.com/ansturm/ansturm/testdata/labprocess"
+)
+
+// processes is the kind of platform whose pods are processes that burn CPU under cgroup quotas, governed by a real control
+// plane: lab/kubernetes, at life's speed.
+const processes = "processes"
+
+// mostCores is what all processes together may want: the machine has to bear control plane and generator beside them.
+const mostCores = 0.9
+
+// drawProcesses makes the seed's subject of processes: small enough for one machine, and for a quarter of an hour.
+func drawProcesses(seed int64) (*subject, error) {
+	d := drawer{rand.New(rand.NewPCG(uint64(seed), 0x70726f63))}
+	x := &subject{seed: seed}
+	over := 4 * time.Minute
+	x.surge = &scenarios.Scenario{
+		Name:     "surge",
+		Arrivals: scenarios.Arrivals{Over: over, Curve: d.curve(over)},
+		SLOs:     []scenarios.SLO{{Step: "submit", Percentile: 95, Within: 5 * time.Second, Errors: 0.01}},
+	}
+	for i := range 2 + d.IntN(2) {
+		x.surge.Tenants.List = append(x.surge.Tenants.List, scenarios.Tenant{Name: fmt.Sprintf("tenant-%d", i+1), Weight: 1 + d.Float64()})
+	}
+	x.surge.Journeys = []scenarios.Journey{{Name: "apply", Weight: 1, Steps: []scenarios.Step{d.step("form", true), d.step("submit", false)}}}
+	x.platform = &scenarios.Platform{Name: "processes", Workloads: d.workloads(x.surge)}
+	for i := range x.platform.Workloads {
+		d.burner(&x.platform.Workloads[i])
+	}
+	if err := d.sizeProcesses(x); err != nil {
+		return nil, err
+	}
+	d.pools(x)
+	x.platform.Pools[0].Count++ // the calibration's pods, too, find room
+	x.rehearsal = d.rehearsed(x.surge)
+	for i, s := range []*scenarios.Scenario{x.surge, x.rehearsal} {
+		s.Arrivals.Seed = uint64(seed)*16 + uint64(i)*8
+	}
+	x.described = d.guess(x.platform)
+	return x, nil
+}
+
+// burner makes a workload one of processes: they take whoever comes, and begin in their own time.
+func (d drawer) burner(w *scenarios.Workload) {
+	limit := one[int64](d, 150, 200, 300)
+	w.Resources.Requests, w.Resources.Limits = resources(limit, 64), resources(limit, 64)
+	w.Replicas, w.Threads, w.Backlog, w.Memory = 1, 256, 256, scenarios.Memory{}
+	w.Start = scenarios.Start{Pull: d.delay(time.Second, 4*time.Second), Start: fixed(50 * time.Millisecond), Ready: fixed(100 * time.Millisecond)}
+	w.HPA = d.autoscaler(w.Replicas)
+	for name, mean := range map[string]time.Duration{"form": d.span(5*time.Millisecond, 15*time.Millisecond), "submit": d.span(15*time.Millisecond, 40*time.Millisecond)} {
+		w.Steps[name] = scenarios.Work{CPU: *fixed(mean), Accepts: name == "submit"}
+	}
+}
+
+func fixed(d time.Duration) *scenarios.Distribution { return &scenarios.Distribution{Fixed: &d} }
+
+// sizeProcesses sets the total, so that the peak takes no more of the machine than it has.
+func (d drawer) sizeProcesses(x *subject) error {
+	s := x.surge
+	s.Arrivals.Total = mostArrivals
+	curve, err := s.Curve()
+	if err != nil {
+		return err
+	}
+	_, peak := curve.Peak()
+	perPerson := 0.0
+	for _, t := range s.Tenants.List {
+		perPerson += t.Weight / weights(s) * costs(s, x.platform.WorkloadOf(t.Name))
+	}
+	s.Arrivals.Total = int64(mostArrivals * d.between(0.6, 1) * mostCores / (perPerson * peak))
+	peak *= float64(s.Arrivals.Total) / mostArrivals
+	for i := range x.platform.Workloads {
+		w := &x.platform.Workloads[i]
+		most := 0.0
+		for _, t := range s.Tenants.List {
+			if slices.Contains(w.Tenants, t.Name) {
+				most = max(most, peak*t.Weight/weights(s)*costs(s, w)/w.CPULimit())
+			}
+		}
+		w.HPA.MaxReplicas = w.Replicas + int32(most*d.between(1.2, 2.5))
+	}
+	return nil
+}
+
+// cluster fires at labs of real processes.
+type cluster struct {
+	bin    string // where ansturm, ansturm-lab and burner are
+	stderr io.Writer
+}
+
+// attempts is how often a run is fired that the machine spoilt.
+const attempts = 3
+
+// fire fires at a lab of its own, as somebody who may only look.
+func (c cluster) fire(ctx context.Context, f firing) (rec *record.Record, err error) {
+	for n := range attempts {
+		if rec, err = c.once(ctx, f, fmt.Sprintf("%s-try-%d", f.dir, n+1)); err != nil || rec.Run.Validity.Valid {
+			return rec, err
+		}
+		fmt.Fprintf(c.stderr, "%s: invalid: %v\n", f.name, scenarios.AllIn(rec.Run.Validity.Reasons, "en"))
+	}
+	return nil, fmt.Errorf("%s: invalid %d times", f.name, attempts)
+}
+
+func (c cluster) once(ctx context.Context, f firing, dir string) (rec *record.Record, err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	scenario, platform, described := filepath.Join(dir, "scenario.yaml"), filepath.Join(dir, "platform.yaml"), filepath.Join(dir, "described.yaml")
+	if err := errors.Join(save(scenario, f.scenario, scenarios.Marshal), save(platform, f.platform, scenarios.MarshalPlatform),
+		save(described, f.described, scenarios.MarshalPlatform)); err != nil {
+		return nil, err
+	}
+	args := []string{platform, "--scenario", scenario, "--state", dir}
+	for _, w := range f.platform.Workloads {
+		args = append(args, "--process", w.Name+"=burner")
+	}
+	var ready struct {
+		Kubeconfig string
+		Contexts   []string
+	}
+	lab, err := labprocess.Start(ctx, c.stderr, &ready, filepath.Join(c.bin, "ansturm-lab"), args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, lab.Stop()) }()
+	if len(ready.Contexts) == 0 {
+		return nil, errors.New("the lab's ready line names no context")
+	}
+	into := filepath.Join(dir, "record")
+	run := exec.CommandContext(ctx, filepath.Join(c.bin, "ansturm"), "run", scenario, "--platform", described, "--kubeconfig", ready.Kubeconfig,
+		"--kube-context", ready.Contexts[len(ready.Contexts)-1], "--linger", "40s", "-o", into)
+	run.Cancel = func() error { return run.Process.Signal(os.Interrupt) }
+	run.Stdout, run.Stderr = c.stderr, c.stderr
+	const invalid = 4
+	if err := run.Run(); err != nil && run.ProcessState.ExitCode() != invalid {
+		return nil, fmt.Errorf("ansturm run: %w", err)
+	}
+	if rec, err = record.Open(into); err == nil {
+		rec.Run.Purpose = f.purpose // ansturm run knows surges only
+	}
+	return rec, err
+}
+
+func save[T any](path string, x T, marshal func(T) ([]byte, error)) error {
+	data, err := marshal(x)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, data, 0o644)
+}
