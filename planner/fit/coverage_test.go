@@ -72,7 +72,7 @@ func world(t *testing.T, seed int64) map[string]told {
 		}
 		d := run.data()
 		data = append(data, d)
-		for _, s := range arrange(d).slots(i, "app", []string{"submit", "form"}) {
+		for _, s := range arrange(d).slots(i, "app", []string{"submit", "form"}, nil) {
 			counts[0], counts[1] = counts[0]+s.rate[0], counts[1]+s.rate[1] // the mix that γ is told for
 		}
 	}

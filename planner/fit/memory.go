@@ -1,0 +1,299 @@
+package fit
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/ansturm/ansturm/scenarios"
+)
+
+const (
+	// leastMemory is the number of scrapes below which nothing is said of a pod's memory.
+	leastMemory = 8
+	// leastFalls is the number of scrapes with at most half of the requests in flight seen before, from which on it is said
+	// what of a rise stays.
+	leastFalls = 4
+	// ratchetStep is how fine the share that stays is sought.
+	ratchetStep = 0.01
+	// mostResiduals bounds the chart.
+	mostResiduals = 400
+	// kept is the share of a rise from which memory is said to stay: an autoscaler would not come down again on it.
+	kept = 0.5
+)
+
+// What became of memory when the load fell.
+const (
+	MemoryFalls = "falls"
+	MemoryStays = "stays"
+)
+
+// filling is one scrape of one tenant: bytes and requests in flight of its average pod, and the most in flight so far.
+type filling struct {
+	at          time.Duration
+	run         int
+	id, tenant  string
+	pods        float64
+	bytes, open float64
+	most        float64
+}
+
+// fillings are a workload's scrapes in stretches of a fixed number of pods: a new pod has no past. Where requests in flight
+// were not scraped they are the minute's arrivals times their mean time (Little 1961), and the memory is the minute's mean.
+func (r *run) fillings(index int, workload string) []filling {
+	var out []filling
+	for _, t := range r.tenants {
+		if t.workload != workload || len(t.memory.t) == 0 {
+			continue
+		}
+		before := len(out)
+		if len(t.open.t) > 0 {
+			out = append(out, t.atScrapes()...)
+		} else {
+			out = append(out, t.byMinute(r)...)
+		}
+		most := 0.0
+		for i := before; i < len(out); i++ {
+			most = math.Max(most, out[i].open)
+			out[i].most, out[i].run, out[i].id, out[i].tenant = most, index, r.Run.ID, t.name
+		}
+	}
+	return out
+}
+
+// atScrapes are a tenant's scrapes for as long as its pods are those of the first one.
+func (t *tenant) atScrapes() []filling {
+	var out []filling
+	first, _ := t.pods.last(t.memory.t[0])
+	for i, at := range t.memory.t {
+		n, known := t.pods.last(at)
+		open, had := t.open.last(at)
+		if !known || !had || n != first || n < 1 {
+			break
+		}
+		out = append(out, filling{at: seconds(at), pods: n, bytes: t.memory.v[i] / n, open: open / n})
+	}
+	return out
+}
+
+func (t *tenant) byMinute(r *run) []filling {
+	var out []filling
+	first := t.replicas(t.memory.t[0])
+	for m := range int(t.memory.t[len(t.memory.t)-1]/60) + 1 {
+		var bytes, count float64
+		for i, at := range t.memory.t {
+			if int(at/60) == m {
+				bytes, count = bytes+t.memory.v[i], count+1
+			}
+		}
+		n := t.replicas(float64(m*60 + 30))
+		if n != first || n < 1 {
+			break
+		}
+		if count == 0 {
+			continue
+		}
+		f := filling{at: time.Duration(m) * time.Minute, pods: n, bytes: bytes / count / n}
+		if seen := r.minutes[minuteKey{t.name, m}]; seen != nil {
+			f.open = seen.waited / 60 / n
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+// memoryFit is the regression M = base + slope·max(n, ratchet·most) of a pod's bytes on its requests in flight n and the
+// most it had so far. On the rising flank n is the most, and the line is base + slope·n; on the falling one it bends where the
+// ratchet holds it.
+type memoryFit struct {
+	in     []filling
+	shares []float64   // ratchets tried
+	level  [][]float64 // max(n, ratchet·most) by ratchet and scrape
+}
+
+func newMemoryFit(in []filling, falls bool) *memoryFit {
+	f := &memoryFit{in: in, shares: []float64{0}}
+	for r := ratchetStep; falls && r < 1+ratchetStep/2; r += ratchetStep {
+		f.shares = append(f.shares, math.Min(1, r))
+	}
+	for _, r := range f.shares {
+		z := make([]float64, len(in))
+		for i, x := range in {
+			z[i] = math.Max(x.open, r*x.most)
+		}
+		f.level = append(f.level, z)
+	}
+	return f
+}
+
+// solve gives base, slope and ratchet, the ratchet that leaves the smallest residuals and the line least squares gives
+// with it. A pod's mean over more pods is worth more.
+func (f *memoryFit) solve(y []float64) (base, slope, ratchet float64, z []float64) {
+	best := math.Inf(1)
+	for i, level := range f.level {
+		b, s, rss := f.line(level, y)
+		if rss < best*(1-1e-12) {
+			base, slope, ratchet, z, best = b, s, f.shares[i], level, rss
+		}
+	}
+	return base, slope, ratchet, z
+}
+
+// line is the weighted least-squares line with both coefficients at least 0, and what it leaves.
+func (f *memoryFit) line(z, y []float64) (base, slope, rss float64) {
+	var n, mz, my float64
+	for i, x := range f.in {
+		n, mz, my = n+x.pods, mz+x.pods*z[i], my+x.pods*y[i]
+	}
+	mz, my = mz/n, my/n
+	var zz, zy float64
+	for i, x := range f.in {
+		zz += x.pods * (z[i] - mz) * (z[i] - mz)
+		zy += x.pods * (z[i] - mz) * (y[i] - my)
+	}
+	if zz > 0 {
+		slope = math.Max(0, zy/zz)
+	}
+	if base = my - slope*mz; base < 0 { // through nought
+		base = 0
+		if q := zz + n*mz*mz; q > 0 {
+			slope = math.Max(0, (zy+n*mz*my)/q)
+		}
+	}
+	for i, x := range f.in {
+		d := y[i] - base - slope*z[i]
+		rss += x.pods * d * d
+	}
+	return base, slope, rss
+}
+
+// fitMemory fits a pod's working set to the calibration runs, else to all. Nil where memory was not scraped.
+func fitMemory(name string, runs []*run, opts Options, warn *warnings) *Memory {
+	var in, calm []filling
+	for i, r := range runs {
+		seen := r.fillings(i, name)
+		in = append(in, seen...)
+		if r.Run.Purpose == "calibration" {
+			calm = append(calm, seen...)
+		}
+	}
+	if len(calm) >= leastMemory {
+		in = calm
+	}
+	if len(in) < leastMemory {
+		return nil
+	}
+	fell := 0
+	y := make([]float64, len(in))
+	a := mat.NewDense(len(in), 2, nil)
+	for i, x := range in {
+		y[i] = x.bytes
+		a.SetRow(i, []float64{math.Sqrt(x.pods), math.Sqrt(x.pods) * x.open})
+		if x.open <= x.most/2 && x.most > 0 {
+			fell++
+		}
+	}
+	f := newMemoryFit(in, fell >= leastFalls)
+	out := &Memory{Scrapes: len(in), FallSeen: fell >= leastFalls}
+	base, slope, ratchet, z := f.solve(y)
+	fitted := make([]float64, len(in))
+	for i := range in {
+		fitted[i] = base + slope*z[i]
+		out.Residuals = append(out.Residuals, Residual{Run: in[i].id, At: in[i].at, Tenant: in[i].tenant, Observed: y[i], Predicted: fitted[i]})
+	}
+	draws := f.bootstrap(y, fitted, []float64{base, slope, ratchet}, opts)
+	out.Base, out.PerRequest = estimate(base, draws[0], "bytes", opts), estimate(slope, draws[1], "bytes", opts)
+	out.Ratchet = estimate(ratchet, draws[2], "1", opts)
+	out.Ratchet.High = math.Min(1, out.Ratchet.High)
+	out.Known = condition(a) <= Harmful && out.PerRequest.Low > 0
+	out.judge()
+	out.Residuals = thinnedResiduals(out.Residuals)
+	warn.memory(name, out, describedWorkload(name, runs))
+	return out
+}
+
+// judge says whether memory comes down again with the load.
+func (m *Memory) judge() {
+	switch {
+	case !m.Known || !m.FallSeen:
+		m.FallSeen = m.FallSeen && m.Known
+	case m.Ratchet.High < kept:
+		m.Flank = MemoryFalls
+	case m.Ratchet.Low > kept:
+		m.Flank = MemoryStays
+	}
+}
+
+// bootstrap draws base, slope and ratchet: moving blocks of residuals within each run, put back onto the fitted values.
+func (f *memoryFit) bootstrap(y, fitted, value []float64, opts Options) (draws [3][]float64) {
+	n, cols := len(y), 2
+	if len(f.shares) > 1 {
+		cols = 3
+	}
+	rng := source(opts, streamMemory)
+	residual := make([]float64, n)
+	for i := range y {
+		residual[i] = math.Sqrt(f.in[i].pods) * (y[i] - fitted[i]) * math.Sqrt(float64(n)/math.Max(1, float64(n-cols)))
+	}
+	centre, again := mean(residual), make([]float64, n)
+	for range opts.Draws {
+		for from := 0; from < n; {
+			to := from
+			for to < n && f.in[to].run == f.in[from].run {
+				to++
+			}
+			for i, k := range resample(rng, to-from) {
+				again[from+i] = fitted[from+i] + (residual[from+k]-centre)/math.Sqrt(f.in[from+i].pods)
+			}
+			from = to
+		}
+		base, slope, ratchet, _ := f.solve(again)
+		for i, v := range []float64{base, slope, ratchet} {
+			draws[i] = append(draws[i], v)
+		}
+	}
+	short := n - blockOf(n)
+	for i := range draws {
+		stretch(draws[i], value[i], math.Sqrt(float64(n)/float64(short)), short-cols, opts.Level)
+	}
+	for i := range draws[2] {
+		draws[2][i] = math.Min(1, draws[2][i])
+	}
+	return draws
+}
+
+// At is the working set in bytes of a pod with n requests in flight that never had more than most.
+func (m *Memory) At(n, most float64) float64 {
+	return m.Base.Value + m.PerRequest.Value*math.Max(n, m.Ratchet.Value*most)
+}
+
+// thinnedResiduals keeps what a chart can show, evenly.
+func thinnedResiduals(all []Residual) []Residual {
+	if len(all) <= mostResiduals {
+		return all
+	}
+	out := make([]Residual, mostResiduals)
+	for i := range out {
+		out[i] = all[i*len(all)/mostResiduals]
+	}
+	return slices.Clip(out)
+}
+
+// describedWorkload is a workload as the first platform that has it describes it; nil where none does.
+func describedWorkload(name string, runs []*run) *scenarios.Workload {
+	for _, r := range runs {
+		if r.Run.Platform == nil {
+			continue
+		}
+		for i := range r.Run.Platform.Workloads {
+			if w := &r.Run.Platform.Workloads[i]; w.Name == name {
+				return w
+			}
+		}
+	}
+	return nil
+}
