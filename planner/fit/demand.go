@@ -19,6 +19,18 @@ const dirty = 0.05
 // Harmful is the condition number from which columns cannot be told apart (see Condition).
 const Harmful = 30
 
+// needed is the number of scrape intervals without which a demand is not fitted.
+func needed(steps int) int { return 2 * (steps + 1) }
+
+// LeastScrapes is the number of scrape intervals from which the demand of so many steps is told with sound intervals.
+func LeastScrapes(steps int) int {
+	n := needed(steps)
+	for n-blockOf(n)-(steps+1) < leastFreedom {
+		n++
+	}
+	return n
+}
+
 // demandFit is the regression C = c₀·n + Σ d_k·λ_k of one workload.
 type demandFit struct {
 	steps     []string

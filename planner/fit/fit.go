@@ -161,7 +161,7 @@ func subjectOf(name string, pools []string, runs []*run, warn *warnings) (*subje
 			}
 		}
 	}
-	need := 2 * (len(s.steps) + 1)
+	need := needed(len(s.steps))
 	s.chosen = choose(name, s.slots, runs, need, warn)
 	if len(s.chosen) < need {
 		return nil, fmt.Errorf("fit: workload %s: %d scrape intervals with load, need at least %d for %d steps: run longer, or scrape more often",

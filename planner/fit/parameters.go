@@ -53,6 +53,9 @@ type Parameter struct {
 	// Settles is the run of ansturm calibrate that would settle it, or tell more of it; empty where none is needed or would.
 	Settles string         `json:"settles,omitempty"`
 	Name    scenarios.Text `json:"name"`
+	// Why says, for a certain surge, why no run settles it; Needless that the surge comes nowhere near its value.
+	Why      scenarios.Text `json:"why,omitempty"`
+	Needless bool           `json:"needless,omitempty"`
 }
 
 // Open says whether something is still to be learnt of it.

@@ -116,13 +116,26 @@ func (w *warnings) neighboursUnknown(pool string) {
 		fmt.Sprintf("Node pool %s: several workloads share the nodes, but none was loud at one time and quiet at another; how much they slow each other down is not known. The plan leaves it out.", pool))
 }
 
-// open sums up what is not known, and names the runs that would settle it.
+// CodeOpen is the code of the warning that sums up what is not known.
+const CodeOpen = "parameters-open"
+
+// OpenWarning sums up which of the parameters are not known, and names the runs that would settle them; false where
+// nothing is open.
+func OpenWarning(all []Parameter) (record.Warning, bool) {
+	w := &warnings{}
+	w.open(all)
+	if len(w.list) == 0 {
+		return record.Warning{}, false
+	}
+	return w.list[0], true
+}
+
 func (w *warnings) open(all []Parameter) {
 	var de, en [2][]string
 	var runs []string
 	for i := range all {
 		p := &all[i]
-		if !p.Open() || p.Kind == KindSurge { // which has a warning of its own
+		if !p.Open() || p.Needless || p.Kind == KindSurge { // which has a warning of its own
 			continue
 		}
 		kind := 0
@@ -134,9 +147,6 @@ func (w *warnings) open(all []Parameter) {
 			runs = append(runs, p.Settles)
 		}
 	}
-	if len(de[0])+len(de[1]) == 0 {
-		return
-	}
 	var says [2]string
 	for kind, words := range [][2]string{{"Nicht gemessen", "Not measured"}, {"Wie beschrieben angenommen", "Assumed as described"}} {
 		if len(de[kind]) > 0 {
@@ -144,12 +154,15 @@ func (w *warnings) open(all []Parameter) {
 			says[1] += fmt.Sprintf("%s: %s. ", words[1], strings.Join(en[kind], "; "))
 		}
 	}
+	if says[0] == "" {
+		return
+	}
 	if len(runs) > 0 {
 		list := strings.Join(runs, ", ")
 		says[0] += fmt.Sprintf("Klärung brächte ansturm calibrate mit: %s.", list)
 		says[1] += fmt.Sprintf("ansturm calibrate would settle it with: %s.", list)
 	}
-	w.say("parameters-open", strings.TrimSpace(says[0]), strings.TrimSpace(says[1]))
+	w.say(CodeOpen, strings.TrimSpace(says[0]), strings.TrimSpace(says[1]))
 }
 
 // memory warns of an autoscaler that looks at a memory which does not come down, and of one that may not suffice.
