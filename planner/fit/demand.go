@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -194,23 +195,32 @@ func leverage(a *mat.Dense, x []float64) []float64 {
 			cols = append(cols, mat.Col(nil, j, a))
 		}
 	}
-	if len(cols) == 0 {
-		return h
-	}
-	sub := mat.NewDense(n, len(cols), nil)
-	for k, col := range cols {
-		sub.SetCol(k, col)
-	}
-	var qr mat.QR
-	qr.Factorize(sub)
-	var q mat.Dense
-	qr.QTo(&q)
-	for i := range n {
-		for k := range cols {
-			h[i] += q.At(i, k) * q.At(i, k)
+	for _, q := range orthonormal(cols) {
+		for i, x := range q {
+			h[i] += x * x
 		}
 	}
 	return h
+}
+
+// orthonormal spans what the columns span, by Gram–Schmidt gone through twice (Giraud, Langou and Rozložník 2005): a QR
+// decomposition would make a square matrix as long as there are rows. Columns that depend on others are left out; the
+// given ones are overwritten.
+func orthonormal(cols [][]float64) [][]float64 {
+	var out [][]float64
+	for _, c := range cols {
+		before := floats.Norm(c, 2)
+		for range 2 {
+			for _, q := range out {
+				floats.AddScaled(c, -floats.Dot(q, c), q)
+			}
+		}
+		if after := floats.Norm(c, 2); after > 1e-12*before {
+			floats.Scale(1/after, c)
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 // byRun are the ranges of slots that belong to one run.

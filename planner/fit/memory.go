@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/ansturm/ansturm/scenarios"
@@ -16,8 +17,9 @@ const (
 	// leastFalls is the number of scrapes with at most half of the requests in flight seen before, from which on it is said
 	// what of a rise stays.
 	leastFalls = 4
-	// ratchetStep is how fine the share that stays is sought.
-	ratchetStep = 0.01
+	// ratchetStep is how far apart the shares that stay are that are tried first; finest is how near the best is then sought.
+	ratchetStep = 0.05
+	finest      = 1e-4
 	// mostResiduals bounds the chart.
 	mostResiduals = 400
 	// kept is the share of a rise from which memory is said to stay: an autoscaler would not come down again on it.
@@ -121,26 +123,61 @@ func newMemoryFit(in []filling, falls bool) *memoryFit {
 		f.shares = append(f.shares, math.Min(1, r))
 	}
 	for _, r := range f.shares {
-		z := make([]float64, len(in))
-		for i, x := range in {
-			z[i] = math.Max(x.open, r*x.most)
-		}
-		f.level = append(f.level, z)
+		f.level = append(f.level, f.at(r))
 	}
 	return f
 }
 
+// at is max(n, ratchet·most) of every scrape.
+func (f *memoryFit) at(ratchet float64) []float64 {
+	z := make([]float64, len(f.in))
+	for i, x := range f.in {
+		z[i] = math.Max(x.open, ratchet*x.most)
+	}
+	return z
+}
+
 // solve gives base, slope and ratchet, the ratchet that leaves the smallest residuals and the line least squares gives
-// with it. A pod's mean over more pods is worth more.
+// with it, and what the line is drawn over. A mean over more pods is worth more.
 func (f *memoryFit) solve(y []float64) (base, slope, ratchet float64, z []float64) {
-	best := math.Inf(1)
+	best, least := 0, math.Inf(1)
 	for i, level := range f.level {
-		b, s, rss := f.line(level, y)
-		if rss < best*(1-1e-12) {
-			base, slope, ratchet, z, best = b, s, f.shares[i], level, rss
+		if _, _, rss := f.line(level, y); rss < least*(1-1e-12) {
+			best, least = i, rss
 		}
 	}
+	ratchet, z = f.shares[best], f.level[best]
+	if len(f.shares) > 1 {
+		if r, rss := f.refined(ratchet, y); rss < least {
+			ratchet, z = r, f.at(r)
+		}
+	}
+	base, slope, _ = f.line(z, y)
 	return base, slope, ratchet, z
+}
+
+// refined seeks the best ratchet about one of those tried, by golden section (Kiefer 1953).
+func (f *memoryFit) refined(about float64, y []float64) (ratchet, rss float64) {
+	leaves := func(r float64) float64 {
+		_, _, rss := f.line(f.at(r), y)
+		return rss
+	}
+	golden := (math.Sqrt(5) - 1) / 2
+	low, high := math.Max(0, about-ratchetStep), math.Min(1, about+ratchetStep)
+	a, b := high-golden*(high-low), low+golden*(high-low)
+	atA, atB := leaves(a), leaves(b)
+	for high-low > finest {
+		if atA <= atB {
+			high, b, atB = b, a, atA
+			a = high - golden*(high-low)
+			atA = leaves(a)
+		} else {
+			low, a, atA = a, b, atB
+			b = low + golden*(high-low)
+			atB = leaves(b)
+		}
+	}
+	return (low + high) / 2, leaves((low + high) / 2)
 }
 
 // line is the weighted least-squares line with both coefficients at least 0, and what it leaves.
@@ -234,36 +271,73 @@ func (f *memoryFit) bootstrap(y, fitted, value []float64, opts Options) (draws [
 	if len(f.shares) > 1 {
 		cols = 3
 	}
-	rng := source(opts, streamMemory)
+	rng, wide := source(opts, streamMemory), f.shrunk(value[1], value[2], cols)
 	residual := make([]float64, n)
 	for i := range y {
-		residual[i] = math.Sqrt(f.in[i].pods) * (y[i] - fitted[i]) * math.Sqrt(float64(n)/math.Max(1, float64(n-cols)))
+		residual[i] = math.Sqrt(f.in[i].pods) * (y[i] - fitted[i]) * wide
 	}
 	centre, again := mean(residual), make([]float64, n)
 	for range opts.Draws {
-		for from := 0; from < n; {
-			to := from
-			for to < n && f.in[to].run == f.in[from].run {
-				to++
+		for _, p := range f.runs() {
+			for i, k := range resample(rng, p[1]-p[0]) {
+				again[p[0]+i] = fitted[p[0]+i] + (residual[p[0]+k]-centre)/math.Sqrt(f.in[p[0]+i].pods)
 			}
-			for i, k := range resample(rng, to-from) {
-				again[from+i] = fitted[from+i] + (residual[from+k]-centre)/math.Sqrt(f.in[from+i].pods)
-			}
-			from = to
 		}
 		base, slope, ratchet, _ := f.solve(again)
 		for i, v := range []float64{base, slope, ratchet} {
 			draws[i] = append(draws[i], v)
 		}
 	}
-	short := n - blockOf(n)
 	for i := range draws {
-		stretch(draws[i], value[i], math.Sqrt(float64(n)/float64(short)), short-cols, opts.Level)
+		stretch(draws[i], value[i], 1, n-blockOf(n)-cols, opts.Level)
 	}
 	for i := range draws[2] {
 		draws[2][i] = math.Min(1, draws[2][i])
 	}
 	return draws
+}
+
+// runs are the ranges of scrapes that belong to one run.
+func (f *memoryFit) runs() [][2]int {
+	var out [][2]int
+	for i, x := range f.in {
+		if i == 0 || x.run != f.in[i-1].run {
+			out = append(out, [2]int{i, i})
+		}
+		out[len(out)-1][1] = i + 1
+	}
+	return out
+}
+
+// shrunk is by how much a block's sum of residuals is smaller than one of errors, which a fit always makes it: with the hat
+// matrix H = QQᵀ of the line and the ratchet, a block B of L errors keeps L − 1ᵀH_B1 of its variance. That is the leverage
+// (Wu 1986) of blocks; single residuals' own would miss that neighbours lie on one level of the load and share its error.
+func (f *memoryFit) shrunk(slope, ratchet float64, cols int) float64 {
+	all := make([][]float64, cols)
+	for k := range all {
+		all[k] = make([]float64, len(f.in))
+	}
+	for i, x := range f.in {
+		w := math.Sqrt(x.pods)
+		all[0][i], all[1][i] = w, w*math.Max(x.open, ratchet*x.most)
+		if cols == 3 && ratchet*x.most > x.open {
+			all[2][i] = w * slope * x.most
+		}
+	}
+	span := orthonormal(all)
+	var errors, left float64
+	for _, p := range f.runs() {
+		block := blockOf(p[1] - p[0])
+		for from := p[0]; from+block <= p[1]; from++ {
+			errors += float64(block)
+			left += float64(block)
+			for _, q := range span {
+				sum := floats.Sum(q[from : from+block])
+				left -= sum * sum
+			}
+		}
+	}
+	return math.Sqrt(errors / math.Max(left, errors/20))
 }
 
 // At is the working set in bytes of a pod with n requests in flight that never had more than most.

@@ -86,7 +86,7 @@ func TestMemoryOfAKnownHeap(t *testing.T) {
 		if ratchet < 1./12 { // the load never falls below a twelfth of its most: up to there nothing shows
 			want = m.Ratchet.Value
 		}
-		if !near(m.Base.Value, h.base, 1e-3) || !near(m.PerRequest.Value, h.slope, 0.01) || math.Abs(m.Ratchet.Value-want) > ratchetStep {
+		if !near(m.Base.Value, h.base, 1e-3) || !near(m.PerRequest.Value, h.slope, 0.01) || math.Abs(m.Ratchet.Value-want) > 0.01 {
 			t.Errorf("ratchet %g: base %.0f, slope %.0f, ratchet %.2f", ratchet, m.Base.Value, m.PerRequest.Value, m.Ratchet.Value)
 		}
 		flank := MemoryFalls
