@@ -6,7 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ansturm/ansturm/loadgen/record"
 	"github.com/ansturm/ansturm/planner/fit"
+	"github.com/ansturm/ansturm/scenarios"
 )
 
 // Residuals of known figures: mean 1, alternating by 1 around it, in halves.
@@ -50,6 +52,22 @@ func TestResidualsAndParametersOfAModel(t *testing.T) {
 		}
 		if all := known.Table.Rows[1][3].Text; !strings.HasSuffix(all, "MiB") {
 			t.Errorf("%s: memory written as %q", lang, all)
+		}
+	}
+}
+
+// What is open is said shortly among the warnings, and item by item in a terminal's evidence.
+func TestWhatIsOpenIsSaid(t *testing.T) {
+	p := rushPlan(6000)
+	p.Model.Warnings = []record.Warning{{Code: fit.CodeOpen, Text: scenarios.Text{"de": "lang", "en": "long"}}}
+	for lang, want := range map[string]string{"de": "geklärt durch calibration-loud", "en": "settled by calibration-loud"} {
+		var out strings.Builder
+		if err := PlanText(&out, p, lang); err != nil {
+			t.Fatal(err)
+		}
+		text := strings.Join(strings.Fields(out.String()), " ")
+		if !strings.Contains(text, want) || strings.Count(text, "calibration-loud") != 2 || !strings.Contains(text, ": 2 (") || strings.Contains(text, "meldung: known") {
+			t.Errorf("%s: %s", lang, text)
 		}
 	}
 }

@@ -315,4 +315,7 @@ var german = map[string]string{
 	"propose.left":              "Offen bleibt",
 	"propose.more":              "%s weitere",
 	"known.needless":            "nicht nötig",
+	"known.open":                "Was das Modell nicht weiß",
+	"warnings.open":             "Größen, die der Plan braucht und die nicht gemessen sind: %s (siehe „Was das Modell weiß“).",
+	"warnings.open.runs":        "Klären würde es ansturm calibrate mit: %s.",
 }

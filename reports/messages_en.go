@@ -315,4 +315,7 @@ var english = map[string]string{
 	"propose.left":              "Still open",
 	"propose.more":              "%s more",
 	"known.needless":            "not needed",
+	"known.open":                "What the model does not know",
+	"warnings.open":             "Things the plan needs that were not measured: %s (see “What the model knows”).",
+	"warnings.open.runs":        "ansturm calibrate would settle them with: %s.",
 }
