@@ -125,7 +125,7 @@ func TestMixesAreAsManyAsItTakes(t *testing.T) {
 
 // What a model knows is not proposed again.
 func TestWhatIsKnownIsNotProposed(t *testing.T) {
-	sc, pf := shipped(t, "briefwahl")
+	sc, pf := shipped(t, "quick")
 	needed := fit.Needed(pf)
 	rapid.Check(t, func(rt *rapid.T) {
 		model := &fit.Model{Parameters: slices.Clone(needed)}

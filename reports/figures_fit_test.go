@@ -60,7 +60,7 @@ func TestResidualsAndParametersOfAModel(t *testing.T) {
 func TestWhatIsOpenIsSaid(t *testing.T) {
 	p := rushPlan(6000)
 	p.Model.Warnings = []record.Warning{{Code: fit.CodeOpen, Text: scenarios.Text{"de": "lang", "en": "long"}}}
-	for lang, want := range map[string]string{"de": "geklärt durch calibration-loud", "en": "settled by calibration-loud"} {
+	for lang, want := range map[string]string{"de": "zu klären durch calibration-loud", "en": "would be settled by calibration-loud"} {
 		var out strings.Builder
 		if err := PlanText(&out, p, lang); err != nil {
 			t.Fatal(err)

@@ -291,7 +291,7 @@ var german = map[string]string{
 	"known.say":                 "Bekannt heißt gemessen, mit Spanne; angenommen heißt wie in der Plattformbeschreibung; unbekannt heißt nicht berücksichtigt oder anderem zugerechnet. Daneben steht der Lauf von ansturm calibrate, der es klären würde.",
 	"known.parameter":           "Größe",
 	"known.status":              "Stand",
-	"known.settles":             "geklärt durch",
+	"known.settles":             "zu klären durch",
 	"known.known":               "bekannt",
 	"known.assumed":             "angenommen",
 	"known.unknown":             "unbekannt",

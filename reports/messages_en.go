@@ -291,7 +291,7 @@ var english = map[string]string{
 	"known.say":                 "Known means measured, with its interval; assumed means as the platform is described; unknown means left out, or counted with something else. Beside it stands the run of ansturm calibrate that would settle it.",
 	"known.parameter":           "Parameter",
 	"known.status":              "Status",
-	"known.settles":             "settled by",
+	"known.settles":             "would be settled by",
 	"known.known":               "known",
 	"known.assumed":             "assumed",
 	"known.unknown":             "unknown",
