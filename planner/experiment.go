@@ -43,27 +43,29 @@ func Calibration(sc *scenarios.Scenario, pf *scenarios.Platform) []Experiment {
 	_, peak := curve.Peak() // arrivals/s: no need to learn about more than the surge brings
 	var out []Experiment
 	for i, share := range []float64{0.1, 0.9} {
-		name := fmt.Sprintf("calibration-%d", i+1)
-		s := mixed(sc, name, share, uint64(i+1))
-		f, err := newForge(s, nil)
+		e, err := mixture(sc, pf, fmt.Sprintf("calibration-%d", i+1), func(int, int) float64 { return share }, uint64(i+1), calibrationLength, mostCalibration, peak)
 		if err != nil {
 			return nil
 		}
-		p, err := f.params(pf, -1)
-		if err != nil {
-			return nil
-		}
-		perPerson := 0.0
-		for k := range p.Shape {
-			for _, x := range p.Shape[k] {
-				perPerson += x
-			}
-		}
-		perPerson /= float64(s.Arrivals.Total)
-		s.Arrivals.Total = int64(math.Min(mostCalibration/perPerson, peak) * calibrationLength.Seconds() * meanOfSteps())
-		out = append(out, Experiment{Name: name, Scenario: s, Platform: still(s, pf)})
+		out = append(out, e)
 	}
 	return out
+}
+
+// mixture is a run with fixed replicas, the rate in steps and the optional steps' shares as given; shots a second and
+// arrivals a second bound its rate.
+func mixture(sc *scenarios.Scenario, pf *scenarios.Platform, name string, share func(journey, step int) float64, seed uint64, length time.Duration, shots, arrivals float64) (Experiment, error) {
+	s := mixed(sc, name, share, seed, length)
+	f, err := newForge(s, nil)
+	if err != nil {
+		return Experiment{}, err
+	}
+	p, err := f.params(pf, -1)
+	if err != nil {
+		return Experiment{}, err
+	}
+	s.Arrivals.Total = int64(math.Min(shots/summed(perPerson(p, s)), arrivals) * length.Seconds() * meanOfSteps())
+	return Experiment{Name: name, Scenario: s, Platform: still(s, pf)}, nil
 }
 
 // steps of the rate, relative to the largest.
@@ -72,21 +74,12 @@ var calibrationSteps = []float64{0.25, 0.5, 0.75, 1, 0.4}
 func meanOfSteps() float64 { return mean(calibrationSteps) }
 
 // mixed is the scenario with a stepped rate, another share for every optional step, short thinking and patient persons.
-func mixed(sc *scenarios.Scenario, name string, share float64, seed uint64) *scenarios.Scenario {
+func mixed(sc *scenarios.Scenario, name string, share func(journey, step int) float64, seed uint64, length time.Duration) *scenarios.Scenario {
 	s := *sc
 	s.Name = name
 	s.On = time.Time{}
-	s.Arrivals = scenarios.Arrivals{Total: 30_000, Over: calibrationLength, Seed: sc.Arrivals.Seed + seed}
-	shape := scenarios.Shape{Kind: "points"}
-	each := calibrationLength / time.Duration(len(calibrationSteps))
-	for i, rate := range calibrationSteps {
-		from := time.Duration(i) * each
-		if i > 0 {
-			from += time.Millisecond
-		}
-		shape.Points = append(shape.Points, scenarios.Point{At: from, Rate: rate}, scenarios.Point{At: time.Duration(i+1) * each, Rate: rate})
-	}
-	s.Arrivals.Curve = []scenarios.Shape{shape}
+	s.Arrivals = stepped(calibrationSteps, length/time.Duration(len(calibrationSteps)), sc.Arrivals.Seed+seed)
+	s.Arrivals.Total = 30_000
 	s.Journeys = slices.Clone(sc.Journeys)
 	for j := range s.Journeys {
 		s.Journeys[j].Impatience = nil
@@ -94,7 +87,7 @@ func mixed(sc *scenarios.Scenario, name string, share float64, seed uint64) *sce
 		for i := range s.Journeys[j].Steps {
 			step := &s.Journeys[j].Steps[i]
 			if step.Share != nil && *step.Share < 1 {
-				step.Share = &share
+				step.Share = new(share(j, i))
 			}
 			if step.Think != nil {
 				step.Think = &scenarios.Distribution{Fixed: new(time.Second)}
@@ -102,6 +95,19 @@ func mixed(sc *scenarios.Scenario, name string, share float64, seed uint64) *sce
 		}
 	}
 	return &s
+}
+
+// stepped are arrivals whose rate goes through levels, relative to each other, each for the same time.
+func stepped(levels []float64, each time.Duration, seed uint64) scenarios.Arrivals {
+	shape := scenarios.Shape{Kind: "points"}
+	for i, rate := range levels {
+		from := time.Duration(i) * each
+		if i > 0 {
+			from += time.Millisecond
+		}
+		shape.Points = append(shape.Points, scenarios.Point{At: from, Rate: rate}, scenarios.Point{At: time.Duration(i+1) * each, Rate: rate})
+	}
+	return scenarios.Arrivals{Over: time.Duration(len(levels)) * each, Seed: seed, Curve: []scenarios.Shape{shape}}
 }
 
 // still is the platform with fixed replicas: most tenants well below saturation, every fifth of the larger ones close
@@ -118,10 +124,12 @@ func still(s *scenarios.Scenario, pf *scenarios.Platform) *scenarios.Platform {
 	out := *pf
 	out.Name = pf.Name + "-calibration"
 	out.Disruptions = nil
-	list := needs(p, pf, 1, 1)
+	return housed(&out, quietSettings(needs(p, pf, 1, 1)), 1.25, 1)
+}
+
+// quietSettings are fixed replicas with which most tenants stay well below saturation.
+func quietSettings(list []need) []setting {
 	sets := make([]setting, len(list))
-	var cpu, memory float64
-	pods := 0
 	for i, n := range list {
 		aim := 0.6
 		if i%5 == 0 && n.peak > 2 {
@@ -132,20 +140,32 @@ func still(s *scenarios.Scenario, pf *scenarios.Platform) *scenarios.Platform {
 			count = max(1, int32(math.Round(n.peak/aim)))
 		}
 		sets[i] = setting{need: n, least: count, most: count, target: 90}
-		cpu += float64(count) * float64(n.request) / 1000
-		memory += float64(count) * float64(n.memory)
-		pods += int(count)
 	}
-	still := planned(&out, sets)
-	for i := range still.Workloads {
-		still.Workloads[i].HPA = nil
-	}
-	still.Pools = []scenarios.NodePool{calibrationPool(pf, cpu, memory, pods)}
-	return still
+	return sets
 }
 
-// calibrationPool is one pool like the platform's first, large enough with a quarter to spare.
-func calibrationPool(pf *scenarios.Platform, cpu, memory float64, pods int) scenarios.NodePool {
+// housed is the platform with the tenants set so, on nodes like those of its first pool: spare times as many as the pods
+// need, and more on top. The autoscaler is left out where it could not change anything.
+func housed(pf *scenarios.Platform, sets []setting, spare float64, more int) *scenarios.Platform {
+	out := planned(pf, sets)
+	for i := range out.Workloads {
+		if w := &out.Workloads[i]; w.HPA.MinReplicas != nil && *w.HPA.MinReplicas == w.HPA.MaxReplicas {
+			w.HPA = nil
+		}
+	}
+	var cpu, memory float64
+	pods := 0
+	for _, s := range sets {
+		cpu += float64(s.most) * float64(s.request) / 1000
+		memory += float64(s.most) * float64(s.memory)
+		pods += int(s.most)
+	}
+	out.Pools = []scenarios.NodePool{calibrationPool(pf, cpu, memory, pods, spare, more)}
+	return out
+}
+
+// calibrationPool is one pool like the platform's first, large enough.
+func calibrationPool(pf *scenarios.Platform, cpu, memory float64, pods int, spare float64, more int) scenarios.NodePool {
 	pool := scenarios.NodePool{Name: "calibration", Capacity: corev1.ResourceList{
 		corev1.ResourceCPU: resource.MustParse("16"), corev1.ResourceMemory: resource.MustParse("64Gi"),
 	}}
@@ -155,7 +175,7 @@ func calibrationPool(pf *scenarios.Platform, cpu, memory float64, pods int) scen
 	}
 	cores, mem, slots := pool.Allocatable()
 	count := math.Max(cpu/math.Max(cores, 0.1), math.Max(memory/math.Max(float64(mem), 1), float64(pods)/math.Max(float64(slots), 1)))
-	pool.Count = int(math.Ceil(1.25*count)) + 1
+	pool.Count = max(1, int(math.Ceil(spare*count-1e-9))+more)
 	return pool
 }
 

@@ -69,6 +69,9 @@ func Make(ctx context.Context, runs []*record.Record, opts Options) (*Plan, erro
 	if err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
+	if err := settling(model, sc, surge.Run.Platform, surge.Run.Speed); err != nil {
+		return nil, err
+	}
 	opts.Progress("fit", 1, 1)
 	plan, err := Search(ctx, model, sc, surge.Run.Platform, opts)
 	if err != nil {

@@ -199,6 +199,7 @@ func (f *forge) params(pf *scenarios.Platform, draw int) (*sim.Params, error) {
 		}
 		p.Tenants[i].Workload = index[w]
 	}
+	f.pressed(&p, pf, draw)
 	return &p, nil
 }
 
@@ -284,6 +285,9 @@ func (f *forge) reaction(out *sim.Workload, m *fit.WorkloadModel, draw int) {
 		out.WarmFactor = 1
 	}
 	out.Idle = math.Max(0, drawn(m.Idle, draw))
+	if m.Memory != nil && m.Memory.Known {
+		out.MemoryBase, out.MemoryPerRequest = drawn(m.Memory.Base, draw), drawn(m.Memory.PerRequest, draw)
+	}
 }
 
 // tail is the shape of work with a squared coefficient of variation, in steps of 0.02.

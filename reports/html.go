@@ -178,7 +178,11 @@ func figuresOf(in *Input, runs []*measured, t tongue) ([]figure, error) {
 	}
 	if in.Plan != nil {
 		if in.Plan.Model != nil {
+			if len(in.Plan.Model.Parameters) > 0 {
+				figs = append(figs, f.parameters(in.Plan.Model.Parameters))
+			}
 			figs = append(figs, f.capacity(in.Plan.Model)...)
+			figs = append(figs, f.residuals(in.Plan.Model)...)
 		}
 		if len(in.Plan.Frontier) > 0 {
 			figs = append(figs, f.frontier(in.Plan))

@@ -65,8 +65,8 @@ func lookAtVersion(t *testing.T, page *tab, lang string) {
 	if shown := eval[[]string](t, page, `[document.documentElement.lang, `+version1+`.lang, document.title]`); shown[0] != lang || shown[1] != lang || !strings.HasPrefix(shown[2], speak(lang).say("title")) {
 		t.Errorf("%s was asked for, shown are %q", lang, shown)
 	}
-	if n := eval[int](t, page, version1+`.querySelectorAll('.chart').length`); n != 17 {
-		t.Errorf("%s: %d charts, want 17", lang, n)
+	if n := eval[int](t, page, version1+`.querySelectorAll('.chart').length`); n != 21 {
+		t.Errorf("%s: %d charts, want 21", lang, n)
 	}
 	undrawn := eval[[]string](t, page, `[...`+version1+`.querySelectorAll('.chart')].filter(c => {
 		const chart = echarts.getInstanceByDom(c);

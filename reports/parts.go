@@ -1,6 +1,9 @@
 package reports
 
-import "github.com/ansturm/ansturm/planner"
+import (
+	"github.com/ansturm/ansturm/planner"
+	"github.com/ansturm/ansturm/planner/fit"
+)
 
 // part is a headed list of what a plan says in its own words: the same in text and page.
 type part struct {
@@ -35,10 +38,41 @@ func evidenceParts(p *planner.Plan, t tongue) []part {
 	for _, a := range p.Sensitivity[:min(len(p.Sensitivity), movers)] {
 		lines = append(lines, sentence(t.text(a.Says)))
 	}
-	if len(lines) == 0 {
+	var parts []part
+	if len(lines) > 0 {
+		parts = append(parts, part{t.say("sensitivity.title"), append(lines, t.say("sensitivity.say"))})
+	}
+	if open := t.stillOpen(p.Model); len(open) > 0 {
+		parts = append(parts, part{t.say("known.open"), open})
+	}
+	return parts
+}
+
+// stillOpen are the lines about what the plan needs and the model does not know, each with the run that would settle it.
+func (t tongue) stillOpen(m *fit.Model) []string {
+	if m == nil {
 		return nil
 	}
-	return []part{{t.say("sensitivity.title"), append(lines, t.say("sensitivity.say"))}}
+	const shown = 8
+	var lines []string
+	for i := range m.Parameters {
+		p := &m.Parameters[i]
+		if !p.Open() || p.Needless || p.Kind == fit.KindSurge { // which has a warning of its own
+			continue
+		}
+		line := t.text(p.Name) + ": " + t.say("known."+p.Status)
+		switch {
+		case p.Settles != "":
+			line += "; " + t.say("known.settles") + " " + p.Settles
+		case p.Why != nil:
+			line += "; " + t.text(p.Why)
+		}
+		lines = append(lines, sentence(line))
+	}
+	if more := len(lines) - shown; more > 0 {
+		lines = append(lines[:shown:shown], sentence(t.say("propose.more", t.count(int64(more)))))
+	}
+	return lines
 }
 
 // sensitivity is the whole ranking as a table.

@@ -354,7 +354,21 @@ func rushModel() *fit.Model {
 		return e
 	}
 	c.Gamma, c.Alpha, c.Beta = draws(3.3, 0.03), draws(0.008, 0.2), draws(0.00035, 0.2)
-	return &fit.Model{Level: 0.9, Workloads: map[string]*fit.WorkloadModel{"antrag": {Capacity: c}}}
+	w := &fit.WorkloadModel{Capacity: c, Memory: &fit.Memory{Known: true}}
+	for _, run := range []string{"cal-1", "cal-2"} {
+		for i := range 24 {
+			at, cores := time.Duration(i)*3*time.Second, 20+10*float64(i%5)
+			w.Residuals = append(w.Residuals, fit.Residual{Run: run, At: at, Predicted: cores, Observed: cores + 0.4*rng.NormFloat64()})
+			bytes := 256*mebibyte + 1e6*float64(i%5)
+			w.Memory.Residuals = append(w.Memory.Residuals, fit.Residual{Run: run, At: at, Predicted: bytes, Observed: bytes + 3e5*rng.NormFloat64()})
+		}
+	}
+	return &fit.Model{Level: 0.9, Workloads: map[string]*fit.WorkloadModel{"antrag": w}, Parameters: []fit.Parameter{
+		{Kind: fit.KindDemand, Status: fit.Known, Value: 0.149, Low: 0.147, High: 0.151, Unit: "s", Name: scenarios.Text{"de": "antrag: Rechenzeit des Schritts submit", "en": "antrag: CPU time of step submit"}},
+		{Kind: fit.KindMemory, Status: fit.Known, Value: 1.05e6, Low: 1.01e6, High: 1.1e6, Unit: "bytes", Name: scenarios.Text{"de": "antrag: Arbeitsspeicher je offener Anfrage", "en": "antrag: memory of a request in flight"}},
+		{Kind: fit.KindBackend, Of: "meldung", Status: fit.Assumed, Low: 410, Unit: "1/s", Settles: fit.RunBackends, Name: scenarios.Text{"de": "Hintergrunddienst meldung: höchster Durchsatz", "en": "back end meldung: most it serves"}},
+		{Kind: fit.KindNeighbours, Status: fit.Unknown, Settles: fit.RunLoud, Name: scenarios.Text{"de": "Knotenpool vm: Einfluss lauter Nachbarn", "en": "node pool vm: effect of loud neighbours"}},
+	}}
 }
 
 // rushInput is the whole input: a run that fails, a plan, and its proof.

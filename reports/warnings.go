@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/ansturm/ansturm/loadgen/record"
 	"github.com/ansturm/ansturm/planner"
+	"github.com/ansturm/ansturm/planner/fit"
 )
 
 // warningLines are the warnings of everything the report rests on, each once. Where two runs were fired, a run's
@@ -78,6 +80,19 @@ func (t tongue) plain(w record.Warning, p *planner.Plan) []string {
 		}
 	case w.Code == "no-warm-up":
 		return []string{t.say("warnings.warmUp")}
+	case w.Code == fit.CodeOpen && len(t.stillOpen(model)) > 0: // the page's table and the terminal's list say which
+		open, runs := 0, []string(nil)
+		for i := range model.Parameters {
+			if p := &model.Parameters[i]; p.Open() && !p.Needless && p.Kind != fit.KindSurge {
+				if open++; p.Settles != "" && !slices.Contains(runs, p.Settles) {
+					runs = append(runs, p.Settles)
+				}
+			}
+		}
+		if len(runs) == 0 {
+			return []string{t.say("warnings.open", t.count(int64(open)))}
+		}
+		return []string{t.say("warnings.open", t.count(int64(open))) + " " + t.say("warnings.open.runs", strings.Join(runs, ", "))}
 	case w.Code == "demand-assumed" && model.Demand.High > 0:
 		return []string{t.say("warnings.demand", t.share(model.Demand.Low), t.share(model.Demand.High))}
 	}

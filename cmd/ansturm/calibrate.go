@@ -5,59 +5,128 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ansturm/ansturm/loadgen/record"
 	"github.com/ansturm/ansturm/planner"
+	"github.com/ansturm/ansturm/planner/fit"
 	"github.com/ansturm/ansturm/planner/gate"
+	"github.com/ansturm/ansturm/reports"
 	"github.com/ansturm/ansturm/scenarios"
 )
 
-func (a *app) calibrateCommand() *cobra.Command {
-	var platform, out string
-	var speed float64
-	c := &cobra.Command{
-		Use:   "calibrate SCENARIO",
-		Short: "Fire the short runs that tell load from autoscaling: fixed replicas, stepped rate, two mixes",
-		Long: `While the autoscaler acts, load and replicas move together and no fit can tell them apart. So two short runs with
-fixed replicas come first: the rate rises in steps, the mix of the journey's steps differs. Give them to ansturm plan
-together with the surge.`,
-		Example: "  ansturm calibrate quick --speed 10 -o runs\n  ansturm plan runs/calibration-1 runs/calibration-2 runs/surge",
-		Args:    cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := checkSpeed(speed, "", ""); err != nil {
-				return err
-			}
-			w, err := loadWorld(args[0], platform)
-			if err != nil {
-				return err
-			}
-			p := a.progress()
-			runs, err := a.calibrate(c.Context(), p, w, speed, out)
-			p.wait()
-			if err != nil {
-				return err
-			}
-			return a.tellDirs(runs)
-		},
-	}
-	c.Flags().StringVar(&platform, "platform", "", "platform file (default: the one beside the scenario)")
-	c.Flags().Float64Var(&speed, "speed", lifeSpeed, "times life's speed, at most 10")
-	c.Flags().StringVarP(&out, "output", "o", "runs", "directory the records go into, one each")
-	return c
+// calibration is what ansturm calibrate was asked for.
+type calibration struct {
+	platform, out, lang string
+	speed               float64
+	only, have          []string
+	propose             bool
+	small               bool // only what a fit cannot do without
 }
 
-// calibrate fires the calibration runs into directories of their own below dir.
-func (a *app) calibrate(ctx context.Context, p *progress, w *world, speed float64, dir string) ([]*record.Record, error) {
-	var runs []*record.Record
-	experiments := planner.Calibration(w.scenario, w.platform)
-	if len(experiments) == 0 {
-		return nil, inputError(fmt.Errorf("scenario %s cannot be calibrated", w.scenario.Name), "it needs a journey and a tenant at the least")
+func (a *app) calibrateCommand() *cobra.Command {
+	var c calibration
+	cmd := &cobra.Command{
+		Use:   "calibrate SCENARIO",
+		Short: "Propose and fire the smallest set of runs that tells what a plan needs to know",
+		Long: `While the autoscaler acts, load and replicas move together and no fit can tell them apart. So runs of their own come
+first: fixed replicas, the rate in steps, unlike mixes of the journey's steps; pods taken past their limit; pods that
+start under load; one workload loud beside the others where they share overcommitted nodes. Only those are fired that
+settle something open; --have names records that are there already. Give the records to ansturm plan together with the
+surge.
+
+--propose lists the runs, what each settles and how long it takes, says what stays open, and fires nothing.`,
+		Example: "  ansturm calibrate quick --speed 10 -o runs\n  ansturm calibrate quick --propose\n" +
+			"  ansturm calibrate quick --have runs/calibration-1 --have runs/calibration-2 --propose",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkSpeed(c.speed, "", ""); err != nil {
+				return err
+			}
+			if err := checkLang(c.lang); err != nil {
+				return err
+			}
+			w, err := loadWorld(args[0], c.platform)
+			if err != nil {
+				return err
+			}
+			proposal, err := a.proposal(cmd.Context(), w, &c)
+			if err != nil {
+				return err
+			}
+			if c.propose {
+				if a.json {
+					return a.printJSON(proposal)
+				}
+				return reports.ProposalText(a.stdout, proposal, c.lang)
+			}
+			return a.calibrateAll(cmd.Context(), w, &c, proposal)
+		},
 	}
-	for _, x := range experiments {
+	flags := cmd.Flags()
+	flags.StringVar(&c.platform, "platform", "", "platform file (default: the one beside the scenario)")
+	flags.Float64Var(&c.speed, "speed", lifeSpeed, "times life's speed, at most 10")
+	flags.StringVarP(&c.out, "output", "o", "runs", "directory the records go into, one each")
+	flags.StringSliceVar(&c.only, "only", nil, "fire these runs of the proposal only")
+	flags.StringSliceVar(&c.have, "have", nil, "record that is there already (repeatable): what it settles is not proposed")
+	flags.BoolVar(&c.propose, "propose", false, "list the runs and fire nothing")
+	addLang(cmd, &c.lang, "en")
+	return cmd
+}
+
+// proposal finds the runs to be fired.
+func (a *app) proposal(ctx context.Context, w *world, c *calibration) (*planner.Proposal, error) {
+	var model *fit.Model
+	if len(c.have) > 0 {
+		records := make([]*record.Record, len(c.have))
+		for i, dir := range c.have {
+			rec, err := openRecord(dir)
+			if err != nil {
+				return nil, err
+			}
+			records[i] = rec
+		}
+		var err error
+		if model, err = fit.Fit(ctx, records, fit.Options{}); err != nil {
+			return nil, inputError(err, "")
+		}
+	}
+	proposal, err := planner.Propose(w.scenario, w.platform, model, c.speed)
+	if err != nil {
+		return nil, inputError(err, "")
+	}
+	if c.small {
+		c.only = proposal.Least()
+	}
+	if err := proposal.Keep(c.only); err != nil {
+		return nil, inputError(err, "ansturm calibrate --propose lists the runs")
+	}
+	return proposal, nil
+}
+
+// calibrateAll fires a proposal's runs and says what stays open.
+func (a *app) calibrateAll(ctx context.Context, w *world, c *calibration, proposal *planner.Proposal) error {
+	p := a.progress()
+	runs, err := a.calibrate(ctx, p, proposal, c.speed, c.out)
+	p.wait()
+	if err != nil {
+		return err
+	}
+	for _, left := range proposal.Left {
+		a.say("not settled: %s – %s", left.Name.In(c.lang), left.Why.In(c.lang))
+	}
+	return a.tellDirs(runs)
+}
+
+// calibrate fires the runs of a proposal into directories of their own below dir.
+func (a *app) calibrate(ctx context.Context, p *progress, proposal *planner.Proposal, speed float64, dir string) ([]*record.Record, error) {
+	var runs []*record.Record
+	for i, x := range proposal.Runs {
+		a.say("run %d of %d, about %s: %s", i+1, len(proposal.Runs), x.Wall.Round(time.Second), x.Why.In("en"))
 		rec, err := a.fireValid(ctx, p, firing{
-			scenario: x.Scenario, platform: x.Platform, speed: speed,
+			scenario: x.Experiment.Scenario, platform: x.Experiment.Platform, speed: speed,
 			dir: filepath.Join(dir, x.Name), purpose: "calibration", title: x.Name,
 		})
 		if err != nil {

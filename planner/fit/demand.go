@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -16,8 +17,20 @@ const leastHeldOut = 5
 // dirty is the share of failed answers from which a slot says too little: failed requests used CPU too, nobody knows how much.
 const dirty = 0.05
 
-// harmful is the condition number from which columns cannot be told apart (see condition).
-const harmful = 30
+// Harmful is the condition number from which columns cannot be told apart (see Condition).
+const Harmful = 30
+
+// needed is the number of scrape intervals without which a demand is not fitted.
+func needed(steps int) int { return 2 * (steps + 1) }
+
+// LeastScrapes is the number of scrape intervals from which the demand of so many steps is told with sound intervals.
+func LeastScrapes(steps int) int {
+	n := needed(steps)
+	for n-blockOf(n)-(steps+1) < leastFreedom {
+		n++
+	}
+	return n
+}
 
 // demandFit is the regression C = c₀·n + Σ d_k·λ_k of one workload.
 type demandFit struct {
@@ -26,26 +39,21 @@ type demandFit struct {
 	x         []float64
 	draws     [][]float64 // by column
 	condition float64
+	crowd     *crowd // what the neighbours do to it
 }
 
 // at is the predicted cores of a slot with coefficients x.
 func at(x []float64, s slot) float64 {
 	sum := x[0] * s.pods
 	for k, rate := range s.rate {
-		sum += x[1+k] * rate
+		sum += x[1+k] * rate * (1 + s.dearer)
 	}
 	return sum
 }
 
-// fitDemand chooses the slots that identify the demand, solves, and draws.
-func fitDemand(ctx context.Context, name string, steps []string, all []slot, runs []*run, opts Options, warn *warnings) (*demandFit, error) {
-	f := &demandFit{steps: steps}
-	need := 2 * (len(steps) + 1)
-	f.slots = choose(name, all, runs, need, warn)
-	if len(f.slots) < need {
-		return nil, fmt.Errorf("fit: workload %s: %d scrape intervals with load, need at least %d for %d steps: run longer, or scrape more often",
-			name, len(f.slots), need, len(steps))
-	}
+// fitDemand solves for the demand of a workload's chosen slots, and draws.
+func fitDemand(ctx context.Context, name string, steps []string, chosen []slot, crowd *crowd, opts Options, warn *warnings) (*demandFit, error) {
+	f := &demandFit{steps: steps, slots: chosen, crowd: crowd}
 	a, b, weight := rows(f.slots, len(steps))
 	f.withoutIdle(name, a, warn)
 	var err error
@@ -65,12 +73,12 @@ func fitDemand(ctx context.Context, name string, steps []string, all []slot, run
 // time). The idle cores then count as the requests' own: a tie broken the other way would make requests free.
 func (f *demandFit) withoutIdle(name string, a *mat.Dense, warn *warnings) {
 	f.condition = condition(a)
-	if f.condition <= harmful {
+	if f.condition <= Harmful {
 		return
 	}
 	n, _ := a.Dims()
 	a.SetCol(0, make([]float64, n))
-	if f.condition = condition(a); f.condition > harmful {
+	if f.condition = condition(a); f.condition > Harmful {
 		warn.collinear(name, f.condition)
 		return
 	}
@@ -110,7 +118,7 @@ func rows(slots []slot, steps int) (a *mat.Dense, b, weight []float64) {
 		weight[i] = w
 		a.Set(i, 0, w*s.pods)
 		for k, rate := range s.rate {
-			a.Set(i, 1+k, w*rate)
+			a.Set(i, 1+k, w*rate*(1+s.dearer))
 		}
 		b[i] = w * s.cores
 	}
@@ -132,7 +140,7 @@ func (f *demandFit) bootstrap(ctx context.Context, a *mat.Dense, b, weight []flo
 	rng := source(opts, streamDemand)
 	f.draws = make([][]float64, cols)
 	y := make([]float64, n)
-	for range opts.Draws {
+	for d := range opts.Draws {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -141,7 +149,7 @@ func (f *demandFit) bootstrap(ctx context.Context, a *mat.Dense, b, weight []flo
 				y[p[0]+i] = fitted[p[0]+i] + residual[p[0]+k] - centre
 			}
 		}
-		x, err := nnls(a, y)
+		x, err := nnls(f.crowd.drawn(a, f.slots, d), y)
 		if err != nil {
 			return fmt.Errorf("fit: bootstrap: %w", err)
 		}
@@ -187,23 +195,32 @@ func leverage(a *mat.Dense, x []float64) []float64 {
 			cols = append(cols, mat.Col(nil, j, a))
 		}
 	}
-	if len(cols) == 0 {
-		return h
-	}
-	sub := mat.NewDense(n, len(cols), nil)
-	for k, col := range cols {
-		sub.SetCol(k, col)
-	}
-	var qr mat.QR
-	qr.Factorize(sub)
-	var q mat.Dense
-	qr.QTo(&q)
-	for i := range n {
-		for k := range cols {
-			h[i] += q.At(i, k) * q.At(i, k)
+	for _, q := range orthonormal(cols) {
+		for i, x := range q {
+			h[i] += x * x
 		}
 	}
 	return h
+}
+
+// orthonormal spans what the columns span, by Gram–Schmidt gone through twice (Giraud, Langou and Rozložník 2005): a QR
+// decomposition would make a square matrix as long as there are rows. Columns that depend on others are left out; the
+// given ones are overwritten.
+func orthonormal(cols [][]float64) [][]float64 {
+	var out [][]float64
+	for _, c := range cols {
+		before := floats.Norm(c, 2)
+		for range 2 {
+			for _, q := range out {
+				floats.AddScaled(c, -floats.Dot(q, c), q)
+			}
+		}
+		if after := floats.Norm(c, 2); after > 1e-12*before {
+			floats.Scale(1/after, c)
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 // byRun are the ranges of slots that belong to one run.
@@ -219,10 +236,10 @@ func byRun(slots []slot) [][2]int {
 }
 
 // residuals of the regression for the report.
-func (f *demandFit) residuals() []Residual {
+func (f *demandFit) residuals(runs []*run) []Residual {
 	out := make([]Residual, len(f.slots))
 	for i, s := range f.slots {
-		out[i] = Residual{At: time.Duration(s.from * float64(time.Second)), Observed: s.cores, Predicted: at(f.x, s)}
+		out[i] = Residual{Run: runs[s.run].Run.ID, At: time.Duration(s.from * float64(time.Second)), Observed: s.cores, Predicted: at(f.x, s)}
 	}
 	return out
 }

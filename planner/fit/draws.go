@@ -20,6 +20,9 @@ const (
 	streamCapacity
 	streamAmplitude
 	streamChain
+	streamNeighbours
+	streamMemory
+	streamBackend
 )
 
 // resample draws a moving-block resample of the numbers 0 to n−1 (Künsch 1989): blocks of neighbours are drawn together,

@@ -94,59 +94,109 @@ func FromData(ctx context.Context, data []*Data, opts Options) (*Model, error) {
 	if len(names) == 0 {
 		return nil, errors.New("fit: the timelines hold no scrape of any workload: without CPU counters no demand can be fitted")
 	}
-	var points []CapacityPoint
-	var slots []slot
+	pools := poolsOf(runs)
+	var subjects []*subject
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		w, seen, at, err := fitWorkload(ctx, name, runs, opts, warn)
+		s, err := subjectOf(name, pools, runs, warn)
 		if err != nil {
 			return nil, err
 		}
-		m.Workloads[name] = w
-		points, slots = append(points, at...), append(slots, seen...)
+		subjects = append(subjects, s)
 	}
+	crowd, neighbours, err := fitNeighbours(ctx, subjects, pools, opts, warn)
+	if err != nil {
+		return nil, err
+	}
+	m.Neighbours = neighbours
+	var points []CapacityPoint
+	var slots []slot
+	for _, s := range subjects {
+		s.under(crowd)
+		w, err := s.fit(ctx, crowd, runs, opts, warn)
+		if err != nil {
+			return nil, err
+		}
+		m.Workloads[s.name] = w
+		points, slots = append(points, s.points...), append(slots, s.slots...)
+	}
+	m.Backends = fitBackends(runs, opts)
 	m.Domain = domain(runs, points, slots)
-	if opts.Amplitude.Value == 0 {
+	past := opts.Amplitude.Value > 0
+	if !past {
 		opts.Amplitude = Estimate{Value: 1, Low: 0.9, High: 1.1}
 		warn.noPastEvents(opts.Amplitude)
 	}
 	m.Demand = amplitude(opts)
+	m.Parameters = parameters(m, runs, past)
+	warn.open(m.Parameters)
 	m.Warnings = warn.list
 	return m, nil
 }
 
-// fitWorkload fits everything about one workload, and gives the slots and minutes it was seen in.
-func fitWorkload(ctx context.Context, name string, runs []*run, opts Options, warn *warnings) (*WorkloadModel, []slot, []CapacityPoint, error) {
-	steps := stepsOf(name, runs)
-	if len(steps) == 0 {
-		return nil, nil, nil, fmt.Errorf("fit: workload %s: no step was ever answered", name)
+// subject is one workload and all that the runs show of it.
+type subject struct {
+	name   string
+	steps  []string
+	slots  []slot
+	chosen []slot // those that identify the demand
+	points []CapacityPoint
+	limit  float64 // cores of its smallest pods
+	// overcommitted: on some platform of the runs it shares nodes that are promised to more than they have.
+	overcommitted bool
+}
+
+// subjectOf gathers what the runs show of a workload.
+func subjectOf(name string, pools []string, runs []*run, warn *warnings) (*subject, error) {
+	s := &subject{name: name, steps: stepsOf(name, runs), limit: math.Inf(1)}
+	if len(s.steps) == 0 {
+		return nil, fmt.Errorf("fit: workload %s: no step was ever answered", name)
 	}
-	var slots []slot
-	var points []CapacityPoint
-	limit := math.Inf(1)
 	for i, r := range runs {
-		slots = append(slots, r.slots(i, name, steps)...)
-		points = append(points, r.points(name)...)
+		s.slots = append(s.slots, r.slots(i, name, s.steps, pools)...)
+		s.points = append(s.points, r.points(name)...)
+		s.overcommitted = s.overcommitted || r.Run.Platform != nil && Overcommitted(r.Run.Platform)
 		for _, t := range r.tenants {
 			if t.workload == name {
-				limit = math.Min(limit, t.limit)
+				s.limit = math.Min(s.limit, t.limit)
 			}
 		}
 	}
-	f, err := fitDemand(ctx, name, steps, slots, runs, opts, warn)
+	need := needed(len(s.steps))
+	s.chosen = choose(name, s.slots, runs, need, warn)
+	if len(s.chosen) < need {
+		return nil, fmt.Errorf("fit: workload %s: %d scrape intervals with load, need at least %d for %d steps: run longer, or scrape more often",
+			name, len(s.chosen), need, len(s.steps))
+	}
+	return s, nil
+}
+
+// under notes by how much the neighbours made the requests of each slot dearer.
+func (s *subject) under(c *crowd) {
+	for _, slots := range [][]slot{s.slots, s.chosen} {
+		for i := range slots {
+			slots[i].dearer = c.on(slots[i], -1)
+		}
+	}
+}
+
+// fit fits everything about one workload.
+func (s *subject) fit(ctx context.Context, c *crowd, runs []*run, opts Options, warn *warnings) (*WorkloadModel, error) {
+	f, err := fitDemand(ctx, s.name, s.steps, s.chosen, c, opts, warn)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
 	w := &WorkloadModel{
 		Idle:      estimate(f.x[0], f.draws[0], "cores", opts),
-		Steps:     f.fitSteps(runs, limit, opts, warn, name),
+		Steps:     f.fitSteps(runs, s.limit, opts, warn, s.name),
 		Condition: math.Min(f.condition, 1e16), // JSON knows no infinity
-		Capacity:  f.fitCapacity(points, limit, opts, warn, name),
-		Chain:     fitChain(runs, name, opts, warn),
-		Residuals: f.residuals(),
-		HeldOut:   f.heldOut(slots),
+		Capacity:  f.fitCapacity(s.points, s.limit, opts, warn, s.name),
+		Chain:     fitChain(runs, s.name, opts, warn),
+		Memory:    fitMemory(s.name, runs, opts, warn),
+		Residuals: f.residuals(runs),
+		HeldOut:   f.heldOut(s.slots),
 	}
-	w.WarmUpFactor, w.WarmUpSeconds = f.fitWarmUp(slots, describedWarmUp(name, runs), opts, warn, name)
-	return w, slots, points, nil
+	w.WarmUpFactor, w.WarmUpSeconds, w.WarmUpSeen = f.fitWarmUp(s.slots, describedWarmUp(s.name, runs), opts, warn, s.name)
+	return w, nil
 }
 
 // stepsOf are the steps a workload serves: as the platform says, among those that were answered; all where no platform

@@ -25,7 +25,7 @@ func TestDemandIsRecovered(t *testing.T) {
 	if got := w.Steps["form"].Demand.Value; !near(got, tr.form, 0.06) {
 		t.Errorf("form %.4f s, truth %.4f", got, tr.form)
 	}
-	if w.Condition > harmful || warned(m, "demand-collinear") || warned(m, "no-calibration") {
+	if w.Condition > Harmful || warned(m, "demand-collinear") || warned(m, "no-calibration") {
 		t.Errorf("a calibration with stepped rate and changed mix: condition %.1f, warnings %v", w.Condition, m.Warnings)
 	}
 	// 0.15/0.5 + 0.04 and 0.06/0.5 + 0.04 s, in two values a tenth below and above.
@@ -89,7 +89,7 @@ func TestCollinearMixIsToldToTheReader(t *testing.T) {
 	tr := usual()
 	tr.rate = func(int) (float64, float64) { return 400, 60 } // one rate, one mix: nothing can be told apart
 	m := mustFit(t, tr.data())
-	if c := m.Workloads["app"].Condition; c < harmful || !warned(m, "demand-collinear") {
+	if c := m.Workloads["app"].Condition; c < Harmful || !warned(m, "demand-collinear") {
 		t.Errorf("condition %.1f, warnings %v", c, m.Warnings)
 	}
 }
@@ -104,7 +104,7 @@ func TestIdleThatCannotBeToldApartCountsAsTheRequests(t *testing.T) {
 	if d := w.Steps["submit"].Demand.Value; !near(d, tr.submit+0.4/60, 0.03) || w.Idle.Value != 0 {
 		t.Errorf("submit %.4f, idle %.4f", d, w.Idle.Value)
 	}
-	if !warned(m, "idle-unknown") || warned(m, "demand-collinear") || w.Condition > harmful {
+	if !warned(m, "idle-unknown") || warned(m, "demand-collinear") || w.Condition > Harmful {
 		t.Errorf("condition %.1f, warnings %v", w.Condition, m.Warnings)
 	}
 }

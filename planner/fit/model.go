@@ -26,11 +26,17 @@ type Model struct {
 	// Level of all intervals, e.g. 0.9.
 	Level     float64                   `json:"level"`
 	Workloads map[string]*WorkloadModel `json:"workloads"`
+	// Neighbours is what other workloads on the same nodes do to a request, by node pool; empty where each pool has one only.
+	Neighbours map[string]*Neighbours `json:"neighbours,omitempty"`
+	// Backends are the shared back ends that the timelines tell of.
+	Backends map[string]*Backend `json:"backends,omitempty"`
 	// Demand is the factor by which the surge itself may be larger than the scenario says, from past events.
-	Demand   Estimate         `json:"demand"`
-	Domain   Domain           `json:"domain"`
-	Runs     []Source         `json:"runs"`
-	Warnings []record.Warning `json:"warnings,omitempty"`
+	Demand Estimate `json:"demand"`
+	Domain Domain   `json:"domain"`
+	Runs   []Source `json:"runs"`
+	// Parameters says of each thing a plan needs whether it is known, and which run of calibrate would settle it.
+	Parameters []Parameter      `json:"parameters,omitempty"`
+	Warnings   []record.Warning `json:"warnings,omitempty"`
 }
 
 // WorkloadModel is what is known of one workload.
@@ -49,6 +55,9 @@ type WorkloadModel struct {
 	// platform where they could not be measured.
 	WarmUpFactor  Estimate `json:"warmUpFactor"`
 	WarmUpSeconds Estimate `json:"warmUpSeconds"`
+	WarmUpSeen    bool     `json:"warmUpSeen,omitempty"`
+	// Memory is a pod's working set; nil where it was not scraped.
+	Memory *Memory `json:"memory,omitempty"`
 	// HeldOut is how well the demand predicts runs it was not fitted to; nil where there is none.
 	HeldOut *HeldOut `json:"heldOut,omitempty"`
 	// Residuals of the demand regression, in cores, one a scrape.
@@ -99,8 +108,46 @@ type Delay struct {
 	Censored int      `json:"censored"` // pods that never got there
 }
 
-// Residual is observed against predicted cores in one scrape.
+// Memory is a pod's working set: Base + PerRequest·max(n, Ratchet·most) bytes, with n requests in flight and at most so many
+// before. Of the requests in flight only what scrapes saw is known, so a peak between two of them counts as part of Ratchet.
+type Memory struct {
+	Base       Estimate `json:"base"`       // bytes
+	PerRequest Estimate `json:"perRequest"` // bytes a request in flight
+	// Ratchet is the share of a rise that stays when the load falls, 0 to 1.
+	Ratchet Estimate `json:"ratchet"`
+	// Known is false where the load hardly varied, or memory does not show it.
+	Known bool `json:"known"`
+	// FallSeen says whether the load fell to half or less; only then Ratchet is known. Flank is MemoryFalls or MemoryStays
+	// (then memory is a constraint and no metric to scale on), empty where neither is sure.
+	FallSeen bool   `json:"fallSeen"`
+	Flank    string `json:"flank,omitempty"`
+	Scrapes  int    `json:"scrapes"`
+	// Residuals in bytes a pod, some of them where there are many.
+	Residuals []Residual `json:"residuals,omitempty"`
+}
+
+// Neighbours is what other workloads on a pool's nodes do to a request: it costs d·(1 + Eta·pressure), with the pressure the
+// cores they use as a share of those the pool gives.
+type Neighbours struct {
+	Eta Estimate `json:"eta"`
+	// Known is false where the pressure was always about the same.
+	Known bool `json:"known"`
+	// Least and Most pressure seen, 0 to 1.
+	Least float64 `json:"least"`
+	Most  float64 `json:"most"`
+}
+
+// Backend is what was seen of a shared back end.
+type Backend struct {
+	// Most is what it serves at most, requests/s; only where KneeObserved. AtLeast is the most it was seen to serve.
+	Most         Estimate `json:"most"`
+	KneeObserved bool     `json:"kneeObserved"`
+	AtLeast      float64  `json:"atLeast"`
+}
+
+// Residual is observed against predicted in one scrape: cores of a workload, or bytes of a tenant's pod.
 type Residual struct {
+	Run       string        `json:"run,omitempty"`
 	At        time.Duration `json:"at"`
 	Tenant    string        `json:"tenant"`
 	Observed  float64       `json:"observed"`

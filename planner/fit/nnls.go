@@ -141,6 +141,18 @@ func (s *activeSet) solve() ([]float64, bool) {
 	return z, true
 }
 
+// Condition is the condition number of a design: its rows are observations, its columns what is to be told apart.
+func Condition(rows [][]float64) float64 {
+	if len(rows) == 0 {
+		return math.Inf(1)
+	}
+	a := mat.NewDense(len(rows), len(rows[0]), nil)
+	for i, row := range rows {
+		a.SetRow(i, row)
+	}
+	return condition(a)
+}
+
 // condition is the condition number of a's columns, each scaled to length 1 (Belsley, Kuh and Welsch 1980, Regression
 // Diagnostics, section 3.2, where 30 is the bound of harm): the ratio of the largest to the least singular value.
 // Columns of zeros are left out; +Inf where the others depend on each other.

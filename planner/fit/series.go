@@ -48,6 +48,7 @@ type tenant struct {
 	name, workload         string
 	limit                  float64 // cores a pod
 	cpu, pods, ready, used counter // cumulative CPU seconds; pods; ready replicas; utilisation in percent of the requests
+	memory, open           counter // bytes and requests in flight, of all pods
 	fresh                  []float64
 }
 
@@ -70,10 +71,11 @@ type minuteKey struct {
 	minute int
 }
 
-// tally counts the answers of a tenant's minute: good ones by step, and all.
+// tally counts the answers of a tenant's minute: good ones by step, and all; waited is how long all took, in seconds.
 type tally struct {
 	ok        map[string]float64
 	good, all float64
+	waited    float64
 }
 
 // run is one record's data, sorted for the regressions.
@@ -86,6 +88,7 @@ type run struct {
 	bad     []float64
 	moments []moment
 	minutes map[minuteKey]*tally
+	homes   map[[2]string]map[string]float64 // by workload and tenant: the share of its pods in each pool
 }
 
 // arrange sorts a record's windows and events.
@@ -106,6 +109,7 @@ func arrange(d *Data) *run {
 		return cmp.Or(cmp.Compare(a.minute, b.minute), cmp.Compare(a.tenant, b.tenant), cmp.Compare(a.step, b.step))
 	})
 	r.timeline()
+	r.settle()
 	return r
 }
 
@@ -132,6 +136,7 @@ func (r *run) minute(w record.Window) {
 	}
 	n := float64(w.Histogram.Count())
 	t.all += n
+	w.Histogram.Each(func(v time.Duration, n int64) { t.waited += v.Seconds() * float64(n) })
 	if w.Outcome == record.OK {
 		t.ok[w.Step] += n
 		t.good += n
@@ -165,6 +170,12 @@ func (r *run) timeline() {
 			}
 			if v, ok := e.Values["utilisation_percent"]; ok {
 				t.used.add(at, v)
+			}
+			if v, ok := e.Values["memory_bytes"]; ok && v > 0 {
+				t.memory.add(at, v)
+			}
+			if v, ok := e.Values["in_flight"]; ok {
+				t.open.add(at, v)
 			}
 		case record.KindReplicas:
 			get(e).ready.set(at, float64(e.Ready))

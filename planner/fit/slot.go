@@ -14,6 +14,8 @@ type slot struct {
 	rate     []float64 // good answers/s by step
 	bad      float64   // share of other answers
 	fresh    []float64 // share of the load on pods younger than each of warmUps
+	press    []float64 // what other workloads use of the nodes it is on, by pool (see neighbours.go)
+	dearer   float64   // by what share requests cost more because of that
 }
 
 // warmUps are the lengths of a warm-up tried, in seconds after Ready.
@@ -21,13 +23,9 @@ var warmUps = []float64{5, 10, 15, 20, 30, 40, 50, 60, 75, 90, 105, 120, 150, 18
 
 // slots lays one grid of scrape times over all tenants of a workload. Scrapes of several tenants are seldom taken at the
 // same moment, so every cumulative counter is interpolated to the times of the tenant that was scraped most often.
-func (r *run) slots(index int, workload string, steps []string) []slot {
-	var in []*tenant
-	for _, t := range r.tenants {
-		if t.workload == workload && len(t.cpu.t) >= 2 {
-			in = append(in, t)
-		}
-	}
+func (r *run) slots(index int, workload string, steps, pools []string) []slot {
+	in := r.scraped(func(name string) bool { return name == workload })
+	others := r.scraped(func(name string) bool { return name != workload })
 	answers, ages := r.answers(in, steps), ages(in)
 	grid := commonGrid(in)
 	var out []slot
@@ -36,7 +34,19 @@ func (r *run) slots(index int, workload string, steps []string) []slot {
 		if s.take(in) {
 			s.load(r, in, steps, answers)
 			s.young(r, in, ages)
+			s.press = r.press(in, others, pools, s.from, s.to)
 			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// scraped are the tenants of some workloads whose CPU was read at least twice.
+func (r *run) scraped(of func(workload string) bool) []*tenant {
+	var out []*tenant
+	for _, t := range r.tenants {
+		if of(t.workload) && len(t.cpu.t) >= 2 {
+			out = append(out, t)
 		}
 	}
 	return out

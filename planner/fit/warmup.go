@@ -9,15 +9,8 @@ import (
 
 // describedWarmUp is what the platform of one of the runs says about a workload's warm-up.
 func describedWarmUp(name string, runs []*run) scenarios.WarmUp {
-	for _, r := range runs {
-		if r.Run.Platform == nil {
-			continue
-		}
-		for i := range r.Run.Platform.Workloads {
-			if w := &r.Run.Platform.Workloads[i]; w.Name == name {
-				return w.Start.WarmUp
-			}
-		}
+	if w := describedWorkload(name, runs); w != nil {
+		return w.Start.WarmUp
 	}
 	return scenarios.WarmUp{}
 }
@@ -33,13 +26,13 @@ const (
 // the share of the load on pods younger than W. f−1 is linear given W; W is the length, of those tried, that leaves the
 // smallest residuals. Slots with failed requests are left out. Where too few are left, what the platform's description
 // says is taken: to assume no warm-up would be the bolder guess, and a pod lost on the way up shows it.
-func (f *demandFit) fitWarmUp(all []slot, described scenarios.WarmUp, opts Options, warn *warnings, name string) (factor, length Estimate) {
+func (f *demandFit) fitWarmUp(all []slot, described scenarios.WarmUp, opts Options, warn *warnings, name string) (factor, length Estimate, seen bool) {
 	in := slices.DeleteFunc(slices.Clone(all), func(s slot) bool {
 		return s.fresh[len(s.fresh)-1] < leastFresh || s.bad > dirty || sum(s.rate) <= 0
 	})
 	if len(in) < leastWarmUp {
 		warn.noWarmUp(name, len(in))
-		return constant(math.Max(1, described.Factor), "1", opts), constant(described.For.Seconds(), "s", opts)
+		return constant(math.Max(1, described.Factor), "1", opts), constant(described.For.Seconds(), "s", opts), false
 	}
 	rows := make([]int, len(in))
 	for i := range rows {
@@ -58,7 +51,7 @@ func (f *demandFit) fitWarmUp(all []slot, described scenarios.WarmUp, opts Optio
 	}
 	factor, length = estimate(value, factors, "1", opts), estimate(seconds, lengths, "s", opts)
 	factor.Low = math.Max(1, factor.Low)
-	return factor, length
+	return factor, length, true
 }
 
 // warmUp is the least-squares factor and length over the slots named by rows; factor 1, length 0 where there is no rise.

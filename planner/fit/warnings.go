@@ -1,8 +1,14 @@
 package fit
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
+
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/ansturm/ansturm/loadgen/record"
 	"github.com/ansturm/ansturm/scenarios"
@@ -24,8 +30,8 @@ func number(x float64, digits int) (de, en string) {
 func (w *warnings) collinear(workload string, condition float64) {
 	de, en := number(condition, 0)
 	w.say("demand-collinear",
-		fmt.Sprintf("Anwendung %s: die Schritte lassen sich in ihren Kosten nicht auseinanderhalten (Konditionszahl %s, Grenze %d). Ein Kalibrierlauf mit anderem Mischungsverhältnis hilft.", workload, de, harmful),
-		fmt.Sprintf("Workload %s: the steps' costs cannot be told apart (condition number %s, limit %d). A calibration run with another mix would help.", workload, en, harmful))
+		fmt.Sprintf("Anwendung %s: die Schritte lassen sich in ihren Kosten nicht auseinanderhalten (Konditionszahl %s, Grenze %d). Ein Kalibrierlauf mit anderem Mischungsverhältnis hilft.", workload, de, Harmful),
+		fmt.Sprintf("Workload %s: the steps' costs cannot be told apart (condition number %s, limit %d). A calibration run with another mix would help.", workload, en, Harmful))
 }
 
 func (w *warnings) idleUnknown(workload string) {
@@ -102,4 +108,88 @@ func (w *warnings) incomplete(id string) {
 	w.say("run-incomplete",
 		fmt.Sprintf("Lauf %s ist nicht vollständig; das Modell beruht auf dem, was da ist.", id),
 		fmt.Sprintf("Run %s is not complete; the model rests on what is there.", id))
+}
+
+func (w *warnings) neighboursUnknown(pool string) {
+	w.say("neighbours-unknown",
+		fmt.Sprintf("Knotenpool %s: mehrere Anwendungen teilen sich die Knoten, aber keine war einmal laut und einmal leise; wie stark sie einander bremsen, ist nicht bekannt. Der Plan rechnet ohne das.", pool),
+		fmt.Sprintf("Node pool %s: several workloads share the nodes, but none was loud at one time and quiet at another; how much they slow each other down is not known. The plan leaves it out.", pool))
+}
+
+// CodeOpen is the code of the warning that sums up what is not known.
+const CodeOpen = "parameters-open"
+
+// OpenWarning sums up which of the parameters are not known, and names the runs that would settle them; false where
+// nothing is open.
+func OpenWarning(all []Parameter) (record.Warning, bool) {
+	w := &warnings{}
+	w.open(all)
+	if len(w.list) == 0 {
+		return record.Warning{}, false
+	}
+	return w.list[0], true
+}
+
+func (w *warnings) open(all []Parameter) {
+	var de, en [2][]string
+	var runs []string
+	for i := range all {
+		p := &all[i]
+		if !p.Open() || p.Needless || p.Kind == KindSurge { // which has a warning of its own
+			continue
+		}
+		kind := 0
+		if p.Status == Assumed {
+			kind = 1
+		}
+		de[kind], en[kind] = append(de[kind], p.Name["de"]), append(en[kind], p.Name["en"])
+		if p.Settles != "" && !slices.Contains(runs, p.Settles) {
+			runs = append(runs, p.Settles)
+		}
+	}
+	var says [2]string
+	for kind, words := range [][2]string{{"Nicht gemessen", "Not measured"}, {"Wie beschrieben angenommen", "Assumed as described"}} {
+		if len(de[kind]) > 0 {
+			says[0] += fmt.Sprintf("%s: %s. ", words[0], strings.Join(de[kind], "; "))
+			says[1] += fmt.Sprintf("%s: %s. ", words[1], strings.Join(en[kind], "; "))
+		}
+	}
+	if says[0] == "" {
+		return
+	}
+	if len(runs) > 0 {
+		list := strings.Join(runs, ", ")
+		says[0] += fmt.Sprintf("Klärung brächte ansturm calibrate mit: %s.", list)
+		says[1] += fmt.Sprintf("ansturm calibrate would settle it with: %s.", list)
+	}
+	w.say(CodeOpen, strings.TrimSpace(says[0]), strings.TrimSpace(says[1]))
+}
+
+// memory warns of an autoscaler that looks at a memory which does not come down, and of one that may not suffice.
+func (w *warnings) memory(workload string, m *Memory, described *scenarios.Workload) {
+	if described == nil || !m.Known {
+		return
+	}
+	if m.Flank == MemoryStays && scalesOnMemory(described) {
+		de, en := number(100*m.Ratchet.Value, 0)
+		w.say("memory-no-metric",
+			fmt.Sprintf("Anwendung %s: die Autoskalierung richtet sich nach dem Arbeitsspeicher, aber %s %% eines Anstiegs bleiben belegt, wenn die Last fällt. So kommt sie nicht wieder herunter: der Speicher ist eine Grenze, keine Messgröße zum Skalieren.", workload, de),
+			fmt.Sprintf("Workload %s: the autoscaling looks at memory, but %s %% of a rise stay when the load falls. It will not come down again: memory is a constraint here, not a metric to scale on.", workload, en))
+	}
+	open := float64(cmp.Or(described.Threads, 16) + cmp.Or(described.Backlog, 32))
+	limit := described.Resources.Limits.Memory().AsApproximateFloat64()
+	if most := m.Base.High + open*m.PerRequest.High; limit > 0 && most > limit {
+		mostDe, mostEn := number(most/(1<<20), 0)
+		limitDe, limitEn := number(limit/(1<<20), 0)
+		w.say("memory-limit",
+			fmt.Sprintf("Anwendung %s: mit allen %.0f Anfragen, die ein Pod annimmt, bräuchte er bis zu %s MiB Arbeitsspeicher; seine Grenze liegt bei %s MiB.", workload, open, mostDe, limitDe),
+			fmt.Sprintf("Workload %s: with all the %.0f requests that a pod takes it would need up to %s MiB of memory; its limit is %s MiB.", workload, open, mostEn, limitEn))
+	}
+}
+
+func scalesOnMemory(w *scenarios.Workload) bool {
+	return w.HPA != nil && slices.ContainsFunc(w.HPA.Metrics, func(m autoscalingv2.MetricSpec) bool {
+		return m.Resource != nil && m.Resource.Name == corev1.ResourceMemory ||
+			m.ContainerResource != nil && m.ContainerResource.Name == corev1.ResourceMemory
+	})
 }

@@ -1,0 +1,120 @@
+package fit
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/scenarios"
+)
+
+// registry adds a shared back end to a run: offered in steps, with limit requests a second at most; what it cannot serve
+// waits.
+func registry(d *Data, limit, work float64, offered func(second int) float64) *Data {
+	d.Run.Platform.Backends = []scenarios.Backend{{Name: "registry", Cores: limit * work}}
+	rng, waiting := rand.New(rand.NewPCG(1, 1)), 0.0
+	for s := range 300 {
+		waiting += poisson(rng, offered(s))
+		served := math.Min(waiting, limit)
+		waiting -= served
+		d.Events = append(d.Events, record.Event{At: time.Duration(s) * time.Second, Kind: record.KindBackend, Object: "registry", Values: map[string]float64{
+			"in_service": waiting + served*work, "served": served,
+		}})
+	}
+	return d
+}
+
+func TestABackendsMost(t *testing.T) {
+	steps := func(most float64) func(int) float64 {
+		return func(s int) float64 { return []float64{0.3, 0.5, 0.8, 1, 0.4, 0.2}[s/50%6] * most }
+	}
+	m := mustFit(t, registry(usual().data(), 60, 0.05, steps(80)))
+	b := m.Backends["registry"]
+	if b == nil || !b.KneeObserved || b.Most.Low > 60 || b.Most.High < 60*0.98 || !near(b.Most.Value, 60, 0.03) {
+		t.Errorf("%+v", b)
+	}
+	if p := parameterOf(m, KindBackend, "", "registry"); p == nil || p.Status != Known || p.Settles != "" {
+		t.Errorf("parameter %+v", p)
+	}
+	m = mustFit(t, registry(usual().data(), 60, 0.05, steps(40)))
+	if b = m.Backends["registry"]; b.KneeObserved || b.AtLeast < 38 || b.AtLeast > 60 {
+		t.Errorf("never at its limit: %+v", b)
+	}
+	if p := parameterOf(m, KindBackend, "", "registry"); p == nil || p.Status != Assumed || p.Settles != RunBackends || p.Low != b.AtLeast || p.Value != 0 {
+		t.Errorf("parameter %+v", p)
+	}
+}
+
+// Everything that a plan needs of a platform is told of by a model fitted on it, and whatever is open names its run.
+func TestEveryNeededParameterIsToldOf(t *testing.T) {
+	h := usualHouse()
+	for name, m := range map[string]*Model{
+		"usual": mustFit(t, usual().data()), "heap": mustFit(t, usualHeap().data()), "house": mustFit(t, h.data()), "loud house": mustFit(t, h.data(), h.loud().data()),
+	} {
+		pf := platformOf()
+		if strings.Contains(name, "house") {
+			pf = h.platform()
+		}
+		for _, need := range Needed(pf) {
+			p := parameterOf(m, need.Kind, need.Workload, need.Of)
+			if p == nil {
+				t.Errorf("%s: nothing is told of %s %s %s", name, need.Kind, need.Workload, need.Of)
+				continue
+			}
+			if p.Name["de"] == "" || p.Name["en"] == "" || p.Name["en"] != need.Name["en"] {
+				t.Errorf("%s: named %v and %v", name, p.Name, need.Name)
+			}
+			if p.Status == Known && (p.Low > p.Value || p.High < p.Value) || p.Open() != (p.Settles != "") && p.Kind != KindSurge && p.Kind != KindDelay {
+				t.Errorf("%s: %+v", name, p)
+			}
+		}
+	}
+}
+
+// What is known, assumed and unknown of a calibration without starts, and what a surge with starts adds.
+func TestWhatACalibrationKnows(t *testing.T) {
+	status := func(m *Model, kind, of string) string {
+		p := parameterOf(m, kind, "app", of)
+		if p == nil {
+			t.Fatalf("nothing is told of %s %s", kind, of)
+		}
+		return p.Status
+	}
+	m := mustFit(t, usual().data())
+	for _, want := range [][3]string{
+		{KindDemand, "submit", Known},
+		{KindDemand, "form", Known},
+		{KindIdle, "", Known},
+		{KindKnee, "", Unknown},
+		{KindDelay, record.PhaseReady, Assumed},
+		{KindWarmUp, "", Assumed},
+		{KindMemory, "", Unknown},
+	} {
+		if got := status(m, want[0], want[1]); got != want[2] {
+			t.Errorf("%s %s is %s, want %s", want[0], want[1], got, want[2])
+		}
+	}
+	i := slices.IndexFunc(m.Warnings, func(w record.Warning) bool { return w.Code == "parameters-open" })
+	if i < 0 || !strings.Contains(m.Warnings[i].Text["en"], RunKnee) || !strings.Contains(m.Warnings[i].Text["en"], RunStarts) || strings.Contains(m.Warnings[i].Text["de"], RunLoud) {
+		t.Errorf("warnings %v", m.Warnings)
+	}
+	young := usual()
+	young.seed, young.purpose, young.length, young.factor, young.young = 3, "surge", 1800, 2.5, 60
+	young.pods = func(s int) int { return 8 + 4*(s/400) }
+	if m = mustFit(t, usual().data(), young.data()); status(m, KindWarmUp, "") != Known {
+		t.Errorf("a surge with starts: warm-up is %s", status(m, KindWarmUp, ""))
+	}
+	same := usual() // the mix never changes: the steps cannot be told apart
+	same.rate = func(s int) (float64, float64) { r := []float64{40, 80}[s/75%2]; return r, r / 2 }
+	if m = mustFit(t, same.data()); status(m, KindDemand, "form") != Unknown || parameterOf(m, KindDemand, "app", "form").Settles != RunCommon {
+		t.Errorf("one mix only: %+v", parameterOf(m, KindDemand, "app", "form"))
+	}
+	past, err := FromData(t.Context(), []*Data{usual().data()}, Options{Amplitude: Estimate{Value: 1.2, Low: 1, High: 1.4}})
+	if err != nil || parameterOf(past, KindSurge, "", "").Status != Known || parameterOf(m, KindSurge, "", "").Status != Assumed {
+		t.Errorf("past events: %v, %+v", err, parameterOf(past, KindSurge, "", ""))
+	}
+}

@@ -1,0 +1,273 @@
+package planner
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/ansturm/ansturm/planner/fit"
+	"github.com/ansturm/ansturm/scenarios"
+)
+
+const (
+	rare, common = 0.1, 0.9
+	// mostTenants is how many tenants of a workload are taken past their limit; leastTenants how many it takes, since the
+	// fit wants three different numbers of replicas.
+	mostTenants, leastTenants = 6, 3
+	// overload is the load at which pods are past their limit and still answer most requests.
+	overload = 1.08
+	// leastStarts is the number of pods to be started: those that a fit calls sound.
+	leastStarts = 12
+)
+
+// group is some tenants of one workload.
+type group struct {
+	workload string
+	tenants  []member
+}
+
+// member is one tenant: what it needs in the surge, and the cores that a person costs it.
+type member struct {
+	need
+	title string
+	each  float64
+}
+
+// groups are the largest tenants of every workload, at most so many.
+func (d *designer) groups(most int) []group {
+	var out []group
+	titles := map[string]string{}
+	for _, t := range d.sc.Tenants.List {
+		titles[t.Name] = t.Title
+	}
+	list := needs(d.base, d.pf, 1, 1)
+	for i, n := range list {
+		at := slices.IndexFunc(out, func(g group) bool { return g.workload == n.workload.Name })
+		if at < 0 {
+			out, at = append(out, group{workload: n.workload.Name}), len(out)
+		}
+		g := member{need: n, title: titles[n.tenant]}
+		for k := range d.each {
+			g.each += d.each[k] * d.base.Workloads[d.base.Tenants[i].Workload].Work[k].Mean
+		}
+		out[at].tenants = append(out[at].tenants, g)
+	}
+	for i := range out {
+		slices.SortStableFunc(out[i].tenants, func(a, b member) int { return cmp.Compare(b.peak, a.peak) })
+		out[i].tenants = out[i].tenants[:min(most, len(out[i].tenants))]
+	}
+	return out
+}
+
+// busy is a scenario in which each chosen tenant keeps so many pods busy at the highest level: its weight and the rate
+// follow. Nil where that is more than the generator can fire.
+func (d *designer) busy(name string, chosen []member, pods []float64, levels []float64, each time.Duration, seed uint64) *scenarios.Scenario {
+	s := mixedAsIs(d.sc, name, seed)
+	s.Tenants = d.sc.Tenants
+	s.Tenants.List = nil
+	persons := 0.0
+	for i, g := range chosen {
+		rate := pods[i] * g.pod / math.Max(g.each, 1e-9)
+		persons += rate
+		s.Tenants.List = append(s.Tenants.List, scenarios.Tenant{Name: g.tenant, Title: g.title, Weight: rate})
+	}
+	if persons*summed(d.each) > d.shots {
+		return nil
+	}
+	s.Arrivals = stepped(levels, each, d.sc.Arrivals.Seed+seed)
+	s.Arrivals.Total = max(1, int64(math.Round(persons*mean(levels)*s.Arrivals.Over.Seconds())))
+	s.SLOs = slices.DeleteFunc(slices.Clone(s.SLOs), func(o scenarios.SLO) bool { // of tenants that are not there
+		return o.Tenant != "" && o.Tenant != "each" && o.Tenant != "all" &&
+			!slices.ContainsFunc(chosen, func(m member) bool { return m.tenant == o.Tenant })
+	})
+	return s
+}
+
+// knee takes pods of unlike number past their limit, tenant by tenant.
+func (d *designer) knee() (*ProposedRun, error) {
+	var chosen []member
+	var sets []setting
+	var pods []float64
+	for _, g := range d.groups(mostTenants) {
+		if len(g.tenants) < leastTenants {
+			continue
+		}
+		for i, t := range g.tenants {
+			n := int32(len(g.tenants) - i)
+			chosen, pods = append(chosen, t), append(pods, overload*float64(n))
+			sets = append(sets, setting{need: t.need, least: n, most: n, target: 90})
+		}
+	}
+	if len(chosen) == 0 {
+		d.left[fit.KindKnee] = scenarios.Text{
+			"de": fmt.Sprintf("Dazu gehören Mandanten mit unterschiedlich vielen Pods; keine Anwendung hat wenigstens %d.", leastTenants),
+			"en": fmt.Sprintf("That takes tenants with different numbers of pods; no workload has at least %d.", leastTenants),
+		}
+		return nil, nil
+	}
+	s := d.busy(fit.RunKnee, chosen, pods, []float64{0.5, 0.8, 1, 1, 1, 1, 0.3}, time.Minute, 11)
+	if s == nil {
+		d.left[fit.KindKnee] = tooFast()
+		return nil, nil
+	}
+	return &ProposedRun{
+		Name: fit.RunKnee, Experiment: Experiment{fit.RunKnee, s, housed(d.pf, sets, 1.25, 1)},
+		Why: scenarios.Text{
+			"de": "Feste, unterschiedlich viele Replikate, die Rate in Stufen bis über ihre Grenze: ob weitere Replikate noch helfen",
+			"en": "Fixed, unlike numbers of replicas, the rate in steps past their limit: whether further replicas still help",
+		},
+	}, nil
+}
+
+func tooFast() scenarios.Text {
+	return scenarios.Text{
+		"de": "Die nötige Rate schafft der Lastgenerator bei dieser Geschwindigkeit nicht; mit kleinerem --speed geht es.",
+		"en": "The generator cannot fire the rate that this takes at this speed; a lower --speed helps.",
+	}
+}
+
+// starts lets an autoscaler double the pods under a load that those there carry.
+func (d *designer) starts() (*ProposedRun, error) {
+	groups := d.groups(4)
+	for most := 4; most > 0; most-- {
+		var chosen []member
+		var sets []setting
+		var pods []float64
+		for _, g := range groups {
+			list := g.tenants[:min(most, len(g.tenants))]
+			n := int32(max(3, (leastStarts+len(list)-1)/len(list)))
+			for _, t := range list {
+				target := int32(math.Round(100 * 0.4 * t.pod * 1000 / math.Max(1, float64(t.request))))
+				chosen, pods = append(chosen, t), append(pods, 0.8*float64(n))
+				sets = append(sets, setting{need: t.need, least: n, most: 2 * n, target: max(1, target)})
+			}
+		}
+		if s := d.busy(fit.RunStarts, chosen, pods, []float64{0.4, 1, 1, 1}, time.Minute, 12); s != nil {
+			return &ProposedRun{
+				Name: fit.RunStarts, Experiment: Experiment{fit.RunStarts, s, housed(d.pf, sets, 1.25, 1)},
+				Why: scenarios.Text{
+					"de": "Die Autoskalierung verdoppelt mitten im Lauf die Pods: wie lange ein Start dauert, und was junge Pods kosten",
+					"en": "The autoscaler doubles the pods in the middle of the run: how long a start takes, and what young pods cost",
+				},
+			}, nil
+		}
+	}
+	d.left[fit.KindDelay], d.left[fit.KindWarmUp] = tooFast(), tooFast()
+	return nil, nil
+}
+
+// loud makes one workload half as loud again, with all others as in the first mix, and the nodes full.
+func (d *designer) loud() (*ProposedRun, error) {
+	if !fit.Overcommitted(d.pf) {
+		return nil, nil
+	}
+	limits := map[string]float64{}
+	list := needs(d.base, d.pf, 1, 1)
+	for _, n := range list {
+		limits[n.workload.Name] += n.peak * n.pod
+	}
+	neighbour := ""
+	for _, name := range slices.Sorted(maps.Keys(limits)) {
+		if neighbour == "" || limits[name] > limits[neighbour] {
+			neighbour = name
+		}
+	}
+	e, err := mixture(d.sc, d.pf, fit.RunLoud, func(int, int) float64 { return rare }, 13, calibrationLength, d.shots/1.5, d.peak)
+	if err != nil {
+		return nil, err
+	}
+	f, err := newForge(e.Scenario, nil)
+	if err != nil {
+		return nil, err
+	}
+	p, err := f.params(d.pf, -1)
+	if err != nil {
+		return nil, err
+	}
+	sets := quietSettings(needs(p, d.pf, 1, 1))
+	var before, after float64
+	of := servers(d.pf)
+	tenants := slices.Clone(e.Scenario.Tenants.List)
+	for i := range tenants {
+		w := weightOf(tenants[i].Weight)
+		before += w
+		if of(tenants[i].Name).Name == neighbour {
+			w *= 1.5
+		}
+		tenants[i].Weight = w
+		after += w
+	}
+	s := *e.Scenario
+	s.Tenants.List = tenants
+	s.Arrivals.Total = int64(math.Round(float64(s.Arrivals.Total) * after / before))
+	return &ProposedRun{
+		Name: fit.RunLoud, Experiment: Experiment{fit.RunLoud, &s, housed(d.pf, sets, 1, 0)},
+		Why: scenarios.Text{
+			"de": fmt.Sprintf("Wie der erste Lauf, aber %s um die Hälfte lauter und die Knoten voll: wie sehr ein Nachbar bremst", neighbour),
+			"en": fmt.Sprintf("As the first run, but %s half as loud again and the nodes full: how much a neighbour slows the others", neighbour),
+		},
+	}, nil
+}
+
+// withBackends adds what tells how much the shared back ends serve: the mixes, where their rate passes the limit, or a run
+// of its own.
+func (d *designer) withBackends(list []option) ([]option, error) {
+	most := d.shots / summed(d.each) // persons a second
+	mixed := math.Min(most, d.peak)
+	passed, rate := true, 0.0
+	for b := range d.base.Backends {
+		spec := &d.base.Backends[b]
+		key := fit.KindBackend + " " + spec.Name
+		work := 0.0
+		for i := range d.base.Workloads {
+			each := 0.0
+			for k := range d.each {
+				each += d.each[k] * d.base.Workloads[i].Work[k].Backends[b]
+			}
+			work = math.Max(work, each)
+		}
+		limit := spec.Best() / math.Max(work, 1e-12)
+		switch {
+		case work == 0:
+			d.needless[spec.Name] = true
+			d.left[key] = scenarios.Text{"de": "Kein Schritt dieses Szenarios nutzt ihn.", "en": "No step of this scenario uses it."}
+		case 1.1*d.peak < limit:
+			share := 100 * d.peak / limit
+			d.needless[spec.Name] = true
+			d.left[key] = scenarios.Text{
+				"de": fmt.Sprintf("Die Welle braucht höchstens %.0f %% dessen, was die Beschreibung ihm zutraut; ihn für den Plan auszureizen ist nicht nötig.", share),
+				"en": fmt.Sprintf("The surge asks for at most %.0f %% of what the description says it can; the plan does not need its limit.", share),
+			}
+		case most < 1.05*limit:
+			d.left[key] = tooFast()
+		default:
+			passed = passed && mixed >= 1.15*limit
+			rate = math.Max(rate, math.Min(1.2*limit, most))
+		}
+	}
+	if rate == 0 {
+		return list, nil
+	}
+	if passed {
+		list[0].settles = append(list[0].settles, fit.KindBackend)
+		return list, nil
+	}
+	s := mixedAsIs(d.sc, fit.RunBackends, 14)
+	s.Arrivals = stepped([]float64{0.25, 0.5, 0.75, 1, 1}, 24*time.Second, d.sc.Arrivals.Seed+14)
+	s.Arrivals.Total = int64(rate * 0.7 * s.Arrivals.Over.Seconds())
+	return append(list, option{[]ProposedRun{{
+		Name: fit.RunBackends, Experiment: Experiment{fit.RunBackends, s, still(s, d.pf)},
+		Why: scenarios.Text{
+			"de": "Genug Replikate, die Rate in Stufen bis über die Grenze der Hintergrunddienste: wie viel sie höchstens schaffen",
+			"en": "Replicas enough, the rate in steps past the limit of the shared back ends: how much they serve at most",
+		},
+	}}, []string{fit.KindBackend}}), nil
+}
+
+// mixedAsIs is the scenario for a calibration run with its own mix.
+func mixedAsIs(sc *scenarios.Scenario, name string, seed uint64) *scenarios.Scenario {
+	return mixed(sc, name, func(j, i int) float64 { return *sc.Journeys[j].Steps[i].Share }, seed, calibrationLength)
+}
