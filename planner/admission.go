@@ -42,6 +42,7 @@ func (s *search) behind(rate float64) (*search, error) {
 	d := *s
 	pf := *s.pf
 	pf.Admission = &scenarios.Admission{Rate: rate}
+	d.opts.Progress = func(_ string, done, total int64) { s.opts.Progress(StageAdmission, done, total) }
 	d.pf, d.extra = &pf, make([]int32, len(s.extra))
 	var err error
 	if d.expected, err = s.f.params(d.pf, -1); err != nil {
@@ -142,7 +143,7 @@ func inSomeWorlds(ctx context.Context, d *search, nodes int) (*doored, error) {
 	c := d.candidate(nodes, lowestTarget)
 	fair := newCrew(d.f, d.worlds.thinned(max(1, d.opts.Worlds/glimpsed)))
 	n := len(fair.worlds.worlds)
-	out, err := fair.try(ctx, trial{platform: c.platform, mayLose: max(1, nodes-1)}, 0, n, 0, func() { d.opts.Progress("admission", 0, int64(n)) })
+	out, err := fair.try(ctx, trial{platform: c.platform, mayLose: max(1, nodes-1)}, 0, n, 0, d.opts.ticks(StageAdmission, n))
 	if err != nil || out.broken > 0 {
 		return nil, err
 	}

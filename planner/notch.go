@@ -52,7 +52,7 @@ func (s *search) tryNotch(ctx context.Context, kind string, less, chosen candida
 	mayLose := max(1, chosen.nodes-1)
 	fair := newCrew(s.f, s.worlds.thinned(max(1, min(sampled, s.opts.Worlds/64))))
 	n := len(fair.worlds.worlds)
-	tick := func() { s.opts.Progress("notch", 0, int64(n)) }
+	tick := s.opts.ticks(StageNotch, n+min(first, s.opts.Worlds)+2*reseeded*shownFirst)
 	risk, err := fair.try(ctx, trial{platform: less.platform, mayLose: mayLose, whole: true}, 0, n, n, tick)
 	if err != nil {
 		return out, err
@@ -78,7 +78,7 @@ func (s *search) tryNotch(ctx context.Context, kind string, less, chosen candida
 			shown = append(shown, showing{o.worlds[i], plan, r, clearness(plan, r)})
 		}
 	}
-	best, err := s.surest(ctx, shown, less, chosen)
+	best, err := s.surest(ctx, shown, less, chosen, tick)
 	if err != nil || best == nil {
 		return out, err
 	}
@@ -101,7 +101,7 @@ const (
 
 // surest is the world that tells plan and notch apart by its demand and its loss, not by luck: the one in which, with other
 // random numbers, the plan holds and the notch breaks most often.
-func (s *search) surest(ctx context.Context, shown []showing, less, chosen candidate) (*showing, error) {
+func (s *search) surest(ctx context.Context, shown []showing, less, chosen candidate, tick func()) (*showing, error) {
 	mayLose := max(1, chosen.nodes-1)
 	slices.SortStableFunc(shown, func(a, b showing) int { return cmp.Compare(b.clear, a.clear) })
 	var best *showing
@@ -109,11 +109,11 @@ func (s *search) surest(ctx context.Context, shown []showing, less, chosen candi
 	for i := range shown[:min(len(shown), shownFirst)] {
 		x := &shown[i]
 		again := s.likes(x.world)
-		plan, err := again.try(ctx, trial{platform: chosen.platform, mayLose: mayLose, whole: true}, 0, reseeded, reseeded, func() {})
+		plan, err := again.try(ctx, trial{platform: chosen.platform, mayLose: mayLose, whole: true}, 0, reseeded, reseeded, tick)
 		if err != nil {
 			return nil, err
 		}
-		notch, err := again.try(ctx, trial{platform: less.platform, mayLose: mayLose, whole: true}, 0, reseeded, reseeded, func() {})
+		notch, err := again.try(ctx, trial{platform: less.platform, mayLose: mayLose, whole: true}, 0, reseeded, reseeded, tick)
 		if err != nil {
 			return nil, err
 		}

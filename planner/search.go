@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"sync/atomic"
 
 	"github.com/ansturm/ansturm/planner/fit"
 	"github.com/ansturm/ansturm/planner/gate"
@@ -170,11 +169,7 @@ func (s *search) candidate(nodes int, target int32) candidate {
 
 // try runs a candidate in the first worlds, losing one of the nodes that the next smaller platform has too.
 func (s *search) try(ctx context.Context, c candidate, worlds, most int, stage string) (*outcome, error) {
-	total := int64(worlds)
-	var done atomic.Int64
-	return s.crew.try(ctx, trial{platform: c.platform, mayLose: max(1, c.nodes-1)}, 0, worlds, most, func() {
-		s.opts.Progress(stage, done.Add(1), total)
-	})
+	return s.crew.try(ctx, trial{platform: c.platform, mayLose: max(1, c.nodes-1)}, 0, worlds, most, s.opts.ticks(stage, worlds))
 }
 
 // Search finds the cheapest nodes and autoscaling that keep the scenario's promises on the platform, as far as the
@@ -244,7 +239,7 @@ func (s *search) find(ctx context.Context) (*Plan, error) {
 		s.bound, chosen, certified = door.search.bound, door.chosen, door.certified
 	case limit != nil: // the best there is, though it does not hold
 		chosen = s.candidate(limit.nodes(s), lowestTarget)
-		if certified, err = s.try(ctx, chosen, s.opts.Worlds, 8, "certify"); err != nil {
+		if certified, err = s.try(ctx, chosen, s.opts.Worlds, 8, StageCertify); err != nil {
 			return nil, err
 		}
 	}
@@ -366,7 +361,7 @@ func (s *search) enough(ctx context.Context, nodes int) (bool, error) {
 
 // quick tries a candidate in the worst worlds only.
 func (s *search) quick(ctx context.Context, c candidate) (*outcome, error) {
-	return s.try(ctx, c, min(first, s.opts.Worlds), 0, "search")
+	return s.try(ctx, c, min(first, s.opts.Worlds), 0, StageSearch)
 }
 
 // raise finds the highest target with which so many nodes get through the worst worlds.
@@ -419,7 +414,7 @@ const (
 func (s *search) certify(ctx context.Context, c candidate) (candidate, *outcome, error) {
 	most := mostBroken(s.opts.Worlds, s.opts.Delta)
 	for range certificates {
-		all, err := s.try(ctx, c, s.opts.Worlds, most+gathered, "certify")
+		all, err := s.try(ctx, c, s.opts.Worlds, most+gathered, StageCertify)
 		if err != nil {
 			return c, nil, err
 		}
@@ -505,7 +500,7 @@ func (s *search) stands(ctx context.Context) (gate.Result, error) {
 	}
 	fair := newCrew(s.f, s.worlds.thinned(max(1, s.opts.Worlds/64)))
 	nodes := len(s.pf.Nodes())
-	out, err := fair.try(ctx, trial{platform: s.pf, mayLose: nodes}, 0, len(fair.worlds.worlds), 0, func() {})
+	out, err := fair.try(ctx, trial{platform: s.pf, mayLose: nodes}, 0, len(fair.worlds.worlds), 0, s.opts.ticks(StageStands, len(fair.worlds.worlds)))
 	if err != nil {
 		return "", err
 	}

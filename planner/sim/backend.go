@@ -51,12 +51,14 @@ func (r *Runner) backendsStep() {
 			const steps = 50
 			refused := 0.0
 			for range steps {
-				speed := spec.speedAt(b.n)
+				before, speed := b.n, spec.speedAt(b.n)
 				// Implicit in the outflow, so that a short work does not oscillate.
 				b.n = (b.n + b.visits/steps) / (1 + speed/work/steps)
 				if spec.Most > 0 && b.n > spec.Most {
 					refused += b.n - spec.Most
 					b.n = spec.Most
+				} else if b.n == before { // nothing moves any more
+					break
 				}
 			}
 			b.refusing = math.Min(1, refused/b.visits)

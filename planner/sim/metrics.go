@@ -7,7 +7,7 @@ import (
 )
 
 // The metrics pipeline: each pod is read by its kubelet at moments of its own, a scrape takes what was read last, and what
-// hpa.Meter makes of it (rule 22) is served a lag later. Only tenants with an autoscaler are scraped.
+// hpa.Meter makes of it (rule 22) is served a lag later. Only tenants with an autoscaler that may act are scraped.
 //
 // A pod has no counter of its own. The tenant's counter each is what a pod in rotation all the time would have used; a pod
 // has used what it has grown by since the pod came into rotation. Its past seconds are kept for as long as a reading may be
@@ -70,7 +70,7 @@ func (r *Runner) scrape(now float64) {
 	}
 	r.scrapes++
 	for i := range r.tenants {
-		if r.scalers[i].controller != nil {
+		if s := &r.scalers[i]; s.controller != nil && !s.idle {
 			r.scrapeTenant(i, now)
 		}
 	}
@@ -111,10 +111,11 @@ func (r *Runner) serveMetrics(t *tenant, now float64) {
 	for _, id := range t.pods {
 		p := &r.pods[id]
 		if !p.scraped {
-			p.meter[0] = hpa.Meter{}
+			p.meter[0], p.sampled = hpa.Meter{}, false
 			continue
 		}
 		p.meter[0].Take(p.reading, seconds(c.Scrape))
+		p.usage, p.sampled = p.meter[0].Usage()
 		p.scraped = false
 	}
 }

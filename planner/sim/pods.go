@@ -19,12 +19,14 @@ type pod struct {
 	joined bool
 	base   float64
 	// read and next are its kubelet's last and next reading; reading is the one of the last scrape, if it is in there and
-	// not served yet, meter what is served.
+	// not served yet, meter what is served, and usage what that says, where it is a sample.
 	house      source
 	read, next float64
 	scraped    bool
 	reading    hpa.Reading
 	meter      [1]hpa.Meter
+	usage      hpa.Amount
+	sampled    bool
 }
 
 type nodeState struct {

@@ -158,10 +158,11 @@ func (r *Runner) window(q, tenant, from, length int, noise *source) Window {
 	slow, beside := 0.0, 0.0
 	for i := first; i < end; i++ {
 		for m := from; m < from+length; m++ {
-			w.Shots += float64(r.shots[(i*steps+k)*r.minutes+m])
-			slow += float64(r.slow[(i*promises+q)*r.minutes+m])
-			w.Failed += float64(r.failed[(i*steps+k)*r.minutes+m])
-			beside += float64(r.early[(i*steps+k)*r.minutes+m])
+			at := (m*len(r.tenants)+i)*steps + k
+			w.Shots += float64(r.shots[at])
+			slow += float64(r.slow[(m*len(r.tenants)+i)*promises+q])
+			w.Failed += float64(r.failed[at])
+			beside += float64(r.early[at])
 		}
 	}
 	w.Failed = math.Min(w.Failed, w.Shots)
@@ -217,9 +218,10 @@ func (r *Runner) clearlyBroken(minute int) bool {
 		for i := range r.tenants {
 			var shots, slow, failed float32
 			for m := minute - 1 - promise.Window; m < minute-1; m++ {
-				shots += r.shots[(i*steps+promise.Step)*r.minutes+m]
-				slow += r.slow[(i*promises+q)*r.minutes+m] + r.early[(i*steps+promise.Step)*r.minutes+m]
-				failed += r.failed[(i*steps+promise.Step)*r.minutes+m]
+				at := (m*len(r.tenants)+i)*steps + promise.Step
+				shots += r.shots[at]
+				slow += r.slow[(m*len(r.tenants)+i)*promises+q] + r.early[at]
+				failed += r.failed[at]
 			}
 			n := float64(shots)
 			if promise.Who >= 0 && promise.Who != i || n < promise.Least {

@@ -99,7 +99,7 @@ func rolling(u *appsv1.RollingUpdateDeployment) *Params {
 // follow runs second by second and counts the pods: all, those ready, and the old ones.
 func follow(t *testing.T, p *Params, w World, each func(r *Runner, sec, all, ready, old int)) {
 	t.Helper()
-	r := &Runner{}
+	r := &Runner{thorough: true}
 	if err := r.reset(p, w); err != nil {
 		t.Fatal(err)
 	}

@@ -45,7 +45,7 @@ func (s *series) reset(r *Runner) {
 }
 
 func (s *series) beat(r *Runner, i, j int) {
-	slot := i*r.ring + j&(r.ring-1)
+	slot := r.slot(i, j)
 	s.work[i] = append(s.work[i], float32(r.v[slot]))
 	s.wait[i] = append(s.wait[i], float32(r.waits[slot]))
 	s.came[i] = append(s.came[i], float32(r.came[slot]))
@@ -102,9 +102,9 @@ func (s *series) finish(r *Runner) *Series {
 	}
 	for m := range length / 60 {
 		var shots, failed float64
-		for row := m; row < len(r.shots); row += r.minutes {
-			shots += float64(r.shots[row])
-			failed += float64(r.failed[row])
+		for row := range len(r.tenants) * len(r.p.Steps) {
+			shots += float64(r.shots[m*len(r.tenants)*len(r.p.Steps)+row])
+			failed += float64(r.failed[m*len(r.tenants)*len(r.p.Steps)+row])
 		}
 		s.Failed = append(s.Failed, failed/math.Max(shots, 1))
 	}

@@ -16,13 +16,18 @@ func (r *Runner) serve(sec int) {
 	}
 }
 
-// blend works out the average request of each workload and how much of each promise back ends leave.
+// blend works out the average request of each kind of workload and how much of each promise back ends leave.
 func (r *Runner) blend(sec int) {
 	p := r.p
 	r.leastStretch = 1
 	at := min(sec, len(r.shape)-1)
+	next := 0
 	for i := range p.Workloads {
-		w, m := &p.Workloads[i], &r.mixes[i]
+		if r.kinds[i] != next { // seen before
+			continue
+		}
+		w, m, kind := &p.Workloads[i], &r.mixes[next], next
+		next++
 		m.visits = zeroed(m.visits, len(p.Backends))
 		m.mean, m.behind, m.most, m.cpuOnly = 0, 0, 0, true
 		for k := range w.Work {
@@ -38,16 +43,16 @@ func (r *Runner) blend(sec int) {
 					m.cpuOnly = false
 				}
 			}
-			r.busyTime[i*len(p.Steps)+k] = behind
+			r.busyTime[kind*len(p.Steps)+k] = behind
 			m.behind += f * behind
 		}
 		if differs(m.behind, m.lingers) {
 			m.lingers, m.linger = m.behind, math.Exp(-beat/math.Max(m.behind, 0.01))
 		}
 		for j, q := range p.Promises {
-			left := q.Within - r.busyTime[i*len(p.Steps)+q.Step]
-			r.stretch[i*len(p.Promises)+j] = max(1e-9, left/(float64(r.lags[j])*beat))
-			r.leastStretch = min(r.leastStretch, r.stretch[i*len(p.Promises)+j])
+			left := q.Within - r.busyTime[kind*len(p.Steps)+q.Step]
+			r.stretch[kind*len(p.Promises)+j] = max(1e-9, left/(float64(r.lags[j])*beat))
+			r.leastStretch = min(r.leastStretch, r.stretch[kind*len(p.Promises)+j])
 		}
 	}
 }
@@ -61,7 +66,7 @@ func (r *Runner) serveTenant(i, sec int) {
 	r.hours += float64(t.desired)
 	p := r.p
 	workload := p.Tenants[i].Workload
-	m := &r.mixes[workload]
+	m := &r.mixes[r.kinds[workload]]
 	var offered float64
 	if p.Door != nil {
 		offered = r.door.let[i]
@@ -91,7 +96,7 @@ func (r *Runner) serveTenant(i, sec int) {
 			a = t.arrive.events(offered * beat)
 		}
 		came += a
-		slot := i*r.ring + j&(r.ring-1)
+		slot := r.slot(i, j)
 		if a == 0 && t.n == 0 && t.held == 0 { // an empty server only lets time pass
 			r.came[slot] = 0
 			r.v[slot] = t.v + t.speed*(beat/2)
@@ -110,6 +115,9 @@ func (r *Runner) serveTenant(i, sec int) {
 	r.counted(i, sec, t.cpu-before)
 	r.judgeSecond(i, sec, workload)
 }
+
+// slot is where the ring has a tenant's beat.
+func (r *Runner) slot(i, j int) int { return (j&(r.ring-1))*len(r.tenants) + i }
 
 // step moves one tenant's server on by beat j, in which a requests come.
 //
@@ -191,39 +199,37 @@ func (r *Runner) count(to []float32, i, j int, x float64) {
 	steps := len(r.p.Steps)
 	sec := j / beats
 	at := min(sec, len(r.shape)-1)
-	base := i*steps*r.minutes + sec/60
+	minute := to[(sec/60*len(r.tenants)+i)*steps:]
 	for k := range steps {
-		to[base+k*r.minutes] += float32(x * r.frac[k][at])
+		minute[k] += float32(x * r.frac[k][at])
 	}
 }
 
 // worked is how much work each request in service has had by beat j since one that came in beat from entered
 // service; negative when it has not entered yet.
 func (r *Runner) worked(i, j, from int) float64 {
-	base, mask := i*r.ring, r.ring-1
 	if r.tenants[i].waited > from {
-		if wait := r.waits[base+from&mask]; wait > 0 {
+		if wait := r.waits[r.slot(i, from)]; wait > 0 {
 			from += int(wait/beat + 0.5)
 			if from >= j {
 				return -1
 			}
 		}
 	}
-	return r.v[base+j&mask] - r.v[base+from&mask]
+	return r.v[r.slot(i, j)] - r.v[r.slot(i, from)]
 }
 
 // judgeSecond looks back from each beat of the second: of those who came a promise's bound ago, how many are still
 // waiting; and of those whose patience ends now. Most seconds of most tenants need only one look: if even in the
 // shortest of those times a request got the work of the largest, nobody is waiting.
 func (r *Runner) judgeSecond(i, sec, workload int) {
-	mask, base := r.ring-1, i*r.ring
-	least := r.mixes[workload].most / r.leastStretch
+	least := r.mixes[r.kinds[workload]].most / r.leastStretch
 	for q := range beats {
 		j := sec*beats + q
 		if j < r.leastLag {
 			continue
 		}
-		if r.tenants[i].waited <= j-r.ring && r.v[base+j&mask]-r.v[base+(j-r.leastLag)&mask] >= least {
+		if r.tenants[i].waited <= j-r.ring && r.v[r.slot(i, j)]-r.v[r.slot(i, j-r.leastLag)] >= least {
 			continue
 		}
 		r.judgeBeat(i, j, workload)
@@ -233,20 +239,20 @@ func (r *Runner) judgeSecond(i, sec, workload int) {
 func (r *Runner) judgeBeat(i, j, workload int) {
 	p := r.p
 	w := &p.Workloads[workload]
-	most := r.mixes[workload].most
-	base, mask := i*r.ring, r.ring-1
+	kind := r.kinds[workload]
+	most := r.mixes[kind].most
 	for q := range p.Promises {
 		from := j - r.lags[q]
 		if from < 0 || p.Promises[q].Who >= 0 && p.Promises[q].Who != i {
 			continue
 		}
-		came := r.came[base+from&mask]
+		came := r.came[r.slot(i, from)]
 		if came == 0 {
 			continue
 		}
 		k := p.Promises[q].Step
 		work := &w.Work[k]
-		worked := r.worked(i, j, from) * r.stretch[workload*len(p.Promises)+q]
+		worked := r.worked(i, j, from) * r.stretch[kind*len(p.Promises)+q]
 		if worked >= work.Mean*work.Tail.most {
 			continue
 		}
@@ -256,14 +262,14 @@ func (r *Runner) judgeBeat(i, j, workload int) {
 		}
 		sec := from / beats
 		slow := came * share * r.frac[k][min(sec, len(r.shape)-1)]
-		r.slow[(i*len(p.Promises)+q)*r.minutes+sec/60] += float32(slow)
+		r.slow[(sec/60*len(r.tenants)+i)*len(p.Promises)+q] += float32(slow)
 	}
 	for _, lag := range r.patience {
 		from := j - lag
 		if from < 0 {
 			continue
 		}
-		came := r.came[base+from&mask]
+		came := r.came[r.slot(i, from)]
 		if came == 0 {
 			continue
 		}

@@ -34,26 +34,28 @@ type world struct {
 	input      hpa.Input
 	containers []hpa.Container
 
-	mixes    []mix // by workload, of the present second
+	kinds    []int // by workload: those of the same work share a mix
+	mixes    []mix // by kind, of the present second
 	backends []backendState
 	shape    []float64   // shots of all steps in each second
 	frac     [][]float64 // step, second: its share of shape, behind the door
 	door     doorState
-	stretch  []float64 // promise × workload: share of Within left for the CPU phase
-	busyTime []float64 // step × workload: seconds in back ends now
+	stretch  []float64 // kind × promise: share of Within left for the CPU phase
+	busyTime []float64 // kind × step: seconds in back ends now
 
 	ring, minutes int
 	leastLag      int // shortest of lags and patience
 	leastStretch  float64
-	v             []float64 // work so far, tenant × ring
-	came          []float64 // requests taken in, tenant × ring
-	waits         []float64 // seconds in the backlog, tenant × ring
+	v             []float64 // work so far, ring × tenant
+	came          []float64 // requests taken in, ring × tenant
+	waits         []float64 // seconds in the backlog, ring × tenant
 	lags          []int     // by promise, in beats
 	patience      []int     // beats, equally likely
-	shots         []float32 // tenant × step × minute
-	failed        []float32 // tenant × step × minute
-	early         []float32 // of the failed, those never looked up as slow: refused, lost, left before any bound
-	slow          []float32 // tenant × promise × minute
+	// What came of the shots, minute × tenant × step; a minute's lie together, since all are counted up in it.
+	shots  []float32
+	failed []float32
+	early  []float32 // of the failed, those never looked up as slow: refused, lost, left before any bound
+	slow   []float32 // minute × tenant × promise
 
 	hours    float64 // replica-seconds
 	scalings int
@@ -115,6 +117,7 @@ func (r *Runner) reset(p *Params, w World) error {
 		if err := p.validate(); err != nil {
 			return err
 		}
+		r.sort(p)
 	}
 	if w.Demand == 0 {
 		w.Demand = 1
@@ -133,6 +136,23 @@ func (r *Runner) reset(p *Params, w World) error {
 	r.resetDoor()
 	r.detail.reset(r)
 	return nil
+}
+
+// sort finds the workloads of the same work: a plan has many that differ only in their autoscaling.
+func (r *Runner) sort(p *Params) {
+	r.kinds = r.kinds[:0]
+	var first []int // workload of each kind
+	for i := range p.Workloads {
+		kind := slices.IndexFunc(first, func(k int) bool {
+			return slices.EqualFunc(p.Workloads[i].Work, p.Workloads[k].Work, func(a, b Work) bool {
+				return a.Mean == b.Mean && a.Tail == b.Tail && slices.Equal(a.Backends, b.Backends)
+			})
+		})
+		if kind < 0 {
+			kind, first = len(first), append(first, i)
+		}
+		r.kinds = append(r.kinds, kind)
+	}
 }
 
 // measure works out lengths: how far back a shot's fate is looked up, and how many minutes there are.
@@ -235,9 +255,13 @@ func (r *Runner) lay() {
 	r.early = zeroed(r.early, n*len(p.Steps)*r.minutes)
 	r.failed = zeroed(r.failed, n*len(p.Steps)*r.minutes)
 	r.slow = zeroed(r.slow, n*len(p.Promises)*r.minutes)
-	r.stretch = zeroed(r.stretch, len(p.Promises)*len(p.Workloads))
-	r.busyTime = zeroed(r.busyTime, len(p.Steps)*len(p.Workloads))
-	r.mixes = resize(r.mixes, len(p.Workloads))
+	kinds := slices.Max(r.kinds) + 1
+	r.stretch = zeroed(r.stretch, len(p.Promises)*kinds)
+	r.busyTime = zeroed(r.busyTime, len(p.Steps)*kinds)
+	r.mixes = resize(r.mixes, kinds)
+	for i := range r.mixes {
+		r.mixes[i].lingers = 0 // of another world
+	}
 	r.backends = resize(r.backends, len(p.Backends))
 	for i := range r.backends {
 		r.backends[i] = backendState{speed: 1}
