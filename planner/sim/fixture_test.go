@@ -95,7 +95,7 @@ func rush(nodes int) *Params {
 // day is the main job's 600,000 persons over a whole day, its curve stretched: a slow rise, a long stream, a last rush.
 func day() *Params {
 	const length = 24 * 3600
-	p := rush(6)
+	p := rush(12)
 	p.Length, p.Persons = length, 600_000
 	shape, sum := make([]float64, length), 0.0
 	for s := range shape {

@@ -20,14 +20,13 @@ func (r *Runner) keepCounters() {
 	r.each = zeroed(r.each, len(r.tenants)*r.past)
 }
 
-// counted moves a tenant's counter on by the cores used in this second.
-func (r *Runner) counted(i, sec int, used float64) {
-	t := &r.tenants[i]
-	if t.inRotation > 0 {
-		t.each += used / float64(t.inRotation)
-	}
-	r.each[i*r.past+(sec+1)&(r.past-1)] = t.each
+// counters are those of all tenants at a second's beginning.
+func (r *Runner) counters(sec int) []float64 {
+	at := (sec & (r.past - 1)) * len(r.tenants)
+	return r.each[at : at+len(r.tenants)]
 }
+
+func (r *Runner) counter(i, sec int) float64 { return r.each[(sec&(r.past-1))*len(r.tenants)+i] }
 
 // eachAt is a tenant's counter at a moment of the past.
 func (r *Runner) eachAt(i int, at float64) float64 {
@@ -35,13 +34,12 @@ func (r *Runner) eachAt(i int, at float64) float64 {
 		return 0
 	}
 	sec := int(at)
-	ring, mask := r.each[i*r.past:(i+1)*r.past], r.past-1
-	before := ring[sec&mask]
+	before := r.counter(i, sec)
 	part := at - float64(sec)
 	if part == 0 {
 		return before
 	}
-	return before + part*(ring[(sec+1)&mask]-before)
+	return before + part*(r.counter(i, sec+1)-before)
 }
 
 // housekeep is the time from one reading of the pod to its next.

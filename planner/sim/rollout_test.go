@@ -195,7 +195,7 @@ func TestWarmingSurgePodsInflate(t *testing.T) {
 		})
 		return most
 	}
-	if calm, warm := most(1), most(2.5); calm > 11 || warm < calm+3 {
+	if calm, warm := most(1), most(2.5); calm > 12 || warm < calm+3 {
 		t.Errorf("at most %d replicas with warm pods, %d with cold ones", calm, warm)
 	}
 }

@@ -8,8 +8,18 @@ func (r *Runner) serve(sec int) {
 		r.letIn(sec)
 	}
 	r.blend(sec)
+	r.hours += float64(r.desired)
+	x := 0.0
+	if sec < len(r.shape) {
+		x = r.shape[sec] * r.w.Demand * beat
+	}
+	before, after := r.counters(sec), r.counters(sec+1)
 	for i := range r.tenants {
-		r.serveTenant(i, sec)
+		if r.p.Door != nil {
+			r.serveTenant(i, sec, r.door.let[i]*beat, before, after)
+		} else {
+			r.serveTenant(i, sec, x*r.tenants[i].weight, before, after)
+		}
 	}
 	if r.Detail {
 		r.detail.second(r, sec)
@@ -60,40 +70,31 @@ func (r *Runner) blend(sec int) {
 // differs says whether a figure has moved by more than a thousandth since something dear was computed from it.
 func differs(x, before float64) bool { return math.Abs(x-before) > 1e-3*x }
 
-func (r *Runner) serveTenant(i, sec int) {
+// serveTenant lets a second happen at one tenant, in which x shots a beat are expected, and moves its pods' counter on.
+func (r *Runner) serveTenant(i, sec int, x float64, before, after []float64) {
 	t := &r.tenants[i]
-	r.refresh(i, float64(sec))
-	r.hours += float64(t.desired)
-	p := r.p
-	workload := p.Tenants[i].Workload
-	m := &r.mixes[r.kinds[workload]]
-	var offered float64
-	if p.Door != nil {
-		offered = r.door.let[i]
-	} else if sec < len(r.shape) {
-		offered = r.shape[sec] * p.Tenants[i].Weight * r.w.Demand
+	if t.change <= float64(sec) {
+		r.refresh(i, float64(sec))
 	}
-	if p.Door == nil && t.coming > 1e-9 {
-		offered = r.returning(t, sec, offered)
+	if t.asleep && t.coming <= 1e-9 && t.arrive.quiet(x*beats) {
+		after[i] = before[i] + t.idle
+		return
 	}
+	t.asleep = false
+	if t.coming > 1e-9 && r.p.Door == nil {
+		x = beat * r.returning(t, sec, x/beat)
+	}
+	m := &r.mixes[r.kinds[r.p.Tenants[i].Workload]]
 	if differs(m.mean, t.decayFor) {
-		t.decayFor = m.mean
-		t.theta = t.speed * beat / m.mean
-		t.decay = math.Exp(-t.theta)
-		t.young = 0
-		if t.theta > 0 {
-			t.young = 1 - (1-t.decay)/t.theta
-		}
-		t.most = t.capacity * beat / m.mean
+		t.tune(m.mean)
 	}
-	before := t.cpu
-	t.cpu += p.Workloads[workload].Idle * float64(t.inRotation)
-	came := 0.0
+	began, came := t.cpu, 0.0
+	dice := t.chances.dice(sec)
 	for q := range beats {
 		j := sec*beats + q
 		a := 0.0
-		if offered > 0 {
-			a = t.arrive.events(offered * beat)
+		if x > 0 {
+			a = t.arrive.events(x, dice%draws)
 		}
 		came += a
 		slot := r.slot(i, j)
@@ -102,28 +103,46 @@ func (r *Runner) serveTenant(i, sec int) {
 			r.v[slot] = t.v + t.speed*(beat/2)
 			t.v += t.speed * beat
 		} else {
-			r.step(i, j, slot, a, m)
+			r.step(i, j, slot, a, dice>>drawBits%draws, m)
 		}
-		if r.Detail {
-			r.detail.beat(r, i, j)
-		}
+		dice >>= 2 * drawBits
+	}
+	after[i] = before[i] + t.idle
+	if t.inRotation > 0 {
+		after[i] += (t.cpu - began) / float64(t.inRotation)
 	}
 	if came > 0 {
 		r.arrived += came
 		r.count(r.shots, i, sec*beats, came)
+		t.last = sec*beats + beats - 1
 	}
-	r.counted(i, sec, t.cpu-before)
-	r.judgeSecond(i, sec, workload)
+	r.judgeSecond(i, sec, m)
+	t.asleep = t.n == 0 && t.held == 0 && sec*beats-t.last > r.ring && r.p.Door == nil
+}
+
+// tune works out what a server's speed makes of requests of that mean work.
+func (t *tenant) tune(mean float64) {
+	t.decayFor = mean
+	t.theta = t.speed * beat / mean
+	t.decay = math.Exp(-t.theta)
+	t.young = 0
+	if t.theta > 0 {
+		t.young = 1 - (1-t.decay)/t.theta
+	}
+	t.most, t.burns = t.capacity*beat/mean, 0
+	if t.capacity > 0 {
+		t.burns = mean / t.capacity * t.burn
+	}
 }
 
 // slot is where the ring has a tenant's beat.
 func (r *Runner) slot(i, j int) int { return (j&(r.ring-1))*len(r.tenants) + i }
 
-// step moves one tenant's server on by beat j, in which a requests come.
+// step moves one tenant's server on by beat j, in which a requests come; u is the draw of who departs.
 //
 // Departures have the mean n(1−e^−θ) + a(1 − (1−e^−θ)/θ) while every request has full speed (exact for a server
 // without limit, with a arrivals spread over the beat), and at most what the capacity gives.
-func (r *Runner) step(i, j, slot int, a float64, m *mix) {
+func (r *Runner) step(i, j, slot int, a float64, u uint64, m *mix) {
 	t := &r.tenants[i]
 	taken := a
 	if open := t.n + t.held; open+a > t.room { // no thread and no place in the backlog, or no pod at all
@@ -145,11 +164,11 @@ func (r *Runner) step(i, j, slot int, a float64, m *mix) {
 	mean := (min(t.n, threads)*(1-t.decay) + taken*t.young) * even
 	saturated := mean > t.most
 	mean = min(mean, t.most)
-	gone := min(t.depart.events(mean), t.n+taken)
+	gone := min(t.depart.events(mean, u), t.n+taken)
 	if saturated { // the count of departures scatters, the cores in use cannot
 		t.cpu += beat * t.burn
 	} else {
-		t.cpu += gone * m.mean / t.capacity * t.burn
+		t.cpu += gone * t.burns
 	}
 	if t.n+taken > threads {
 		r.backlogged(t, j, slot, taken, threads, m)
@@ -222,8 +241,8 @@ func (r *Runner) worked(i, j, from int) float64 {
 // judgeSecond looks back from each beat of the second: of those who came a promise's bound ago, how many are still
 // waiting; and of those whose patience ends now. Most seconds of most tenants need only one look: if even in the
 // shortest of those times a request got the work of the largest, nobody is waiting.
-func (r *Runner) judgeSecond(i, sec, workload int) {
-	least := r.mixes[r.kinds[workload]].most / r.leastStretch
+func (r *Runner) judgeSecond(i, sec int, m *mix) {
+	least := m.most / r.leastStretch
 	for q := range beats {
 		j := sec*beats + q
 		if j < r.leastLag {
@@ -232,7 +251,7 @@ func (r *Runner) judgeSecond(i, sec, workload int) {
 		if r.tenants[i].waited <= j-r.ring && r.v[r.slot(i, j)]-r.v[r.slot(i, j-r.leastLag)] >= least {
 			continue
 		}
-		r.judgeBeat(i, j, workload)
+		r.judgeBeat(i, j, r.p.Tenants[i].Workload)
 	}
 }
 

@@ -30,7 +30,7 @@ type world struct {
 	scalers    []scaler
 	scrapes    int
 	past       int
-	each       []float64 // tenant × past: the counters at the past seconds
+	each       []float64 // past × tenant: the counters at the past seconds
 	input      hpa.Input
 	containers []hpa.Container
 
@@ -46,6 +46,7 @@ type world struct {
 	ring, minutes int
 	leastLag      int // shortest of lags and patience
 	leastStretch  float64
+	ahead         int       // seconds of the ring of those who will come again, a power of two
 	v             []float64 // work so far, ring × tenant
 	came          []float64 // requests taken in, ring × tenant
 	waits         []float64 // seconds in the backlog, ring × tenant
@@ -57,6 +58,7 @@ type world struct {
 	early  []float32 // of the failed, those never looked up as slow: refused, lost, left before any bound
 	slow   []float32 // minute × tenant × promise
 
+	desired  int     // replicas of all tenants
 	hours    float64 // replica-seconds
 	scalings int
 	refused  float64
@@ -71,9 +73,16 @@ type world struct {
 
 // tenant is one tenant's server and control state.
 type tenant struct {
+	asleep         bool    // empty for so long that nobody's fate is looked up any more
+	weight         float64 // of the arrivals
+	change         float64 // when the pods' state changes next
+	idle           float64 // cores a pod burns without a request; 0 without pods
+	coming         float64 // persons who will come again
 	arrive, depart clockwork
+	chances        source  // of arrivals and departures, by second
 	n, held        float64 // requests before or in the CPU phase; in back ends
 	v              float64
+	last           int // the last beat in which requests were taken in
 	waited         int // until that beat some request may have waited in the backlog
 
 	// capacity in cores of work a second; parallel requests at speed each; burn is cores used when all are busy.
@@ -81,10 +90,9 @@ type tenant struct {
 	inRotation                                     int
 	perPod, apart                                  float64 // 1/parallel; 1 − 1/pods
 	decay, theta, young, most, decayFor            float64 // exp(−θ) for θ = speed·beat/mean, see step
-	change                                         float64 // when the pods' state changes next
+	burns                                          float64 // core-seconds a request takes in all
 
 	cpu      float64 // core-seconds so far
-	each     float64 // … of a pod in rotation all the time
 	scraped  float64 // when; −1: what was scraped is served
 	houses   source  // of the pods' readings
 	pods     []int32
@@ -96,8 +104,7 @@ type tenant struct {
 	oldImage int
 	podDraws source
 
-	coming  float64                    // persons who will come again
-	retries [mostRetries + 1][]float64 // by number of tries and second
+	retries [mostRetries + 1][]float64 // by number of tries, a ring of the seconds ahead
 	tries   [mostRetries + 1]float64   // share of the present arrivals by number of tries
 }
 
@@ -127,7 +134,7 @@ func (r *Runner) reset(p *Params, w World) error {
 	r.lay()
 	r.pods, r.free, r.waiting = r.pods[:0], r.free[:0], r.waiting[:0]
 	r.hours, r.scalings, r.refused, r.lost, r.arrived, r.served, r.left = 0, 0, 0, 0, 0, 0, 0
-	r.refusedBehind, r.mostPending, r.rollouts = 0, 0, 0
+	r.refusedBehind, r.mostPending, r.rollouts, r.desired = 0, 0, 0, 0
 	r.resetNodes()
 	if err := r.resetScalers(); err != nil {
 		return err
@@ -190,6 +197,11 @@ func (r *Runner) measure() {
 	}
 	r.end = max(seconds, int(math.Ceil(p.Length))) + far/beats + 2
 	for r.ring = 8; r.ring < far+2; r.ring *= 2 {
+	}
+	r.ahead = 4
+	if p.Impatience != nil {
+		for ; r.ahead < int(p.Impatience.After[63])+4; r.ahead *= 2 {
+		}
 	}
 	r.layShape(seconds)
 	r.last = r.end + 600 + r.drain()
@@ -276,6 +288,8 @@ func (r *Runner) resetTenants() {
 		old := *t
 		seed := r.w.Seed
 		*t = tenant{
+			weight:   r.p.Tenants[i].Weight,
+			chances:  hashed(seed, uint64(i), 6),
 			arrive:   clockwork{source: hashed(seed, uint64(i), 1)},
 			depart:   clockwork{source: hashed(seed, uint64(i), 2)},
 			podDraws: hashed(seed, uint64(i), 3),
@@ -288,6 +302,9 @@ func (r *Runner) resetTenants() {
 		t.depart.left = float64(units[t.depart.next()>>drawShift])
 		t.tries[0] = 1
 		for g := range t.retries {
+			if len(t.retries[g]) != r.ahead {
+				t.retries[g] = nil
+			}
 			clear(t.retries[g])
 		}
 		r.startPods(i)
