@@ -171,7 +171,7 @@ func spell(d time.Duration, lang string) string {
 // frontierAround shows cost against risk: some nodes fewer and more under the same autoscaling, in a fair sample
 // of the worlds; and the chosen one as certified.
 func (s *search) frontierAround(ctx context.Context, chosen candidate, all *outcome) ([]Candidate, error) {
-	fair := newCrew(s.f, s.worlds.thinned(max(1, s.opts.Worlds/24)))
+	fair := s.crew.in(s.worlds.thinned(max(1, s.opts.Worlds/24)))
 	n := len(fair.worlds.worlds)
 	tick := s.opts.ticks(StageFrontier, 4*n)
 	var out []Candidate

@@ -121,7 +121,7 @@ func (p *polisher) try(ctx context.Context, c candidate) (*outcome, error) {
 	}
 	p.left -= s.oneTrial() * float64(out.done) / float64(s.opts.Worlds)
 	if out.broken > most {
-		s.worlds.harden(out)
+		s.worlds.harden(out.broke())
 		return out, nil
 	}
 	if k := costOf(c.nodes, out); k.less(p.cost) {

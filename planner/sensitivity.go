@@ -51,7 +51,7 @@ type lever struct {
 const guessed = 0.1
 
 // sensitive is in how many of the worlds, a fair sample, each end is tried.
-const sensitive = 24
+const sensitive = 16
 
 // sensitivity ranks the assumptions by how far they move the answer. The worlds of both ends are the same.
 func (s *search) sensitivity(ctx context.Context, chosen candidate) ([]Assumption, error) {
@@ -124,7 +124,7 @@ func (s *search) riskAt(ctx context.Context, l *lever, to float64, fair *futures
 	if l.worlds != nil {
 		l.worlds(worlds, to)
 	}
-	c := newCrew(s.f, worlds)
+	c := s.crew.in(worlds)
 	if l.params != nil {
 		c.alter = func(p *sim.Params) { l.params(p, to) }
 	}

@@ -84,7 +84,7 @@ func (r *Runner) serveTenant(i, sec int, x float64, before, after []float64) {
 	if t.coming > 1e-9 && r.p.Door == nil {
 		x = beat * r.returning(t, sec, x/beat)
 	}
-	m := &r.mixes[r.kinds[r.p.Tenants[i].Workload]]
+	m := &r.mixes[t.kind]
 	if differs(m.mean, t.decayFor) {
 		t.tune(m.mean)
 	}
@@ -242,13 +242,13 @@ func (r *Runner) worked(i, j, from int) float64 {
 // waiting; and of those whose patience ends now. Most seconds of most tenants need only one look: if even in the
 // shortest of those times a request got the work of the largest, nobody is waiting.
 func (r *Runner) judgeSecond(i, sec int, m *mix) {
-	least := m.most / r.leastStretch
+	least, waited := m.most/r.leastStretch, r.tenants[i].waited
 	for q := range beats {
 		j := sec*beats + q
 		if j < r.leastLag {
 			continue
 		}
-		if r.tenants[i].waited <= j-r.ring && r.v[r.slot(i, j)]-r.v[r.slot(i, j-r.leastLag)] >= least {
+		if waited <= j-r.ring && r.v[r.slot(i, j)]-r.v[r.slot(i, j-r.leastLag)] >= least {
 			continue
 		}
 		r.judgeBeat(i, j, r.p.Tenants[i].Workload)

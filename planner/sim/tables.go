@@ -175,7 +175,7 @@ type clockwork struct {
 // once come from the normal approximation.
 func (c *clockwork) events(x float64, u uint64) float64 {
 	if x >= mostTabulated {
-		return math.Max(0, math.Round(x+math.Sqrt(x)*float64(normals[u])))
+		return max(0, math.Floor(x+math.Sqrt(x)*float64(normals[u])+0.5))
 	}
 	row := int(x * rowsAUnit)
 	n := float64(counts[row][u])

@@ -74,6 +74,7 @@ type world struct {
 // tenant is one tenant's server and control state.
 type tenant struct {
 	asleep         bool    // empty for so long that nobody's fate is looked up any more
+	kind           int     // of its workload
 	weight         float64 // of the arrivals
 	change         float64 // when the pods' state changes next
 	idle           float64 // cores a pod burns without a request; 0 without pods
@@ -288,6 +289,7 @@ func (r *Runner) resetTenants() {
 		old := *t
 		seed := r.w.Seed
 		*t = tenant{
+			kind:     r.kinds[r.p.Tenants[i].Workload],
 			weight:   r.p.Tenants[i].Weight,
 			chances:  hashed(seed, uint64(i), 6),
 			arrive:   clockwork{source: hashed(seed, uint64(i), 1)},
