@@ -161,9 +161,15 @@ func (r *Runner) step(i, j, slot int, a float64, u uint64, m *mix) {
 	}
 	threads := max(0, t.threads-t.held)
 	even := 1 - unevenness*t.uneven(t.n+taken/2)
-	mean := (min(t.n, threads)*(1-t.decay) + taken*t.young) * even
+	busy := t.n // what seldom goes the other way is a branch: cheaper here than min
+	if busy > threads {
+		busy = threads
+	}
+	mean := (busy*(1-t.decay) + taken*t.young) * even
 	saturated := mean > t.most
-	mean = min(mean, t.most)
+	if saturated {
+		mean = t.most
+	}
 	gone := min(t.depart.events(mean, u), t.n+taken)
 	if saturated { // the count of departures scatters, the cores in use cannot
 		t.cpu += beat * t.burn
@@ -174,8 +180,8 @@ func (r *Runner) step(i, j, slot int, a float64, u uint64, m *mix) {
 		r.backlogged(t, j, slot, taken, threads, m)
 	}
 	gain := beat * t.speed * even
-	if middle := min(t.n+0.5*(taken-gone)+tagged, threads); middle > t.parallel {
-		gain *= t.parallel / middle
+	if middle := t.n + 0.5*(taken-gone) + tagged; middle > t.parallel {
+		gain *= t.parallel / min(middle, max(threads, t.parallel))
 	}
 	r.v[slot] = t.v + gain/2
 	t.v += gain
