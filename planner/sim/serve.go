@@ -76,7 +76,8 @@ func (r *Runner) serveTenant(i, sec int, x float64, before, after []float64) {
 	if t.change <= float64(sec) {
 		r.refresh(i, float64(sec))
 	}
-	if t.asleep && t.coming <= 1e-9 && t.arrive.quiet(x*beats) {
+	if t.n == 0 && t.held == 0 && t.coming <= 1e-9 && t.arrive.quiet(x*beats) {
+		r.passTime(i, sec)
 		after[i] = before[i] + t.idle
 		return
 	}
@@ -98,7 +99,7 @@ func (r *Runner) serveTenant(i, sec int, x float64, before, after []float64) {
 		}
 		came += a
 		slot := r.slot(i, j)
-		if a == 0 && t.n == 0 && t.held == 0 { // an empty server only lets time pass
+		if a == 0 && t.n == 0 && t.held == 0 {
 			r.came[slot] = 0
 			r.v[slot] = t.v + t.speed*(beat/2)
 			t.v += t.speed * beat
@@ -117,7 +118,22 @@ func (r *Runner) serveTenant(i, sec int, x float64, before, after []float64) {
 		t.last = sec*beats + beats - 1
 	}
 	r.judgeSecond(i, sec, m)
-	t.asleep = t.n == 0 && t.held == 0 && sec*beats-t.last > r.ring && r.p.Door == nil
+}
+
+// passTime lets a second pass at an empty server to which nobody comes. Once it has been empty for as long as anybody's fate
+// is looked up, not even that.
+func (r *Runner) passTime(i, sec int) {
+	t := &r.tenants[i]
+	if t.asleep {
+		return
+	}
+	for q := range beats {
+		slot := r.slot(i, sec*beats+q)
+		r.came[slot], r.v[slot] = 0, t.v+t.speed*(beat/2)
+		t.v += t.speed * beat
+	}
+	r.judgeSecond(i, sec, &r.mixes[t.kind])
+	t.asleep = sec*beats-t.last > r.ring
 }
 
 // tune works out what a server's speed makes of requests of that mean work.
