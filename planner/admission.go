@@ -41,6 +41,7 @@ func (s *search) behind(rate float64) (*search, error) {
 	d := *s
 	pf := *s.pf
 	pf.Admission = &scenarios.Admission{Rate: rate}
+	d.opts.Progress = func(_ string, done, total int64) { s.opts.Progress(StageAdmission, done, total) }
 	d.pf, d.extra = &pf, make([]int32, len(s.extra))
 	var err error
 	if d.expected, err = s.f.params(d.pf, -1); err != nil {
@@ -111,7 +112,7 @@ func (s *search) admits(ctx context.Context, nodes int, rate float64) (bool, err
 	if err != nil {
 		return false, err
 	}
-	return d.enough(ctx, nodes)
+	return d.enough(ctx, nodes, fewWorlds)
 }
 
 // certifier chooses the autoscaling behind a waiting room and proves it; nil where it does not hold.
@@ -135,13 +136,13 @@ const glimpsed = 64
 
 // inSomeWorlds is a cheaper proof, in a fair sample with the most cautious target.
 func inSomeWorlds(ctx context.Context, d *search, nodes int) (*doored, error) {
-	if ok, err := d.enough(ctx, nodes); err != nil || !ok {
+	if ok, err := d.enough(ctx, nodes, first); err != nil || !ok {
 		return nil, err
 	}
 	c := d.candidate(nodes, lowestTarget)
-	fair := newCrew(d.f, d.worlds.thinned(max(1, d.opts.Worlds/glimpsed)))
+	fair := d.crew.in(d.worlds.thinned(max(1, d.opts.Worlds/glimpsed)))
 	n := len(fair.worlds.worlds)
-	out, err := fair.try(ctx, trial{platform: c.platform, mayLose: max(1, nodes-1)}, 0, n, 0, func() { d.opts.Progress("admission", 0, int64(n)) })
+	out, err := fair.try(ctx, trial{platform: c.platform, mayLose: max(1, nodes-1)}, 0, n, 0, d.opts.ticks(StageAdmission, n))
 	if err != nil || out.broken > 0 {
 		return nil, err
 	}

@@ -323,8 +323,11 @@ func (s *search) clairvoyant(demand float64) []int32 {
 	return out
 }
 
-// times multiplies two series.
+// times multiplies two series; where there is no second one it is the first.
 func times(a, b []float64) []float64 {
+	if b == nil {
+		return a
+	}
 	out := make([]float64, len(a))
 	for i := range out {
 		out[i] = a[i] * b[i]

@@ -19,11 +19,11 @@ func Compare(plan *Plan, rec *record.Record) ([]Comparison, error) {
 	if plan == nil || rec == nil {
 		return nil, errors.New("compare: a plan and a record are needed")
 	}
-	return compare(context.Background(), plan.Model, rec)
+	return compare(context.Background(), plan.Model, rec, func() {})
 }
 
-// compare predicts a recorded run with a model: the same scenario, platform and disruptions.
-func compare(ctx context.Context, model *fit.Model, rec *record.Record) ([]Comparison, error) {
+// compare predicts a recorded run with a model: the same scenario, platform and disruptions. tick is told of every world.
+func compare(ctx context.Context, model *fit.Model, rec *record.Record, tick func()) ([]Comparison, error) {
 	run := &rec.Run
 	if run.Scenario == nil || run.Platform == nil {
 		return nil, errors.New("compare: the record names no scenario or platform")
@@ -49,6 +49,7 @@ func compare(ctx context.Context, model *fit.Model, rec *record.Record) ([]Compa
 			return nil, fmt.Errorf("compare: %w", err)
 		}
 		predicted = append(predicted, figuresOf(r))
+		tick()
 	}
 	var out []Comparison
 	for k, fig := range figures {

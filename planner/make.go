@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 
 	"github.com/ansturm/ansturm/loadgen/record"
 	"github.com/ansturm/ansturm/planner/fit"
@@ -31,9 +32,31 @@ type Options struct {
 	// Candidates are plans for neighbouring questions, more load, a stricter promise or one node more to lose: what holds
 	// there holds here, so the plan is never dearer than the cheapest of them that holds here too.
 	Candidates []*Plan
-	// Progress is told how far a stage ("fit", "search", "certify", "predict", "notch", "sensitivity", "frontier", "admission") is; total 0 means
-	// unknown. It may be called by several goroutines. Nil means no one listens.
+	// Progress is told how far a stage is, once for each world simulated; a stage may be gone through several times. total 0
+	// means unknown. It may be called by several goroutines. Nil means no one listens.
 	Progress func(stage string, done, total int64)
+}
+
+// The stages of a plan, in their order, as [Options].Progress names them.
+const (
+	StageFit         = "fit"
+	StageStands      = "stands"      // does the platform as it is stand the surge?
+	StageSearch      = "search"      // the fewest nodes and the highest target in the worst worlds
+	StageCertify     = "certify"     // what was found, in all worlds
+	StagePolish      = "polish"      // what is near it, in small fleets
+	StageAdmission   = "admission"   // a waiting room as another way
+	StagePredict     = "predict"     // the surge as expected, and its band
+	StageNotch       = "notch"       // what the plan must not survive
+	StageSensitivity = "sensitivity" // which assumption moves the answer most
+	StageFrontier    = "frontier"    // cost against risk
+	StageWhatIf      = "what if"     // who loses
+	StageCompare     = "compare"     // the prediction of the run with what it measured
+)
+
+// ticks says a stage's progress, one of total at a time.
+func (o Options) ticks(stage string, total int) func() {
+	var done atomic.Int64
+	return func() { o.Progress(stage, done.Add(1), int64(total)) }
 }
 
 // Make fits a model to the runs' records and searches for the cheapest plan that keeps the promises, on the platform of
@@ -64,7 +87,7 @@ func Make(ctx context.Context, runs []*record.Record, opts Options) (*Plan, erro
 	if err := forSameTenants(opts.Candidates, sc); err != nil {
 		return nil, err
 	}
-	opts.Progress("fit", 0, 1)
+	opts.Progress(StageFit, 0, 1)
 	model, err := fit.Fit(ctx, runs, fit.Options{Seed: opts.Seed})
 	if err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
@@ -72,13 +95,13 @@ func Make(ctx context.Context, runs []*record.Record, opts Options) (*Plan, erro
 	if err := settling(model, sc, surge.Run.Platform, surge.Run.Speed); err != nil {
 		return nil, err
 	}
-	opts.Progress("fit", 1, 1)
+	opts.Progress(StageFit, 1, 1)
 	plan, err := Search(ctx, model, sc, surge.Run.Platform, opts)
 	if err != nil {
 		return nil, err
 	}
 	plan.Warnings = append(plan.Warnings, uncovered(runs)...)
-	plan.Validation, err = compare(ctx, model, surge)
+	plan.Validation, err = compare(ctx, model, surge, opts.ticks(StageCompare, bandWorlds))
 	if err != nil {
 		plan.Warnings = append(plan.Warnings, record.Warning{Code: "not-validated", Text: scenarios.Text{
 			"de": "Der Lauf ließ sich nicht mit der Vorhersage vergleichen: " + err.Error(),

@@ -50,15 +50,15 @@ const sampled = 6
 func (s *search) tryNotch(ctx context.Context, kind string, less, chosen candidate, all *outcome) (Notch, error) {
 	out := Notch{Kind: kind, Platform: less.platform, What: s.what(kind, less, chosen)}
 	mayLose := max(1, chosen.nodes-1)
-	fair := newCrew(s.f, s.worlds.thinned(max(1, min(sampled, s.opts.Worlds/64))))
+	fair := s.crew.in(s.worlds.thinned(max(1, min(sampled, s.opts.Worlds/64))))
 	n := len(fair.worlds.worlds)
-	tick := func() { s.opts.Progress("notch", 0, int64(n)) }
+	tick := s.opts.ticks(StageNotch, n+min(first/2, s.opts.Worlds)+looks)
 	risk, err := fair.try(ctx, trial{platform: less.platform, mayLose: mayLose, whole: true}, 0, n, n, tick)
 	if err != nil {
 		return out, err
 	}
 	out.Risk = riskOf(s.opts.Delta, risk.done, risk.broken)
-	worst, err := s.crew.try(ctx, trial{platform: less.platform, mayLose: mayLose, whole: true}, 0, min(first, s.opts.Worlds), s.opts.Worlds, tick)
+	worst, err := s.crew.try(ctx, trial{platform: less.platform, mayLose: mayLose, whole: true}, 0, min(first/2, s.opts.Worlds), s.opts.Worlds, tick)
 	if err != nil {
 		return out, err
 	}
@@ -75,10 +75,10 @@ func (s *search) tryNotch(ctx context.Context, kind string, less, chosen candida
 			if r == nil || plan == nil || plan.Broken || !r.Broken {
 				continue
 			}
-			shown = append(shown, showing{o.worlds[i], plan, r, clearness(plan, r)})
+			shown = append(shown, showing{o.worlds[i], plan, r, clearness(plan, r), 0})
 		}
 	}
-	best, err := s.surest(ctx, shown, less, chosen)
+	best, err := s.surest(ctx, shown, less, chosen, tick)
 	if err != nil || best == nil {
 		return out, err
 	}
@@ -92,40 +92,60 @@ type showing struct {
 	world       World
 	plan, notch *sim.Result
 	clear       float64
+	score       float64 // over the worlds like it
 }
 
 const (
 	shownFirst = 12 // of the clearest worlds are looked at again,
-	reseeded   = 6  // each that often with other chance
+	glances    = 2  // each that often with other chance,
+	shownLast  = 4  // and the best of them
+	reseeded   = 6  // that often in all
 )
+
+// looks is how many worlds that takes.
+const looks = 2 * (shownFirst*glances + shownLast*(reseeded-glances))
 
 // surest is the world that tells plan and notch apart by its demand and its loss, not by luck: the one in which, with other
 // random numbers, the plan holds and the notch breaks most often.
-func (s *search) surest(ctx context.Context, shown []showing, less, chosen candidate) (*showing, error) {
-	mayLose := max(1, chosen.nodes-1)
+func (s *search) surest(ctx context.Context, shown []showing, less, chosen candidate, tick func()) (*showing, error) {
 	slices.SortStableFunc(shown, func(a, b showing) int { return cmp.Compare(b.clear, a.clear) })
-	var best *showing
-	most := math.Inf(-1)
-	for i := range shown[:min(len(shown), shownFirst)] {
-		x := &shown[i]
-		again := s.likes(x.world)
-		plan, err := again.try(ctx, trial{platform: chosen.platform, mayLose: mayLose, whole: true}, 0, reseeded, reseeded, func() {})
+	for i := range shown {
+		shown[i].score = shown[i].clear / 1000
+	}
+	from := 0
+	for _, round := range [][2]int{{shownFirst, glances}, {shownLast, reseeded}} {
+		shown = shown[:min(len(shown), round[0])]
+		for i := range shown {
+			if err := s.again(ctx, &shown[i], less, chosen, from, round[1], tick); err != nil {
+				return nil, err
+			}
+		}
+		slices.SortStableFunc(shown, func(a, b showing) int { return cmp.Compare(b.score, a.score) })
+		from = round[1]
+	}
+	if len(shown) == 0 {
+		return nil, nil
+	}
+	return &shown[0], nil
+}
+
+// again adds to a world's score how plan and notch do in the worlds from..to that are like it.
+func (s *search) again(ctx context.Context, x *showing, less, chosen candidate, from, to int, tick func()) error {
+	like := s.likes(x.world)
+	both := [2]*outcome{}
+	for i, pf := range []*scenarios.Platform{chosen.platform, less.platform} {
+		var err error
+		both[i], err = like.try(ctx, trial{platform: pf, mayLose: max(1, chosen.nodes-1), whole: true}, from, to, reseeded, tick)
 		if err != nil {
-			return nil, err
-		}
-		notch, err := again.try(ctx, trial{platform: less.platform, mayLose: mayLose, whole: true}, 0, reseeded, reseeded, func() {})
-		if err != nil {
-			return nil, err
-		}
-		score := float64(notch.broken-2*plan.broken) + x.clear/1000
-		for k := range plan.results {
-			score += clearness(plan.results[k], notch.results[k]) / 100
-		}
-		if score > most {
-			most, best = score, x
+			return err
 		}
 	}
-	return best, nil
+	plan, notch := both[0], both[1]
+	x.score += float64(notch.broken - 2*plan.broken)
+	for k := range plan.results {
+		x.score += clearness(plan.results[k], notch.results[k]) / 100
+	}
+	return nil
 }
 
 // likes are futures like one world: its demand and its loss, with other chance.
@@ -138,7 +158,7 @@ func (s *search) likes(w World) *crew {
 		out.worlds = append(out.worlds, like)
 		out.node, out.at = append(out.node, s.worlds.node[i]), append(out.at, s.worlds.at[i])
 	}
-	return newCrew(s.f, out)
+	return s.crew.in(out)
 }
 
 // clearness says how well a world tells plan and notch apart when it is fired for real: the plan well within its

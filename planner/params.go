@@ -23,7 +23,10 @@ type forge struct {
 	base  sim.Params
 	// peakAt is when most persons come, length the surge's length, in seconds.
 	peakAt, length float64
-	tails          map[int]*sim.Tail
+	// What was tabulated once: params are made for every candidate and draw.
+	tails  map[int]*sim.Tail
+	shapes map[scenarios.Distribution]*sim.Tail
+	delays map[any]sim.Delay // by scenarios.Distribution or *fit.Delay
 }
 
 func newForge(sc *scenarios.Scenario, model *fit.Model) (*forge, error) {
@@ -31,7 +34,8 @@ func newForge(sc *scenarios.Scenario, model *fit.Model) (*forge, error) {
 	if err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
-	f := &forge{sc: sc, model: model, steps: sc.AllSteps(), length: sc.Arrivals.Over.Seconds(), tails: map[int]*sim.Tail{}}
+	f := &forge{sc: sc, model: model, steps: sc.AllSteps(), length: sc.Arrivals.Over.Seconds()}
+	f.tails, f.shapes, f.delays = map[int]*sim.Tail{}, map[scenarios.Distribution]*sim.Tail{}, map[any]sim.Delay{}
 	f.base.Length = f.length
 	at, _ := curve.Peak()
 	f.peakAt = at.Seconds()
@@ -231,7 +235,7 @@ func (f *forge) workload(pf *scenarios.Platform, w *scenarios.Workload, draw int
 	out := sim.Workload{
 		Name: w.Name, Request: w.CPURequest(), Limit: w.CPULimit(), Memory: w.MemoryRequest(), Replicas: int(w.Replicas),
 		HPA: w.HPA, Threads: cmp.Or(w.Threads, 16), Backlog: cmp.Or(w.Backlog, 32),
-		Pull: delayOf(w.Start.Pull), Start: delayOf(w.Start.Start), Ready: delayOf(w.Start.Ready),
+		Pull: f.delay(w.Start.Pull), Start: f.delay(w.Start.Start), Ready: f.delay(w.Start.Ready),
 		WarmFor: w.Start.WarmUp.For.Seconds(), WarmFactor: math.Max(1, w.Start.WarmUp.Factor),
 		MemoryBase: float64(w.Memory.Base), MemoryPerRequest: float64(w.Memory.PerRequest),
 	}
@@ -256,7 +260,7 @@ func (f *forge) workload(pf *scenarios.Platform, w *scenarios.Workload, draw int
 			work.Tail = f.tail(s.Spread.Value)
 		case m == nil && known:
 			work.Mean = spec.CPU.Mean().Seconds()
-			work.Tail = sim.NewTail(func(u float64) float64 { return spec.CPU.Quantile(u).Seconds() })
+			work.Tail = f.shapeOf(spec.CPU)
 		default:
 			return out, fmt.Errorf("plan: nothing is known about step %q on workload %q: fire a calibration run", ref.Name, w.Name)
 		}
@@ -274,8 +278,10 @@ func (f *forge) reaction(out *sim.Workload, m *fit.WorkloadModel, draw int) {
 		record.PhasePulled: &out.Pull, record.PhaseStarted: &out.Start, record.PhaseReady: &out.Ready,
 	} {
 		if d := m.Chain[phase]; d != nil && d.Observed > 0 {
-			*to = sim.NewDelay(func(u float64) float64 {
-				return d.Shift + math.Exp(d.Mu+d.Sigma*math.Sqrt2*math.Erfinv(2*u-1))
+			*to = once(f.delays, any(d), func() sim.Delay {
+				return sim.NewDelay(func(u float64) float64 {
+					return d.Shift + math.Exp(d.Mu+d.Sigma*math.Sqrt2*math.Erfinv(2*u-1))
+				})
 			})
 		}
 	}
@@ -290,13 +296,35 @@ func (f *forge) reaction(out *sim.Workload, m *fit.WorkloadModel, draw int) {
 	}
 }
 
+// delay is a distribution of the platform file; nil is none.
+func (f *forge) delay(d *scenarios.Distribution) sim.Delay {
+	if d == nil {
+		return sim.Delay{}
+	}
+	return once(f.delays, any(*d), func() sim.Delay { return delayOf(d) })
+}
+
+// shapeOf is the shape of work that a platform file gives.
+func (f *forge) shapeOf(d scenarios.Distribution) *sim.Tail {
+	return once(f.shapes, d, func() *sim.Tail {
+		return sim.NewTail(func(u float64) float64 { return d.Quantile(u).Seconds() })
+	})
+}
+
+// once makes what a map has not got yet.
+func once[K comparable, V any](made map[K]V, key K, make func() V) V {
+	v, known := made[key]
+	if !known {
+		v = make()
+		made[key] = v
+	}
+	return v
+}
+
 // tail is the shape of work with a squared coefficient of variation, in steps of 0.02.
 func (f *forge) tail(scv float64) *sim.Tail {
 	step := int(math.Round(math.Min(math.Max(scv, 0), 20) / 0.02))
-	if f.tails[step] == nil {
-		f.tails[step] = sim.LogNormalTail(float64(step) * 0.02)
-	}
-	return f.tails[step]
+	return once(f.tails, step, func() *sim.Tail { return sim.LogNormalTail(float64(step) * 0.02) })
 }
 
 // drawn is the estimate's value in a draw; −1, or an estimate without draws, gives the value.

@@ -166,15 +166,16 @@ func spell(d time.Duration, lang string) string {
 // frontierAround shows cost against risk: some nodes fewer and more under the same autoscaling, in a fair sample
 // of the worlds; and the chosen one as certified.
 func (s *search) frontierAround(ctx context.Context, chosen candidate, all *outcome) ([]Candidate, error) {
-	fair := newCrew(s.f, s.worlds.thinned(max(1, s.opts.Worlds/24)))
+	fair := s.crew.in(s.worlds.thinned(max(1, s.opts.Worlds/24)))
 	n := len(fair.worlds.worlds)
+	tick := s.opts.ticks(StageFrontier, 4*n)
 	var out []Candidate
 	for nodes := max(1, chosen.nodes-2); nodes <= min(s.ladder.top(), chosen.nodes+2); nodes++ {
 		c := s.on(chosen, nodes)
 		res := all
 		if nodes != chosen.nodes {
 			var err error
-			res, err = fair.try(ctx, trial{platform: c.platform, mayLose: max(1, nodes-1)}, 0, n, n, func() { s.opts.Progress("frontier", 0, 0) })
+			res, err = fair.try(ctx, trial{platform: c.platform, mayLose: max(1, nodes-1)}, 0, n, n, tick)
 			if err != nil {
 				return nil, err
 			}

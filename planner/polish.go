@@ -115,13 +115,13 @@ func (p *polisher) try(ctx context.Context, c candidate) (*outcome, error) {
 	s := p.s
 	most := mostBroken(s.opts.Worlds, s.opts.Delta)
 	t := trial{platform: c.platform, mayLose: max(1, c.nodes-1), whole: true}
-	out, err := s.crew.try(ctx, t, 0, s.opts.Worlds, most, func() { s.opts.Progress("search", 0, 0) })
+	out, err := s.crew.try(ctx, t, 0, s.opts.Worlds, most, s.opts.ticks(StagePolish, s.opts.Worlds))
 	if err != nil {
 		return nil, err
 	}
 	p.left -= s.oneTrial() * float64(out.done) / float64(s.opts.Worlds)
 	if out.broken > most {
-		s.worlds.harden(out)
+		s.worlds.harden(out.broke())
 		return out, nil
 	}
 	if k := costOf(c.nodes, out); k.less(p.cost) {

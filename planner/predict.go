@@ -21,7 +21,7 @@ const (
 
 // predict is the platform in the surge as expected, with the band of the worlds in which no node is lost.
 func (s *search) predict(ctx context.Context, pf *scenarios.Platform) (Prediction, error) {
-	return s.f.predict(ctx, pf, s.opts.Seed, func() { s.opts.Progress("predict", 0, bandWorlds) })
+	return s.f.predict(ctx, pf, s.opts.Seed, s.opts.ticks(StagePredict, bandWorlds))
 }
 
 func (f *forge) predict(ctx context.Context, pf *scenarios.Platform, seed uint64, tick func()) (Prediction, error) {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"sync/atomic"
 
 	"github.com/ansturm/ansturm/planner/fit"
 	"github.com/ansturm/ansturm/planner/gate"
@@ -22,8 +21,12 @@ const (
 	targetStep    = 5
 )
 
-// first is how many of the worst worlds a candidate must get through unbroken before it is tried in all.
-const first = 48
+// first is how many of the worst worlds a candidate must get through unbroken before it is tried in all, fewWorlds how many
+// where it is only looked for where to begin.
+const (
+	first     = 48
+	fewWorlds = 16
+)
 
 // PlanFormat is the version of plan.json and verify.json.
 const PlanFormat = 1
@@ -126,24 +129,16 @@ func (u *futures) worstFirst(peak float64) {
 		return b
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(bad(b), bad(a)) })
-	sorted := &futures{}
-	for _, i := range order {
-		sorted.worlds = append(sorted.worlds, u.worlds[i])
-		sorted.node = append(sorted.node, u.node[i])
-		sorted.at = append(sorted.at, u.at[i])
-	}
-	*u = *sorted
+	*u = *u.in(order)
 }
 
 // thinned is every n-th of the worlds: a fair sample.
 func (u *futures) thinned(n int) *futures {
-	out := &futures{}
+	var every []int
 	for i := n / 2; i < len(u.worlds); i += n {
-		out.worlds = append(out.worlds, u.worlds[i])
-		out.node = append(out.node, u.node[i])
-		out.at = append(out.at, u.at[i])
+		every = append(every, i)
 	}
-	return out
+	return u.in(every)
 }
 
 // candidate is a number of nodes and a target, written out.
@@ -163,11 +158,7 @@ func (s *search) candidate(nodes int, target int32) candidate {
 
 // try runs a candidate in the first worlds, losing one of the nodes that the next smaller platform has too.
 func (s *search) try(ctx context.Context, c candidate, worlds, most int, stage string) (*outcome, error) {
-	total := int64(worlds)
-	var done atomic.Int64
-	return s.crew.try(ctx, trial{platform: c.platform, mayLose: max(1, c.nodes-1)}, 0, worlds, most, func() {
-		s.opts.Progress(stage, done.Add(1), total)
-	})
+	return s.crew.try(ctx, trial{platform: c.platform, mayLose: max(1, c.nodes-1)}, 0, worlds, most, s.opts.ticks(stage, worlds))
 }
 
 // Search finds the cheapest nodes and autoscaling that keep the scenario's promises on the platform, as far as the
@@ -237,7 +228,7 @@ func (s *search) find(ctx context.Context) (*Plan, error) {
 		s.bound, chosen, certified = door.search.bound, door.chosen, door.certified
 	case limit != nil: // the best there is, though it does not hold
 		chosen = s.candidate(limit.nodes(s), lowestTarget)
-		if certified, err = s.try(ctx, chosen, s.opts.Worlds, 8, "certify"); err != nil {
+		if certified, err = s.try(ctx, chosen, s.opts.Worlds, 8, StageCertify); err != nil {
 			return nil, err
 		}
 	}
@@ -318,7 +309,7 @@ const headroom = 2
 func (s *search) fewest(ctx context.Context, low, high int) (int, error) {
 	for high++; low < high; {
 		middle := (low + high) / 2
-		ok, err := s.enough(ctx, middle)
+		ok, err := s.enough(ctx, middle, fewWorlds)
 		if err != nil {
 			return 0, err
 		}
@@ -334,11 +325,11 @@ func (s *search) fewest(ctx context.Context, low, high int) (int, error) {
 // repairs is how often the tenants that broke get a pod more before a candidate is given up.
 const repairs = 4
 
-// enough says whether so many nodes get through the worst worlds with the most cautious target.
-func (s *search) enough(ctx context.Context, nodes int) (bool, error) {
+// enough says whether so many nodes get through some of the worst worlds with the most cautious target.
+func (s *search) enough(ctx context.Context, nodes, worlds int) (bool, error) {
 	clear(s.extra)
 	for range repairs {
-		out, err := s.quick(ctx, s.candidate(nodes, lowestTarget))
+		out, err := s.try(ctx, s.candidate(nodes, lowestTarget), min(worlds, s.opts.Worlds), 0, StageSearch)
 		if err != nil {
 			return false, err
 		}
@@ -352,19 +343,19 @@ func (s *search) enough(ctx context.Context, nodes int) (bool, error) {
 		for _, i := range hurt {
 			s.extra[i]++
 		}
-		s.worlds.harden(out)
+		s.worlds.harden(out.broke())
 	}
 	return false, nil
 }
 
 // quick tries a candidate in the worst worlds only.
 func (s *search) quick(ctx context.Context, c candidate) (*outcome, error) {
-	return s.try(ctx, c, min(first, s.opts.Worlds), 0, "search")
+	return s.try(ctx, c, min(first, s.opts.Worlds), 0, StageSearch)
 }
 
 // raise finds the highest target with which so many nodes get through the worst worlds.
 func (s *search) raise(ctx context.Context, nodes int) (candidate, bool, error) {
-	if ok, err := s.enough(ctx, nodes); err != nil || !ok {
+	if ok, err := s.enough(ctx, nodes, first); err != nil || !ok {
 		return candidate{}, false, err
 	}
 	for target := int32(highestTarget); target >= lowestTarget; target -= targetStep {
@@ -401,34 +392,49 @@ func (s *search) shed(ctx context.Context, c candidate) (candidate, error) {
 }
 
 // certificates is how often a candidate that held in the worst worlds may fail in all of them, and be mended, before it
-// is given up; gathered is how many more broken worlds than allowed are looked at to mend it.
+// is given up, mends how often on the same nodes where there may be more; gathered is how many more worlds are looked at
+// to mend it.
 const (
-	certificates = 5
-	gathered     = 6
+	certificates = 8
+	mends        = 3
+	gathered     = 24
 )
 
-// certify tries a candidate in all worlds. One that breaks too often is mended: a node more, up to those its autoscaling
-// was made for; then a pod more for the tenants that broke and their likes, where those that broke are few.
+// certify tries a candidate in all worlds. One that breaks too often is mended: a pod more for the tenants that broke and
+// their likes, where those that broke are few; then a node more, up to those its autoscaling was made for.
+//
+// A candidate is given up as soon as it is certain that it breaks too often. The mended one meets the worlds that broke
+// it first, next those that nobody has met yet, and last those in which its forerunners held: it must hold in all of them,
+// but there it is least likely to be news.
 func (s *search) certify(ctx context.Context, c candidate) (candidate, *outcome, error) {
 	most := mostBroken(s.opts.Worlds, s.opts.Delta)
+	crew, again := s.crew.in(s.worlds.thinned(1)), 0
 	for range certificates {
-		all, err := s.try(ctx, c, s.opts.Worlds, most+gathered, "certify")
+		t := trial{platform: c.platform, mayLose: max(1, c.nodes-1)}
+		tick := s.opts.ticks(StageCertify, s.opts.Worlds)
+		all, err := crew.try(ctx, t, 0, s.opts.Worlds, most, tick)
 		if err != nil {
 			return c, nil, err
 		}
 		if all.broken <= most {
 			return c, all, nil
 		}
-		s.worlds.harden(all)
-		if c.nodes < c.roomy {
-			c = s.on(c, c.nodes+1)
-			continue
+		more, err := crew.try(ctx, t, all.done, min(all.done+gathered, s.opts.Worlds), gathered, tick)
+		if err != nil {
+			return c, nil, err
 		}
+		all.join(more)
+		s.worlds.harden(all.broke())
+		crew.worlds.postpone(all)
 		hurt := s.hurt(all)
-		if len(hurt) == 0 {
+		switch {
+		case len(hurt) > 0 && (again < mends || c.nodes >= c.roomy):
+			c, again = s.mended(c, hurt), again+1
+		case c.nodes < c.roomy:
+			c, again = s.on(c, c.nodes+1), 0
+		default:
 			return c, nil, nil
 		}
-		c = s.mended(c, hurt)
 	}
 	return c, nil, nil
 }
@@ -496,9 +502,9 @@ func (s *search) stands(ctx context.Context) (gate.Result, error) {
 			return gate.Fail, nil
 		}
 	}
-	fair := newCrew(s.f, s.worlds.thinned(max(1, s.opts.Worlds/64)))
+	fair := s.crew.in(s.worlds.thinned(max(1, s.opts.Worlds/64)))
 	nodes := len(s.pf.Nodes())
-	out, err := fair.try(ctx, trial{platform: s.pf, mayLose: nodes}, 0, len(fair.worlds.worlds), 0, func() {})
+	out, err := fair.try(ctx, trial{platform: s.pf, mayLose: nodes}, 0, len(fair.worlds.worlds), 0, s.opts.ticks(StageStands, len(fair.worlds.worlds)))
 	if err != nil {
 		return "", err
 	}

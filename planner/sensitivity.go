@@ -50,13 +50,14 @@ type lever struct {
 const guessed = 0.1
 
 // sensitive is in how many of the worlds, a fair sample, each end is tried.
-const sensitive = 24
+const sensitive = 16
 
 // sensitivity ranks the assumptions by how far they move the answer. The worlds of both ends are the same.
 func (s *search) sensitivity(ctx context.Context, chosen candidate) ([]Assumption, error) {
 	fair := s.worlds.thinned(max(1, s.opts.Worlds/sensitive))
 	slack := spread(s.list, s.extra, room(chosen.platform, s.list, s.lose), chosen.nodes, s.lose)
 	levers := s.levers()
+	tick := s.opts.ticks(StageSensitivity, 2*len(levers)*len(fair.worlds))
 	out := make([]Assumption, 0, len(levers))
 	perCore := float64(chosen.nodes-s.lose) / s.cores(s.list, slack, chosen.nodes, s.lose)
 	for i := range levers {
@@ -76,10 +77,9 @@ func (s *search) sensitivity(ctx context.Context, chosen candidate) ([]Assumptio
 				lose = 0
 			}
 			*end.nodes = float64(lose) + perCore*s.cores(list, slack, chosen.nodes, lose)
-			if *end.risk, err = s.riskAt(ctx, l, end.to, fair, chosen); err != nil {
+			if *end.risk, err = s.riskAt(ctx, l, end.to, fair, chosen, tick); err != nil {
 				return nil, err
 			}
-			s.opts.Progress("sensitivity", int64(i), int64(len(levers)))
 		}
 		l.Says = l.says()
 		out = append(out, l.Assumption)
@@ -118,17 +118,17 @@ func (s *search) cores(list []need, slack float64, nodes, lose int) float64 {
 }
 
 // riskAt is the share of the worlds in which the plan breaks with the assumption at an end.
-func (s *search) riskAt(ctx context.Context, l *lever, to float64, fair *futures, chosen candidate) (float64, error) {
+func (s *search) riskAt(ctx context.Context, l *lever, to float64, fair *futures, chosen candidate, tick func()) (float64, error) {
 	worlds := &futures{slices.Clone(fair.worlds), slices.Clone(fair.node), slices.Clone(fair.at)}
 	if l.worlds != nil {
 		l.worlds(worlds, to)
 	}
-	c := newCrew(s.f, worlds)
+	c := s.crew.in(worlds)
 	if l.params != nil {
 		c.alter = func(p *sim.Params) { l.params(p, to) }
 	}
 	n := len(worlds.worlds)
-	out, err := c.try(ctx, trial{platform: chosen.platform, mayLose: max(1, chosen.nodes-1)}, 0, n, n, func() {})
+	out, err := c.try(ctx, trial{platform: chosen.platform, mayLose: max(1, chosen.nodes-1)}, 0, n, n, tick)
 	if err != nil {
 		return 0, err
 	}

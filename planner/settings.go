@@ -29,12 +29,15 @@ type need struct {
 // needs works out every tenant's at a demand factor.
 func needs(p *sim.Params, pf *scenarios.Platform, demand, reaction float64) []need {
 	cores := make([][]float64, len(p.Workloads)) // of all tenants, by second
-	door := behindDoor(p, demand)
+	let, door := make([][]float64, len(p.Steps)), behindDoor(p, demand)
+	for k := range p.Steps {
+		let[k] = times(p.Shape[k], door)
+	}
 	for i := range p.Workloads {
 		cores[i] = make([]float64, len(p.Shape[0]))
 		for k := range p.Steps {
-			for s, x := range p.Shape[k] {
-				cores[i][s] += door[s] * x * p.Workloads[i].Work[k].Mean * demand
+			for s, x := range let[k] {
+				cores[i][s] += x * p.Workloads[i].Work[k].Mean * demand
 			}
 		}
 	}
@@ -61,17 +64,20 @@ func needs(p *sim.Params, pf *scenarios.Platform, demand, reaction float64) []ne
 	return out
 }
 
-// behindDoor is the share of each second's shots that a door lets in at once, 1 where there is none. Those who wait come
+// behindDoor is the share of each second's shots that a door lets in at once; nil where there is none. Those who wait come
 // later, when the door is full anyhow: what counts for a peak is that it is never more than full.
 func behindDoor(p *sim.Params, demand float64) []float64 {
-	out := make([]float64, len(p.Shape[0]))
+	if p.Door == nil {
+		return nil
+	}
+	out, most := make([]float64, len(p.Shape[0])), p.Shots()
 	for s := range out {
 		sum := 0.0
 		for k := range p.Shape {
 			sum += p.Shape[k][s] * demand
 		}
 		out[s] = 1
-		if most := p.Shots(); sum > most {
+		if sum > most {
 			out[s] = most / sum
 		}
 	}

@@ -203,6 +203,7 @@ func (q *question) findLosers(ctx context.Context, s *search, p *Plan) error {
 			return fmt.Errorf("plan: simulate who loses: %w", err)
 		}
 		courses = append(courses, r)
+		s.opts.Progress(StageWhatIf, int64(len(courses)), losing)
 	}
 	for i, t := range params.Tenants {
 		if l, loses := loserOf(t.Name, i, courses); loses {

@@ -1,10 +1,12 @@
 package planner
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -108,6 +110,9 @@ func newCrew(f *forge, worlds *futures) *crew {
 	return c
 }
 
+// in are the same workers in other worlds.
+func (c *crew) in(worlds *futures) *crew { return &crew{f: c.f, worlds: worlds, runners: c.runners} }
+
 // outcome is what came of a trial in the worlds from..to.
 type outcome struct {
 	from    int
@@ -201,20 +206,64 @@ func (c *crew) prepare(pf *scenarios.Platform) (func(draw int) (*sim.Params, err
 	return get, err
 }
 
-// harden moves the worlds an outcome found broken to the front, where the next candidate meets them first.
-func (u *futures) harden(o *outcome) {
-	front := &futures{}
-	rest := &futures{}
-	for i := range u.worlds {
-		to := rest
-		if k := i - o.from; k >= 0 && k < len(o.results) && o.results[k] != nil && o.results[k].Broken {
-			to = front
+// join takes in what came of the worlds that follow.
+func (o *outcome) join(more *outcome) {
+	o.results, o.worlds = append(o.results[:o.done], more.results...), append(o.worlds[:o.done], more.worlds...)
+	o.broken, o.done = o.broken+more.broken, o.done+more.done
+}
+
+// broke are the worlds that broke, by their index.
+func (o *outcome) broke() map[int]bool {
+	out := map[int]bool{}
+	for i, r := range o.results {
+		if r != nil && r.Broken {
+			out[o.worlds[i].Index] = true
 		}
-		to.worlds = append(to.worlds, u.worlds[i])
-		to.node = append(to.node, u.node[i])
-		to.at = append(to.at, u.at[i])
 	}
-	u.worlds = append(front.worlds, rest.worlds...)
-	u.node = append(front.node, rest.node...)
-	u.at = append(front.at, rest.at...)
+	return out
+}
+
+// in is some of the worlds in that order.
+func (u *futures) in(order []int) *futures {
+	out := &futures{}
+	for _, i := range order {
+		out.worlds = append(out.worlds, u.worlds[i])
+		out.node = append(out.node, u.node[i])
+		out.at = append(out.at, u.at[i])
+	}
+	return out
+}
+
+// harden moves worlds that broke something to the front, where the next candidate meets them first.
+func (u *futures) harden(broke map[int]bool) {
+	u.rank(func(i int) int {
+		if broke[u.worlds[i].Index] {
+			return 0
+		}
+		return 1
+	})
+}
+
+// postpone is harden, and moves the worlds in which the same outcome held to the end.
+func (u *futures) postpone(o *outcome) {
+	broke := o.broke()
+	u.rank(func(i int) int {
+		switch {
+		case broke[u.worlds[i].Index]:
+			return 0
+		case i >= o.from && i < o.from+o.done:
+			return 2
+		}
+		return 1
+	})
+}
+
+// rank sorts the worlds, and leaves those of the same rank in their order.
+func (u *futures) rank(of func(i int) int) {
+	order := make([]int, len(u.worlds))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(of(a), of(b)) })
+	*u = *u.in(order)
 }

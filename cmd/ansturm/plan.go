@@ -95,7 +95,13 @@ there holds here, so that the answer to less is never more.`,
 
 // makePlan plans and writes the plan's directory.
 func (a *app) makePlan(ctx context.Context, p *progress, runs []*record.Record, opts planner.Options, dir string) (*planner.Plan, error) {
-	stages := map[string]*stage{}
+	stages, worlds := map[string]*stage{}, map[string]int{}
+	note := func(name string) string {
+		if name == planner.StageFit {
+			return ""
+		}
+		return fmt.Sprintf("%d worlds", worlds[name])
+	}
 	var mu sync.Mutex
 	opts.Progress = func(name string, done, total int64) {
 		mu.Lock()
@@ -103,13 +109,14 @@ func (a *app) makePlan(ctx context.Context, p *progress, runs []*record.Record, 
 		if stages[name] == nil {
 			stages[name] = p.stage(name, 100)
 		}
+		worlds[name]++
 		if total > 0 { // a stage may be gone through several times, so that only the end of all ends it
-			stages[name].set(min(99, 100*done/total), "")
+			stages[name].set(min(99, 100*done/total), note(name))
 		}
 	}
 	plan, err := planner.Make(ctx, runs, opts)
-	for _, st := range stages {
-		st.done("")
+	for name, st := range stages {
+		st.done(note(name))
 	}
 	if err != nil {
 		if ctx.Err() != nil {

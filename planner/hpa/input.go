@@ -104,6 +104,12 @@ const (
 	Shared
 )
 
+// Alike is a number of pods, and what they use and request together.
+type Alike struct {
+	Pods           int
+	Usage, Request Amount
+}
+
 // Input is what the controller sees in one sync.
 type Input struct {
 	// Now is when the sync begins. What follows on a metric's answer goes by the time of the answer.
@@ -115,6 +121,9 @@ type Input struct {
 	// SpecReplicas and StatusReplicas are those of the workload's scale.
 	SpecReplicas, StatusReplicas int32
 	Pods                         []Pod
+	// Alike are further pods that need not be named, because each of them counts (rule 8): running, ready, sampled, and past
+	// the initialization period. They say the same as if they were among Pods; Resource metrics only.
+	Alike Alike
 	// Strays are samples of pods that are gone but still in the metrics API; only Sample and Containers are read.
 	Strays []Pod
 	// Values are the answers for the metrics of the spec, in its order. May be shorter: Resource metrics need none.

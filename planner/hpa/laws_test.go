@@ -196,3 +196,37 @@ func TestAbsurdAmountsStayWithinBounds(t *testing.T) {
 		}
 	})
 }
+
+// Pods that count say the same whether each is named or all together.
+func TestAlikePodsSayTheSame(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		spec := drawSpec(rt)
+		named, alike := mustNew(t, spec), mustNew(t, spec)
+		t := rt
+		current, now := rapid.Int32Range(1, 40).Draw(t, "current"), noon
+		for range rapid.IntRange(1, 6).Draw(t, "syncs") {
+			now += time.Duration(rapid.Int64Range(1, 40).Draw(t, "pause")) * time.Second
+			in := &Input{Now: now, SpecReplicas: current, StatusReplicas: current}
+			some := *in
+			some.Alike = Alike{Usage: Of(0, 0), Request: Of(0, 0)}
+			for range rapid.IntRange(0, 8).Draw(t, "pods") {
+				p := drawPod(t, now)
+				in.Pods = append(in.Pods, p)
+				usage, has := p.usage(&named.spec.metrics[0])
+				request, err := p.request(&named.spec.metrics[0])
+				if err != nil || !has || p.class(&named.cfg, cpu, has, now) != counted {
+					some.Pods = append(some.Pods, p)
+					continue
+				}
+				some.Alike.Pods++
+				some.Alike.Usage.CPU += usage
+				some.Alike.Request.CPU += request
+			}
+			a, b := named.Sync(in), alike.Sync(&some)
+			if a != b {
+				t.Fatalf("%d pods named: %+v; %d of them alike: %+v", len(in.Pods), a, some.Alike.Pods, b)
+			}
+			current = a.Desired
+		}
+	})
+}

@@ -61,6 +61,15 @@ func (m *Meter) Rate() (Rate, bool) {
 	return Rate{m.last.At, window, int64(float64(m.last.CPU-m.from.CPU) / window.Seconds()), m.last.Memory}, true
 }
 
+// Usage is a rated container's usage as the controller reads it; false where there is none.
+func (m *Meter) Usage() (Amount, bool) {
+	if !m.scraped || !m.rated {
+		return Amount{}, false
+	}
+	rate, given := m.Rate()
+	return rate.usage(), given
+}
+
 // usage is the rate as the controller reads it: a part of a millicore is one.
 func (r *Rate) usage() Amount { return Of((r.Nanocores+999_999)/1_000_000, r.Memory) }
 

@@ -74,6 +74,7 @@ type tally struct {
 // addPods sorts the pods by class for a resource metric.
 func (t *tally) addPods(cfg *Config, m *metric, in *Input, now time.Duration) {
 	t.pods = len(in.Pods)
+	t.addAlike(m, &in.Alike)
 	for i := range in.Pods {
 		p := &in.Pods[i]
 		t.answered = t.answered || p.Sample.Has
@@ -93,6 +94,21 @@ func (t *tally) addPods(cfg *Config, m *metric, in *Input, now time.Duration) {
 			t.of[stray].add(usage)
 		}
 	}
+}
+
+// addAlike adds the pods that are known to count.
+func (t *tally) addAlike(m *metric, a *Alike) {
+	if a.Pods <= 0 {
+		return
+	}
+	usage, _ := a.Usage.milli(m.resource)
+	request, has := a.Request.milli(m.resource)
+	if m.kind == utilisation && !has {
+		t.noReq = ErrNoRequest
+	}
+	t.answered, t.pods = true, t.pods+a.Pods
+	t.of[counted].join(&sums{int64(a.Pods), usage, request})
+	t.of[counted].usage += usage
 }
 
 // addRequest adds what a pod requests. On the way down a missing pod is taken to use all of it, or the target's share where

@@ -10,18 +10,14 @@ func (s *series) answers(r *Runner) {
 	for i := range s.work {
 		workload := r.p.Tenants[i].Workload
 		for k, w := range r.p.Workloads[workload].Work {
-			behind := s.behind[workload*len(r.p.Steps)+k]
+			behind := s.behind[r.kinds[workload]*len(r.p.Steps)+k]
 			for part, x := range w.Tail.parts {
 				done := 0
-				for sec := range behind {
-					came := s.cameIn(i, sec)
-					if came == 0 {
-						continue
-					}
+				for _, sec := range s.busy[i] {
 					var response float64
-					response, done = s.inPods(i, sec, x*w.Mean, done)
+					response, done = s.inPods(i, int(sec), x*w.Mean, done)
 					at := bin(response + float64(behind[sec]))
-					steps[k][at] += came * float32(partShares[part]) * float32(r.frac[k][min(sec, len(r.shape)-1)]) * stay[at]
+					steps[k][at] += s.came[i][sec] * float32(partShares[part]) * float32(r.frac[k][min(int(sec), len(r.shape)-1)]) * stay[at]
 				}
 			}
 		}
@@ -31,20 +27,10 @@ func (s *series) answers(r *Runner) {
 	}
 }
 
-// cameIn is how many a tenant's pods took in in a second, waitIn how long they waited for a thread.
-func (s *series) cameIn(i, sec int) (n float32) {
-	for _, x := range s.came[i][sec*beats : (sec+1)*beats] {
-		n += x
-	}
-	return n
-}
-
-func (s *series) waitIn(i, sec int) float64 { return float64(s.wait[i][sec*beats+1]) }
-
 // inPods is the time that work x takes in tenant i's pods from a second on, and the beat in which it is done; none of an
 // earlier second was done after beat done.
 func (s *series) inPods(i, sec int, x float64, done int) (float64, int) {
-	work, wait := s.work[i], s.waitIn(i, sec)
+	work, wait := s.work[i], float64(s.wait[i][sec])
 	in := min(len(work)-1, sec*beats+1+int(wait/beat+0.5))
 	goal := float64(work[in]) + x
 	done = max(done, in)

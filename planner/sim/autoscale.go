@@ -15,6 +15,9 @@ type scaler struct {
 	spec       *autoscalingv2.HorizontalPodAutoscalerSpec
 	controller *hpa.Controller
 	next       float64
+	// idle: its count is the only one it may have, so that nothing can come of its syncs. plain: it goes by what pods use of
+	// their resources.
+	idle, plain bool
 }
 
 func (r *Runner) resetScalers() error {
@@ -41,6 +44,17 @@ func (r *Runner) resetScalers() error {
 			s.controller.Reset()
 		}
 		s.spec = spec
+		s.idle, s.plain = false, spec != nil
+		if spec != nil {
+			least := int32(1)
+			if spec.MinReplicas != nil {
+				least = *spec.MinReplicas
+			}
+			s.idle = least == spec.MaxReplicas && int(least) == p.Workloads[p.Tenants[i].Workload].Replicas && !r.thorough
+			for _, m := range spec.Metrics {
+				s.plain = s.plain && m.Type == autoscalingv2.ResourceMetricSourceType && !r.thorough
+			}
+		}
 		phase := hashed(r.w.Seed, uint64(i), 4)
 		s.next = p.Control.Sync * float64(phase.next()>>11) / (1 << 53)
 	}
@@ -51,7 +65,7 @@ func (r *Runner) resetScalers() error {
 func (r *Runner) autoscale(now float64) {
 	for i := range r.scalers {
 		s := &r.scalers[i]
-		if s.controller == nil || s.next >= now+1 {
+		if s.controller == nil || s.idle || s.next >= now+1 {
 			continue
 		}
 		at := s.next
@@ -75,14 +89,25 @@ func (r *Runner) see(i int, now float64) {
 	in := &r.input
 	in.Now = seconds(now)
 	in.SpecReplicas, in.StatusReplicas = int32(t.desired), int32(len(t.pods))
-	in.Pods = resize(in.Pods, len(t.pods))
+	in.Pods, in.Alike = in.Pods[:0], hpa.Alike{Usage: hpa.Of(0, 0)}
 	r.containers = resize(r.containers, len(t.pods))
 	request := hpa.Of(int64(math.Round(w.Request*1000)), w.Memory)
 	request.HasCPU, request.HasMemory = w.Request > 0, w.Memory > 0
+	old := now - r.p.Control.HPA.CPUInitializationPeriod.Seconds() - 1
 	for k, id := range t.pods {
+		p := &r.pods[id]
+		if p.sampled && r.scalers[i].plain && p.scheduled < old && p.ready <= now {
+			in.Alike.Pods++
+			in.Alike.Usage.CPU += p.usage.CPU
+			in.Alike.Usage.Memory += p.usage.Memory
+			continue
+		}
 		r.containers[k] = hpa.Container{Name: w.Name, Request: request}
-		in.Pods[k] = r.pods[id].seen(now, r.containers[k:k+1])
+		in.Pods = append(in.Pods, p.seen(now, r.containers[k:k+1]))
 	}
+	in.Alike.Request = request
+	in.Alike.Request.CPU *= int64(in.Alike.Pods)
+	in.Alike.Request.Memory *= int64(in.Alike.Pods)
 }
 
 // seen is the pod as the API server shows it, its times in whole seconds. A pod whose node is lost stays as it was until the

@@ -93,8 +93,8 @@ func (r *Runner) fluctuate(b *backendState, spec *Backend, share float64) float6
 	const steps = 50
 	n, work, sum, done := math.Round(b.n), b.inflow/b.visits, 0.0, 0.0
 	for range steps {
-		out := math.Min(n, b.leave.events(n*spec.speedAt(n)/work/steps))
-		n += b.come.events(b.visits/steps) - out
+		out := math.Min(n, b.leave.drawn(n*spec.speedAt(n)/work/steps))
+		n += b.come.drawn(b.visits/steps) - out
 		sum, done = sum+n/steps, done+out
 	}
 	r.restock(b, n, share)

@@ -115,9 +115,9 @@ func (r *Runner) letIn(sec int) {
 func (r *Runner) queueAgain(i, sec int) float64 {
 	t, sum := &r.tenants[i], 0.0
 	for g := 1; g <= mostRetries; g++ {
-		if sec < len(t.retries[g]) {
-			x := t.retries[g][sec]
-			t.retries[g][sec] = 0
+		if t.retries[g] != nil {
+			x := t.retries[g][sec&(r.ahead-1)]
+			t.retries[g][sec&(r.ahead-1)] = 0
 			t.coming -= x
 			r.door.queue[i][g] += x
 			sum += x

@@ -91,3 +91,25 @@ func rush(nodes int) *Params {
 	p.Impatience = &Impatience{Patience: patience, Reload: 0.5, ComeBack: 0.3, After: fixed(60), Most: 3}
 	return p
 }
+
+// day is the main job's 600,000 persons over a whole day, its curve stretched: a slow rise, a long stream, a last rush.
+func day() *Params {
+	const length = 24 * 3600
+	p := rush(12)
+	p.Length, p.Persons = length, 600_000
+	shape, sum := make([]float64, length), 0.0
+	for s := range shape {
+		x := (float64(s)/length - 16.0/18) / (5.0 / 18)
+		shape[s] = 11*math.Min(1, 0.35+0.65*float64(s)/(length*4/18)) + math.Exp(-x*x/2)
+		sum += shape[s]
+	}
+	p.Shape = [][]float64{make([]float64, length), shape}
+	for s := range shape {
+		shape[s] *= p.Persons / sum
+		p.Shape[0][s] = 0.15 * shape[s]
+	}
+	for i := range p.Promises {
+		p.Promises[i].Window = 3
+	}
+	return p
+}

@@ -7,7 +7,7 @@ import (
 )
 
 // The metrics pipeline: each pod is read by its kubelet at moments of its own, a scrape takes what was read last, and what
-// hpa.Meter makes of it (rule 22) is served a lag later. Only tenants with an autoscaler are scraped.
+// hpa.Meter makes of it (rule 22) is served a lag later. Only tenants with an autoscaler that may act are scraped.
 //
 // A pod has no counter of its own. The tenant's counter each is what a pod in rotation all the time would have used; a pod
 // has used what it has grown by since the pod came into rotation. Its past seconds are kept for as long as a reading may be
@@ -20,14 +20,13 @@ func (r *Runner) keepCounters() {
 	r.each = zeroed(r.each, len(r.tenants)*r.past)
 }
 
-// counted moves a tenant's counter on by the cores used in this second.
-func (r *Runner) counted(i, sec int, used float64) {
-	t := &r.tenants[i]
-	if t.inRotation > 0 {
-		t.each += used / float64(t.inRotation)
-	}
-	r.each[i*r.past+(sec+1)&(r.past-1)] = t.each
+// counters are those of all tenants at a second's beginning.
+func (r *Runner) counters(sec int) []float64 {
+	at := (sec & (r.past - 1)) * len(r.tenants)
+	return r.each[at : at+len(r.tenants)]
 }
+
+func (r *Runner) counter(i, sec int) float64 { return r.each[(sec&(r.past-1))*len(r.tenants)+i] }
 
 // eachAt is a tenant's counter at a moment of the past.
 func (r *Runner) eachAt(i int, at float64) float64 {
@@ -35,13 +34,12 @@ func (r *Runner) eachAt(i int, at float64) float64 {
 		return 0
 	}
 	sec := int(at)
-	ring, mask := r.each[i*r.past:(i+1)*r.past], r.past-1
-	before := ring[sec&mask]
+	before := r.counter(i, sec)
 	part := at - float64(sec)
 	if part == 0 {
 		return before
 	}
-	return before + part*(ring[(sec+1)&mask]-before)
+	return before + part*(r.counter(i, sec+1)-before)
 }
 
 // housekeep is the time from one reading of the pod to its next.
@@ -70,7 +68,7 @@ func (r *Runner) scrape(now float64) {
 	}
 	r.scrapes++
 	for i := range r.tenants {
-		if r.scalers[i].controller != nil {
+		if s := &r.scalers[i]; s.controller != nil && !s.idle {
 			r.scrapeTenant(i, now)
 		}
 	}
@@ -111,10 +109,11 @@ func (r *Runner) serveMetrics(t *tenant, now float64) {
 	for _, id := range t.pods {
 		p := &r.pods[id]
 		if !p.scraped {
-			p.meter[0] = hpa.Meter{}
+			p.meter[0], p.sampled = hpa.Meter{}, false
 			continue
 		}
 		p.meter[0].Take(p.reading, seconds(c.Scrape))
+		p.usage, p.sampled = p.meter[0].Usage()
 		p.scraped = false
 	}
 }

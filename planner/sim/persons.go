@@ -71,33 +71,34 @@ func (r *Runner) comeAgain(t *tenant, tries, sec int, x float64) {
 	if x <= 0 || sec >= r.last {
 		return
 	}
-	if len(t.retries[tries]) < r.last {
-		t.retries[tries] = resize(t.retries[tries], r.last)
+	if t.retries[tries] == nil {
+		t.retries[tries] = make([]float64, r.ahead)
 	}
-	t.retries[tries][sec] += x
+	t.retries[tries][sec&(r.ahead-1)] += x
 	t.coming += x
 }
 
 // returning adds the persons who come again in this second to the rate, and notes who is at which try.
 func (r *Runner) returning(t *tenant, sec int, offered float64) float64 {
-	total := offered
-	for g := 1; g <= mostRetries; g++ {
-		if sec < len(t.retries[g]) {
-			total += t.retries[g][sec]
+	most := min(r.p.Impatience.Most, mostRetries) // nobody tries more often
+	again, at := 0.0, sec&(r.ahead-1)
+	for g := 1; g <= most; g++ {
+		if t.retries[g] != nil {
+			again += t.retries[g][at]
 		}
 	}
+	total := offered + again
 	if total <= 0 {
 		return 0
 	}
 	t.tries[0] = offered / total
-	for g := 1; g <= mostRetries; g++ {
+	for g := 1; g <= most; g++ {
 		t.tries[g] = 0
-		if sec < len(t.retries[g]) {
-			x := t.retries[g][sec]
-			t.tries[g] = x / total
-			t.coming -= x
-			t.retries[g][sec] = 0
+		if again > 0 && t.retries[g] != nil {
+			t.tries[g] = t.retries[g][at] / total
+			t.retries[g][at] = 0
 		}
 	}
+	t.coming -= again
 	return total
 }

@@ -19,12 +19,14 @@ type pod struct {
 	joined bool
 	base   float64
 	// read and next are its kubelet's last and next reading; reading is the one of the last scrape, if it is in there and
-	// not served yet, meter what is served.
+	// not served yet, meter what is served, and usage what that says, where it is a sample.
 	house      source
 	read, next float64
 	scraped    bool
 	reading    hpa.Reading
 	meter      [1]hpa.Meter
+	usage      hpa.Amount
+	sampled    bool
 }
 
 type nodeState struct {
@@ -112,6 +114,7 @@ func (r *Runner) newPod(tenant int, now float64) int32 {
 func (r *Runner) startPods(tenant int) {
 	t := &r.tenants[tenant]
 	w := &r.p.Workloads[r.p.Tenants[tenant].Workload]
+	r.desired += w.Replicas
 	t.desired, t.peak, t.sets, t.image = w.Replicas, w.Replicas, sets{fresh: w.Replicas}, w.Image
 	for range w.Replicas {
 		id := r.newPod(tenant, -3600)
@@ -244,7 +247,9 @@ func (r *Runner) loseNodes(now float64) {
 	}
 	for i := range r.tenants {
 		t := &r.tenants[i]
-		r.refresh(i, now)
+		if t.change <= now {
+			r.refresh(i, now)
+		}
 		gone := 0.0
 		for _, id := range t.pods {
 			p := &r.pods[id]
@@ -279,12 +284,9 @@ func (r *Runner) replaceLost(now float64) {
 	}
 }
 
-// refresh works out what a tenant's pods can do together, and until when that stays.
+// refresh works out what a tenant's pods can do together from now on, and until when that stays.
 func (r *Runner) refresh(tenant int, now float64) {
 	t := &r.tenants[tenant]
-	if t.change > now {
-		return
-	}
 	w := &r.p.Workloads[r.p.Tenants[tenant].Workload]
 	t.capacity, t.parallel, t.burn, t.inRotation, t.change = 0, 0, 0, 0, math.Inf(1)
 	for _, id := range t.pods {
@@ -302,7 +304,7 @@ func (r *Runner) refresh(tenant int, now float64) {
 			t.change = math.Min(t.change, math.Max(now+1, math.Floor(p.warm)))
 		}
 		if !p.joined {
-			p.joined, p.base = true, t.each
+			p.joined, p.base = true, r.counter(tenant, int(now))
 		}
 		t.inRotation++
 		t.capacity += limit / factor
@@ -312,9 +314,9 @@ func (r *Runner) refresh(tenant int, now float64) {
 	if r.overcommitted {
 		t.change = now + 1
 	}
-	t.speed = 0
+	t.speed, t.idle = 0, 0
 	if t.parallel > 0 {
-		t.perPod, t.apart = 1/t.parallel, 1-1/float64(t.inRotation)
+		t.perPod, t.apart, t.idle = 1/t.parallel, 1-1/float64(t.inRotation), w.Idle
 		t.speed = t.capacity / t.parallel
 	}
 	t.threads = float64(t.inRotation * w.Threads)

@@ -20,7 +20,7 @@ type Result struct {
 	TenantBroken []bool
 	// TenantFirst is the minute of each tenant's first broken window, −1 where none is; TenantMinutes are all of theirs.
 	TenantFirst, TenantMinutes []int
-	// TenantCPU is the core-seconds that each tenant's pods used.
+	// TenantCPU is the core-seconds that each tenant's pods used; nil without Detail.
 	TenantCPU []float64
 	// ReplicaSeconds, all tenants. Scalings counts changes of a count.
 	ReplicaSeconds float64
@@ -75,7 +75,9 @@ func (r *Runner) result() *Result {
 	for i := range r.tenants {
 		out.TenantFirst[i] = -1
 		out.Peak[i] = r.tenants[i].peak
-		out.TenantCPU = append(out.TenantCPU, r.tenants[i].cpu)
+		if r.Detail {
+			out.TenantCPU = append(out.TenantCPU, r.tenants[i].cpu+r.detail.rested[i])
+		}
 		out.Flow.Open += r.tenants[i].n + r.tenants[i].held
 	}
 	for i := range r.backends {
@@ -161,10 +163,11 @@ func (r *Runner) window(q, tenant, from, length int, noise *source) Window {
 	slow, beside := 0.0, 0.0
 	for i := first; i < end; i++ {
 		for m := from; m < from+length; m++ {
-			w.Shots += float64(r.shots[(i*steps+k)*r.minutes+m])
-			slow += float64(r.slow[(i*promises+q)*r.minutes+m])
-			w.Failed += float64(r.failed[(i*steps+k)*r.minutes+m])
-			beside += float64(r.early[(i*steps+k)*r.minutes+m])
+			at := (m*len(r.tenants)+i)*steps + k
+			w.Shots += float64(r.shots[at])
+			slow += float64(r.slow[(m*len(r.tenants)+i)*promises+q])
+			w.Failed += float64(r.failed[at])
+			beside += float64(r.early[at])
 		}
 	}
 	w.Failed = math.Min(w.Failed, w.Shots)
@@ -220,9 +223,10 @@ func (r *Runner) clearlyBroken(minute int) bool {
 		for i := range r.tenants {
 			var shots, slow, failed float32
 			for m := minute - 1 - promise.Window; m < minute-1; m++ {
-				shots += r.shots[(i*steps+promise.Step)*r.minutes+m]
-				slow += r.slow[(i*promises+q)*r.minutes+m] + r.early[(i*steps+promise.Step)*r.minutes+m]
-				failed += r.failed[(i*steps+promise.Step)*r.minutes+m]
+				at := (m*len(r.tenants)+i)*steps + promise.Step
+				shots += r.shots[at]
+				slow += r.slow[(m*len(r.tenants)+i)*promises+q] + r.early[at]
+				failed += r.failed[at]
 			}
 			n := float64(shots)
 			if promise.Who >= 0 && promise.Who != i || n < promise.Least {

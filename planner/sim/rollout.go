@@ -167,6 +167,7 @@ func (r *Runner) resizeTo(i, count int, now float64) {
 		after += surge
 	}
 	t.sets = t.sets.scaled(count, before, after)
+	r.desired += count - t.desired
 	t.desired = count
 	t.peak = max(t.peak, count)
 	r.fill(i, now)

@@ -8,21 +8,36 @@ func (r *Runner) serve(sec int) {
 		r.letIn(sec)
 	}
 	r.blend(sec)
+	r.hours += float64(r.desired)
+	x := 0.0
+	if sec < len(r.shape) {
+		x = r.shape[sec] * r.w.Demand * beat
+	}
+	before, after := r.counters(sec), r.counters(sec+1)
 	for i := range r.tenants {
-		r.serveTenant(i, sec)
+		if r.p.Door != nil {
+			r.serveTenant(i, sec, r.door.let[i]*beat, before, after)
+		} else {
+			r.serveTenant(i, sec, x*r.tenants[i].weight, before, after)
+		}
 	}
 	if r.Detail {
 		r.detail.second(r, sec)
 	}
 }
 
-// blend works out the average request of each workload and how much of each promise back ends leave.
+// blend works out the average request of each kind of workload and how much of each promise back ends leave.
 func (r *Runner) blend(sec int) {
 	p := r.p
 	r.leastStretch = 1
 	at := min(sec, len(r.shape)-1)
+	next := 0
 	for i := range p.Workloads {
-		w, m := &p.Workloads[i], &r.mixes[i]
+		if r.kinds[i] != next { // seen before
+			continue
+		}
+		w, m, kind := &p.Workloads[i], &r.mixes[next], next
+		next++
 		m.visits = zeroed(m.visits, len(p.Backends))
 		m.mean, m.behind, m.most, m.cpuOnly = 0, 0, 0, true
 		for k := range w.Work {
@@ -38,16 +53,16 @@ func (r *Runner) blend(sec int) {
 					m.cpuOnly = false
 				}
 			}
-			r.busyTime[i*len(p.Steps)+k] = behind
+			r.busyTime[kind*len(p.Steps)+k] = behind
 			m.behind += f * behind
 		}
 		if differs(m.behind, m.lingers) {
 			m.lingers, m.linger = m.behind, math.Exp(-beat/math.Max(m.behind, 1e-3))
 		}
 		for j, q := range p.Promises {
-			left := q.Within - r.busyTime[i*len(p.Steps)+q.Step]
-			r.stretch[i*len(p.Promises)+j] = max(1e-9, left/(float64(r.lags[j])*beat))
-			r.leastStretch = min(r.leastStretch, r.stretch[i*len(p.Promises)+j])
+			left := q.Within - r.busyTime[kind*len(p.Steps)+q.Step]
+			r.stretch[kind*len(p.Promises)+j] = max(1e-9, left/(float64(r.lags[j])*beat))
+			r.leastStretch = min(r.leastStretch, r.stretch[kind*len(p.Promises)+j])
 		}
 	}
 }
@@ -55,67 +70,95 @@ func (r *Runner) blend(sec int) {
 // differs says whether a figure has moved by more than a thousandth since something dear was computed from it.
 func differs(x, before float64) bool { return math.Abs(x-before) > 1e-3*x }
 
-func (r *Runner) serveTenant(i, sec int) {
+// serveTenant lets a second happen at one tenant, in which x shots a beat are expected, and moves its pods' counter on.
+func (r *Runner) serveTenant(i, sec int, x float64, before, after []float64) {
 	t := &r.tenants[i]
-	r.refresh(i, float64(sec))
-	r.hours += float64(t.desired)
-	p := r.p
-	workload := p.Tenants[i].Workload
-	m := &r.mixes[workload]
-	var offered float64
-	if p.Door != nil {
-		offered = r.door.let[i]
-	} else if sec < len(r.shape) {
-		offered = r.shape[sec] * p.Tenants[i].Weight * r.w.Demand
+	if t.change <= float64(sec) {
+		r.refresh(i, float64(sec))
 	}
-	if p.Door == nil && t.coming > 1e-9 {
-		offered = r.returning(t, sec, offered)
+	if t.n == 0 && t.held == 0 && t.coming <= 1e-9 && t.arrive.quiet(x*beats) {
+		r.passTime(i, sec)
+		after[i] = before[i] + t.idle
+		return
 	}
+	t.asleep = false
+	if t.coming > 1e-9 && r.p.Door == nil {
+		x = beat * r.returning(t, sec, x/beat)
+	}
+	m := &r.mixes[t.kind]
 	if differs(m.mean, t.decayFor) {
-		t.decayFor = m.mean
-		t.theta = t.speed * beat / m.mean
-		t.decay = math.Exp(-t.theta)
-		t.young = 0
-		if t.theta > 0 {
-			t.young = 1 - (1-t.decay)/t.theta
-		}
-		t.most = t.capacity * beat / m.mean
+		t.tune(m.mean)
 	}
-	before := t.cpu
-	t.cpu += p.Workloads[workload].Idle * float64(t.inRotation)
-	came := 0.0
+	began, came := t.cpu, 0.0
+	dice := t.chances.dice(sec)
 	for q := range beats {
 		j := sec*beats + q
 		a := 0.0
-		if offered > 0 {
-			a = t.arrive.events(offered * beat)
+		if x > 0 {
+			a = t.arrive.events(x, dice%draws)
 		}
 		came += a
-		slot := i*r.ring + j&(r.ring-1)
-		if a == 0 && t.n == 0 && t.held == 0 { // an empty server only lets time pass
+		slot := r.slot(i, j)
+		if a == 0 && t.n == 0 && t.held == 0 {
 			r.came[slot] = 0
 			r.v[slot] = t.v + t.speed*(beat/2)
 			t.v += t.speed * beat
 		} else {
-			r.step(i, j, slot, a, m)
+			r.step(i, j, slot, a, dice>>drawBits%draws, m)
 		}
-		if r.Detail {
-			r.detail.beat(r, i, j)
-		}
+		dice >>= 2 * drawBits
+	}
+	after[i] = before[i] + t.idle
+	if t.inRotation > 0 {
+		after[i] += (t.cpu - began) / float64(t.inRotation)
 	}
 	if came > 0 {
 		r.arrived += came
 		r.count(r.shots, i, sec*beats, came)
+		t.last = sec*beats + beats - 1
 	}
-	r.counted(i, sec, t.cpu-before)
-	r.judgeSecond(i, sec, workload)
+	r.judgeSecond(i, sec, m)
 }
 
-// step moves one tenant's server on by beat j, in which a requests come.
+// passTime lets a second pass at an empty server to which nobody comes. Once it has been empty for as long as anybody's fate
+// is looked up, not even that.
+func (r *Runner) passTime(i, sec int) {
+	t := &r.tenants[i]
+	if t.asleep {
+		return
+	}
+	for q := range beats {
+		slot := r.slot(i, sec*beats+q)
+		r.came[slot], r.v[slot] = 0, t.v+t.speed*(beat/2)
+		t.v += t.speed * beat
+	}
+	r.judgeSecond(i, sec, &r.mixes[t.kind])
+	t.asleep = sec*beats-t.last > r.ring
+}
+
+// tune works out what a server's speed makes of requests of that mean work.
+func (t *tenant) tune(mean float64) {
+	t.decayFor = mean
+	t.theta = t.speed * beat / mean
+	t.decay = math.Exp(-t.theta)
+	t.young = 0
+	if t.theta > 0 {
+		t.young = 1 - (1-t.decay)/t.theta
+	}
+	t.most, t.burns = t.capacity*beat/mean, 0
+	if t.capacity > 0 {
+		t.burns = mean / t.capacity * t.burn
+	}
+}
+
+// slot is where the ring has a tenant's beat.
+func (r *Runner) slot(i, j int) int { return (j&(r.ring-1))*len(r.tenants) + i }
+
+// step moves one tenant's server on by beat j, in which a requests come; u is the draw of who departs.
 //
 // Departures have the mean n(1−e^−θ) + a(1 − (1−e^−θ)/θ) while every request has full speed (exact for a server
 // without limit, with a arrivals spread over the beat), and at most what the capacity gives.
-func (r *Runner) step(i, j, slot int, a float64, m *mix) {
+func (r *Runner) step(i, j, slot int, a float64, u uint64, m *mix) {
 	t := &r.tenants[i]
 	taken := a
 	if open := t.n + t.held; open+a > t.room { // no thread and no place in the backlog, or no pod at all
@@ -134,26 +177,32 @@ func (r *Runner) step(i, j, slot int, a float64, m *mix) {
 	}
 	threads := max(0, t.threads-t.held)
 	even := 1 - unevenness*t.uneven(t.n+taken/2)
-	mean := (min(t.n, threads)*(1-t.decay) + taken*t.young) * even
+	busy := t.n // what seldom goes the other way is a branch: cheaper here than min
+	if busy > threads {
+		busy = threads
+	}
+	mean := (busy*(1-t.decay) + taken*t.young) * even
 	saturated := mean > t.most
-	mean = min(mean, t.most)
+	if saturated {
+		mean = t.most
+	}
 	if !m.cpuOnly { // who goes to a back end takes the thread along
 		if room := max(threads+t.held*(1-m.linger), beat*t.turnover(m)); mean > room {
 			mean, saturated = room, false
 		}
 	}
-	gone := min(t.depart.events(mean), t.n+taken)
+	gone := min(t.depart.events(mean, u), t.n+taken)
 	if saturated { // the count of departures scatters, the cores in use cannot
 		t.cpu += beat * t.burn
 	} else {
-		t.cpu += gone * m.mean / t.capacity * t.burn
+		t.cpu += gone * t.burns
 	}
 	if t.n+taken > threads {
 		r.backlogged(t, j, slot, taken, threads, m)
 	}
 	gain := beat * t.speed * even
-	if middle := min(t.n+0.5*(taken-gone)+tagged, threads); middle > t.parallel {
-		gain *= t.parallel / middle
+	if middle := t.n + 0.5*(taken-gone) + tagged; middle > t.parallel {
+		gain *= t.parallel / min(middle, max(threads, t.parallel))
 	}
 	r.v[slot] = t.v + gain/2
 	t.v += gain
@@ -200,62 +249,60 @@ func (r *Runner) count(to []float32, i, j int, x float64) {
 	steps := len(r.p.Steps)
 	sec := j / beats
 	at := min(sec, len(r.shape)-1)
-	base := i*steps*r.minutes + sec/60
+	minute := to[(sec/60*len(r.tenants)+i)*steps:]
 	for k := range steps {
-		to[base+k*r.minutes] += float32(x * r.frac[k][at])
+		minute[k] += float32(x * r.frac[k][at])
 	}
 }
 
 // worked is how much work each request in service has had by beat j since one that came in beat from entered
 // service; negative when it has not entered yet.
 func (r *Runner) worked(i, j, from int) float64 {
-	base, mask := i*r.ring, r.ring-1
 	if r.tenants[i].waited > from {
-		if wait := r.waits[base+from&mask]; wait > 0 {
+		if wait := r.waits[r.slot(i, from)]; wait > 0 {
 			from += int(wait/beat + 0.5)
 			if from >= j {
 				return -1
 			}
 		}
 	}
-	return r.v[base+j&mask] - r.v[base+from&mask]
+	return r.v[r.slot(i, j)] - r.v[r.slot(i, from)]
 }
 
 // judgeSecond looks back from each beat of the second: of those who came a promise's bound ago, how many are still
 // waiting; and of those whose patience ends now. Most seconds of most tenants need only one look: if even in the
 // shortest of those times a request got the work of the largest, nobody is waiting.
-func (r *Runner) judgeSecond(i, sec, workload int) {
-	mask, base := r.ring-1, i*r.ring
-	least := r.mixes[workload].most / r.leastStretch
+func (r *Runner) judgeSecond(i, sec int, m *mix) {
+	least, waited := m.most/r.leastStretch, r.tenants[i].waited
 	for q := range beats {
 		j := sec*beats + q
 		if j < r.leastLag {
 			continue
 		}
-		if r.tenants[i].waited <= j-r.ring && r.v[base+j&mask]-r.v[base+(j-r.leastLag)&mask] >= least {
+		if waited <= j-r.ring && r.v[r.slot(i, j)]-r.v[r.slot(i, j-r.leastLag)] >= least {
 			continue
 		}
-		r.judgeBeat(i, j, workload)
+		r.judgeBeat(i, j, r.p.Tenants[i].Workload)
 	}
 }
 
 func (r *Runner) judgeBeat(i, j, workload int) {
 	p := r.p
 	w := &p.Workloads[workload]
-	most := r.mixes[workload].most
-	base, mask := i*r.ring, r.ring-1
+	kind := r.kinds[workload]
+	most := r.mixes[kind].most
 	for q := range p.Promises {
 		from := j - r.lags[q]
 		if from < 0 || p.Promises[q].Who >= 0 && p.Promises[q].Who != i {
 			continue
 		}
-		came := r.came[base+from&mask]
+		came := r.came[r.slot(i, from)]
 		if came == 0 {
 			continue
 		}
 		k := p.Promises[q].Step
 		work := &w.Work[k]
-		worked := r.worked(i, j, from) * r.stretch[workload*len(p.Promises)+q]
+		worked := r.worked(i, j, from) * r.stretch[kind*len(p.Promises)+q]
 		if worked >= work.Mean*work.Tail.most {
 			continue
 		}
@@ -265,14 +312,14 @@ func (r *Runner) judgeBeat(i, j, workload int) {
 		}
 		sec := from / beats
 		slow := came * share * r.frac[k][min(sec, len(r.shape)-1)]
-		r.slow[(i*len(p.Promises)+q)*r.minutes+sec/60] += float32(slow)
+		r.slow[(sec/60*len(r.tenants)+i)*len(p.Promises)+q] += float32(slow)
 	}
 	for _, lag := range r.patience {
 		from := j - lag
 		if from < 0 {
 			continue
 		}
-		came := r.came[base+from&mask]
+		came := r.came[r.slot(i, from)]
 		if came == 0 {
 			continue
 		}

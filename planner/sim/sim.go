@@ -51,6 +51,9 @@ type Runner struct {
 	// Hasty ends a world as soon as a promise is clearly broken in it; the rest of its result is then of the time so far.
 	Hasty bool
 
+	// thorough leaves no sync out and shows autoscalers every pod by itself: what comes of it is the same.
+	thorough bool
+
 	p *Params
 	w World
 	world

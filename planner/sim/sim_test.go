@@ -171,12 +171,56 @@ func TestCancelledRunEnds(t *testing.T) {
 	}
 }
 
+// What is left out of the control loop because nothing can come of it changes nothing.
+func TestNothingComesOfWhatIsLeftOut(t *testing.T) {
+	for _, w := range []World{{Seed: 3}, {Seed: 4, Demand: 1.2, Lost: 2, At: 500}} {
+		p := rush(14)
+		p.Workloads = append(p.Workloads, p.Workloads[0], p.Workloads[0])
+		p.Workloads[1].HPA, p.Workloads[1].Replicas = scaling(65, 3, 3), 3
+		p.Workloads[2].HPA, p.Workloads[2].Replicas = scaling(50, 4, 4), 2
+		for i := range p.Tenants {
+			p.Tenants[i].Workload = i % 3
+		}
+		short, err := (&Runner{}).Run(context.Background(), p, w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		long, err := (&Runner{thorough: true}).Run(context.Background(), p, w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(short, long) {
+			t.Errorf("%+v: %+v, with everything done %+v", w, short.Flow, long.Flow)
+		}
+	}
+}
+
+// BenchmarkWorld is the main job's surge.
 func BenchmarkWorld(b *testing.B) {
 	p := rush(18)
 	var r Runner
-	for i := range b.N {
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
 		if _, err := r.Run(context.Background(), p, World{Seed: uint64(i), Lost: 1, At: 700}); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkDay is 600,000 persons over a day, as the search simulates it and with all that a report shows.
+func BenchmarkDay(b *testing.B) {
+	for name, detail := range map[string]bool{"search": false, "report": true} {
+		b.Run(name, func(b *testing.B) {
+			p := day()
+			r := Runner{Detail: detail}
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				out, err := r.Run(context.Background(), p, World{Seed: uint64(i), Lost: 1, At: 50_000})
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(out.Flow.Arrived, "shots")
+			}
+		})
 	}
 }

@@ -103,8 +103,9 @@ func (t *Tail) least(share float64) float64 {
 }
 
 const (
-	draws     = 2048
-	drawShift = 64 - 11
+	drawBits  = 11
+	draws     = 1 << drawBits
+	drawShift = 64 - drawBits
 )
 
 // units and normals are 2,048 stratified draws of the unit exponential and the standard normal distribution: a draw is
@@ -124,11 +125,13 @@ var units, normals = func() (units, normals [draws]float32) {
 	return units, normals
 }()
 
+const golden = 0x9e3779b97f4a7c15
+
 // source is SplitMix64 (Steele, Lea, Flood 2014).
 type source uint64
 
 func (s *source) next() uint64 {
-	*s += 0x9e3779b97f4a7c15
+	*s += golden
 	z := uint64(*s)
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
 	z = (z ^ z>>27) * 0x94d049bb133111eb
@@ -145,20 +148,67 @@ func hashed(words ...uint64) source {
 	return s
 }
 
-// clockwork is a unit Poisson process run along an integral of rates.
+// counts are 2,048 stratified draws of the Poisson distributions with the means 0, 1/8, 2/8 … mostTabulated, in order, and
+// tabulated the means that these draws have.
+var counts, tabulated = func() (counts [rows][draws]uint8, means [rows]float64) {
+	for row := range rows {
+		mean := float64(row) / rowsAUnit
+		p := math.Exp(-mean)
+		below, k, sum := p, 0, 0
+		for i := range draws {
+			for ; below < (float64(i)+0.5)/draws; k++ {
+				p *= mean / float64(k+1)
+				below += p
+			}
+			counts[row][i] = uint8(k)
+			sum += k
+		}
+		means[row] = float64(sum) / draws
+	}
+	return counts, means
+}()
+
+const (
+	mostTabulated = 5
+	rowsAUnit     = 8
+	rows          = mostTabulated*rowsAUnit + 1
+)
+
+// clockwork is a Poisson process: most of it one look-up for each stretch of time, and what the table's means leave of the
+// rate a unit process run along its integral, which seldom has an event.
 type clockwork struct {
 	source
-	left float64 // until its next event
+	left float64 // until that one's next event
 }
 
-// events moves on by x expected events and says how many came. Many at once come from the normal approximation.
-func (c *clockwork) events(x float64) float64 {
-	if x > 5 {
-		return math.Max(0, math.Round(x+math.Sqrt(x)*float64(normals[c.next()>>drawShift])))
+// events moves on by x expected events and says how many came, by the draw u below draws: the larger, the more. Many at
+// once come from the normal approximation.
+func (c *clockwork) events(x float64, u uint64) float64 {
+	if x >= mostTabulated {
+		return max(0, math.Floor(x+math.Sqrt(x)*float64(normals[u])+0.5))
 	}
-	var n float64
-	for c.left -= x; c.left < 0; n++ {
+	row := int(x * rowsAUnit)
+	n := float64(counts[row][u])
+	for c.left -= x - tabulated[row]; c.left < 0; n++ {
 		c.left += float64(units[c.next()>>drawShift])
 	}
 	return n
+}
+
+// drawn is events by a draw of its own.
+func (c *clockwork) drawn(x float64) float64 { return c.events(x, c.next()>>drawShift) }
+
+// quiet moves on by x expected events if none of them comes, whatever the draw.
+func (c *clockwork) quiet(x float64) bool {
+	if x >= 1.0/rowsAUnit || c.left < x {
+		return false
+	}
+	c.left -= x
+	return true
+}
+
+// dice are the draws of a second, each of its own bits: the same whatever was drawn before.
+func (s source) dice(sec int) uint64 {
+	s += source(sec) * golden
+	return s.next()
 }

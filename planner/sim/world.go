@@ -30,31 +30,35 @@ type world struct {
 	scalers    []scaler
 	scrapes    int
 	past       int
-	each       []float64 // tenant × past: the counters at the past seconds
+	each       []float64 // past × tenant: the counters at the past seconds
 	input      hpa.Input
 	containers []hpa.Container
 
-	mixes    []mix // by workload, of the present second
+	kinds    []int // by workload: those of the same work share a mix
+	mixes    []mix // by kind, of the present second
 	backends []backendState
 	shape    []float64   // shots of all steps in each second
 	frac     [][]float64 // step, second: its share of shape, behind the door
 	door     doorState
-	stretch  []float64 // promise × workload: share of Within left for the CPU phase
-	busyTime []float64 // step × workload: seconds in back ends now
+	stretch  []float64 // kind × promise: share of Within left for the CPU phase
+	busyTime []float64 // kind × step: seconds in back ends now
 
 	ring, minutes int
 	leastLag      int // shortest of lags and patience
 	leastStretch  float64
-	v             []float64 // work so far, tenant × ring
-	came          []float64 // requests taken in, tenant × ring
-	waits         []float64 // seconds in the backlog, tenant × ring
+	ahead         int       // seconds of the ring of those who will come again, a power of two
+	v             []float64 // work so far, ring × tenant
+	came          []float64 // requests taken in, ring × tenant
+	waits         []float64 // seconds in the backlog, ring × tenant
 	lags          []int     // by promise, in beats
 	patience      []int     // beats, equally likely
-	shots         []float32 // tenant × step × minute
-	failed        []float32 // tenant × step × minute
-	early         []float32 // of the failed, those never looked up as slow: refused, lost, left before any bound
-	slow          []float32 // tenant × promise × minute
+	// What came of the shots, minute × tenant × step; a minute's lie together, since all are counted up in it.
+	shots  []float32
+	failed []float32
+	early  []float32 // of the failed, those never looked up as slow: refused, lost, left before any bound
+	slow   []float32 // minute × tenant × promise
 
+	desired  int     // replicas of all tenants
 	hours    float64 // replica-seconds
 	scalings int
 	refused  float64
@@ -69,9 +73,17 @@ type world struct {
 
 // tenant is one tenant's server and control state.
 type tenant struct {
+	asleep         bool    // empty for so long that nobody's fate is looked up any more
+	kind           int     // of its workload
+	weight         float64 // of the arrivals
+	change         float64 // when the pods' state changes next
+	idle           float64 // cores a pod burns without a request; 0 without pods
+	coming         float64 // persons who will come again
 	arrive, depart clockwork
+	chances        source  // of arrivals and departures, by second
 	n, held        float64 // requests before or in the CPU phase; in back ends
 	v              float64
+	last           int // the last beat in which requests were taken in
 	waited         int // until that beat some request may have waited in the backlog
 
 	// capacity in cores of work a second; parallel requests at speed each; burn is cores used when all are busy.
@@ -79,10 +91,9 @@ type tenant struct {
 	inRotation                                     int
 	perPod, apart                                  float64 // 1/parallel; 1 − 1/pods
 	decay, theta, young, most, decayFor            float64 // exp(−θ) for θ = speed·beat/mean, see step
-	change                                         float64 // when the pods' state changes next
+	burns                                          float64 // core-seconds a request takes in all
 
 	cpu      float64 // core-seconds so far
-	each     float64 // … of a pod in rotation all the time
 	scraped  float64 // when; −1: what was scraped is served
 	houses   source  // of the pods' readings
 	pods     []int32
@@ -94,8 +105,7 @@ type tenant struct {
 	oldImage int
 	podDraws source
 
-	coming  float64                    // persons who will come again
-	retries [mostRetries + 1][]float64 // by number of tries and second
+	retries [mostRetries + 1][]float64 // by number of tries, a ring of the seconds ahead
 	tries   [mostRetries + 1]float64   // share of the present arrivals by number of tries
 }
 
@@ -115,6 +125,7 @@ func (r *Runner) reset(p *Params, w World) error {
 		if err := p.validate(); err != nil {
 			return err
 		}
+		r.sort(p)
 	}
 	if w.Demand == 0 {
 		w.Demand = 1
@@ -124,7 +135,7 @@ func (r *Runner) reset(p *Params, w World) error {
 	r.lay()
 	r.pods, r.free, r.waiting = r.pods[:0], r.free[:0], r.waiting[:0]
 	r.hours, r.scalings, r.refused, r.lost, r.arrived, r.served, r.left = 0, 0, 0, 0, 0, 0, 0
-	r.refusedBehind, r.mostPending, r.rollouts = 0, 0, 0
+	r.refusedBehind, r.mostPending, r.rollouts, r.desired = 0, 0, 0, 0
 	r.resetNodes()
 	if err := r.resetScalers(); err != nil {
 		return err
@@ -133,6 +144,23 @@ func (r *Runner) reset(p *Params, w World) error {
 	r.resetDoor()
 	r.detail.reset(r)
 	return nil
+}
+
+// sort finds the workloads of the same work: a plan has many that differ only in their autoscaling.
+func (r *Runner) sort(p *Params) {
+	r.kinds = r.kinds[:0]
+	var first []int // workload of each kind
+	for i := range p.Workloads {
+		kind := slices.IndexFunc(first, func(k int) bool {
+			return slices.EqualFunc(p.Workloads[i].Work, p.Workloads[k].Work, func(a, b Work) bool {
+				return a.Mean == b.Mean && a.Tail == b.Tail && slices.Equal(a.Backends, b.Backends)
+			})
+		})
+		if kind < 0 {
+			kind, first = len(first), append(first, i)
+		}
+		r.kinds = append(r.kinds, kind)
+	}
 }
 
 // measure works out lengths: how far back a shot's fate is looked up, and how many minutes there are.
@@ -170,6 +198,11 @@ func (r *Runner) measure() {
 	}
 	r.end = max(seconds, int(math.Ceil(p.Length))) + far/beats + 2
 	for r.ring = 8; r.ring < far+2; r.ring *= 2 {
+	}
+	r.ahead = 4
+	if p.Impatience != nil {
+		for ; r.ahead < int(p.Impatience.After[63])+4; r.ahead *= 2 {
+		}
 	}
 	r.layShape(seconds)
 	r.last = r.end + 600 + r.drain()
@@ -235,13 +268,17 @@ func (r *Runner) lay() {
 	r.early = zeroed(r.early, n*len(p.Steps)*r.minutes)
 	r.failed = zeroed(r.failed, n*len(p.Steps)*r.minutes)
 	r.slow = zeroed(r.slow, n*len(p.Promises)*r.minutes)
-	r.stretch = zeroed(r.stretch, len(p.Promises)*len(p.Workloads))
-	r.busyTime = zeroed(r.busyTime, len(p.Steps)*len(p.Workloads))
-	r.mixes = resize(r.mixes, len(p.Workloads))
+	kinds := slices.Max(r.kinds) + 1
+	r.stretch = zeroed(r.stretch, len(p.Promises)*kinds)
+	r.busyTime = zeroed(r.busyTime, len(p.Steps)*kinds)
+	r.mixes = resize(r.mixes, kinds)
+	for i := range r.mixes {
+		r.mixes[i].lingers = 0 // of another world
+	}
 	r.backends = resize(r.backends, len(p.Backends))
 	for i := range r.backends {
 		r.backends[i] = backendState{
-			speed: 1, come: clockwork{source: hashed(r.w.Seed, uint64(i), 6)}, leave: clockwork{source: hashed(r.w.Seed, uint64(i), 7)},
+			speed: 1, come: clockwork{source: hashed(r.w.Seed, uint64(i), 8)}, leave: clockwork{source: hashed(r.w.Seed, uint64(i), 9)},
 		}
 	}
 }
@@ -254,6 +291,9 @@ func (r *Runner) resetTenants() {
 		old := *t
 		seed := r.w.Seed
 		*t = tenant{
+			kind:     r.kinds[r.p.Tenants[i].Workload],
+			weight:   r.p.Tenants[i].Weight,
+			chances:  hashed(seed, uint64(i), 6),
 			arrive:   clockwork{source: hashed(seed, uint64(i), 1)},
 			depart:   clockwork{source: hashed(seed, uint64(i), 2)},
 			podDraws: hashed(seed, uint64(i), 3),
@@ -266,6 +306,9 @@ func (r *Runner) resetTenants() {
 		t.depart.left = float64(units[t.depart.next()>>drawShift])
 		t.tries[0] = 1
 		for g := range t.retries {
+			if len(t.retries[g]) != r.ahead {
+				t.retries[g] = nil
+			}
 			clear(t.retries[g])
 		}
 		r.startPods(i)
