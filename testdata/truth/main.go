@@ -9,7 +9,7 @@
 // It lives under testdata so that ./... leaves it alone: it measures, it is no part of the product. `make planner-truth` runs
 // it from the top of the source tree.
 //
-//  1. draw.go: a seed's platform and surges.
+//  1. draw.go, drawplatform.go: a seed's platform and surges.
 //  2. person.go, fire.go: a surge on it, and its record; processes.go: the same with processes.
 //  3. course.go: what is compared of a surge, fired or foreseen.
 //  4. prove.go: one platform, and a line of proof for some.
