@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -57,6 +58,7 @@ func Propose(sc *scenarios.Scenario, pf *scenarios.Platform, model *fit.Model, s
 	open := fit.Needed(pf)
 	if model != nil {
 		open = stillOpen(open, model.Parameters)
+		d.tried(model.Runs, open)
 	}
 	out := &Proposal{Condition: map[string]float64{}}
 	options, err := d.options(out)
@@ -89,6 +91,19 @@ func Propose(sc *scenarios.Scenario, pf *scenarios.Platform, model *fit.Model, s
 		}
 	}
 	return out, nil
+}
+
+// tried leaves out what a run was fired for already and did not show: once more would show no more.
+func (d *designer) tried(runs []fit.Source, open []fit.Parameter) {
+	for _, p := range open {
+		if p.Kind == fit.KindDemand || !slices.ContainsFunc(runs, func(r fit.Source) bool { return filepath.Base(r.Dir) == p.Settles }) {
+			continue
+		}
+		d.left[p.Kind+" "+p.Of] = scenarios.Text{
+			"de": fmt.Sprintf("Der Lauf %s ist gefeuert und hat es nicht gezeigt.", p.Settles),
+			"en": fmt.Sprintf("Run %s was fired and did not show it.", p.Settles),
+		}
+	}
 }
 
 func same(a, b *fit.Parameter) bool {

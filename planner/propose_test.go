@@ -160,6 +160,18 @@ func TestWhatIsKnownIsNotProposed(t *testing.T) {
 	}
 }
 
+// A run that was fired and did not show what it was to show is not proposed again.
+func TestWhatARunDidNotShowIsNotProposedAgain(t *testing.T) {
+	sc, pf := shipped(t, "quick")
+	model := &fit.Model{Parameters: fit.Needed(pf), Runs: []fit.Source{{Dir: "runs/" + fit.RunKnee}}}
+	p := mustPropose(t, sc, pf, model, 5)
+	if slices.Contains(runNames(p), fit.RunKnee) || !slices.ContainsFunc(p.Left, func(l fit.Parameter) bool {
+		return l.Kind == fit.KindKnee && strings.Contains(l.Why["en"], "did not show it")
+	}) {
+		t.Errorf("proposed %v, left %v", runNames(p), p.Left)
+	}
+}
+
 // beside adds a workload that shares the nodes with the first, each promised more than it requested.
 func beside(t *testing.T, sc *scenarios.Scenario, pf *scenarios.Platform, limit string) {
 	t.Helper()
