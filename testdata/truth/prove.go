@@ -100,8 +100,13 @@ func (t *trial) learned(m *fit.Model) {
 
 // learn fires what the model is fitted to: the calibration that `ansturm calibrate` fires, and the rehearsal.
 func (x *subject) learn(ctx context.Context, dir string) ([]*record.Record, error) {
-	runs := []firing{}
-	for _, e := range planner.Calibration(x.surge, x.described) {
+	proposal, err := planner.Propose(x.surge, x.described, nil, 1)
+	if err != nil {
+		return nil, err
+	}
+	var runs []firing
+	for _, r := range proposal.Runs {
+		e := r.Experiment
 		runs = append(runs, firing{
 			name: e.Name, purpose: "calibration", scenario: e.Scenario, platform: x.enact(e.Platform), described: e.Platform,
 		})
