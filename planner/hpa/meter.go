@@ -63,7 +63,7 @@ func (m *Meter) Rate() (Rate, bool) {
 
 // Usage is a rated container's usage as the controller reads it; false where there is none.
 func (m *Meter) Usage() (Amount, bool) {
-	if !m.scraped || !m.rated {
+	if !m.rated {
 		return Amount{}, false
 	}
 	rate, given := m.Rate()

@@ -53,6 +53,9 @@ func TestMeter(t *testing.T) {
 		if p.Sample.Has != (test.want != none) {
 			t.Errorf("%s: sample %+v", test.name, p.Sample)
 		}
+		if usage, has := m.Usage(); has != p.Sample.Has || usage != p.Containers[0].Usage {
+			t.Errorf("%s: alone it says %+v, %v; measured %+v", test.name, usage, has, p)
+		}
 		if !p.Sample.Has {
 			continue
 		}
@@ -76,6 +79,11 @@ func TestMeasure(t *testing.T) {
 	unrated, fresh := meter(reading(0, 100, 0)), meter(reading(103, 115, 600))
 	backwards := meter(reading(0, 100, 100), reading(0, 115, 50))
 	earlier := meter(reading(50, 100, 100), reading(40, 115, 150))
+	for _, m := range []Meter{backwards, earlier} {
+		if usage, has := m.Usage(); has {
+			t.Errorf("%+v ran backwards, and is taken to use %+v", m, usage)
+		}
+	}
 	for _, test := range []struct {
 		name     string
 		meters   []Meter

@@ -341,6 +341,16 @@ func TestRequests(t *testing.T) {
 	if d.Err != nil || d.Proposed != 3 {
 		t.Errorf("an average asks for no request: %d (%v), want 3", d.Proposed, d.Err)
 	}
+	// of pods that are told together one request is told too
+	alike := Alike{Pods: 4, Usage: Of(3000, 0)}
+	d = mustNew(t, by(all)).Sync(&Input{Now: noon, SpecReplicas: 4, Alike: alike})
+	if !errors.Is(d.Err, ErrNoRequest) {
+		t.Errorf("alike and without a request: %v, want %v", d.Err, ErrNoRequest)
+	}
+	d = mustNew(t, by(resourceMetric(corev1.ResourceCPU, averageValue("500m")))).Sync(&Input{Now: noon, SpecReplicas: 4, Alike: alike})
+	if d.Err != nil || d.Proposed != 6 {
+		t.Errorf("an average of pods alike asks for no request: %d (%v), want 6", d.Proposed, d.Err)
+	}
 	// a request below 0, which no API server lets through, must not divide by 0 once it is taken in
 	below := pod(func(p *Pod) { p.Containers, p.Sample.Has = []Container{{Request: Of(-1500, 0)}}, false })
 	d = mustNew(t, by(all)).Sync(&Input{Now: noon, SpecReplicas: 2, Pods: []Pod{pod(same), below}})
