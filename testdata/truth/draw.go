@@ -148,22 +148,14 @@ func (d drawer) size(x *subject) (peak float64, err error) {
 		return 0, err
 	}
 	_, peak = curve.Peak()
-	perPerson := 0.0
-	for _, t := range s.Tenants.List {
-		perPerson += t.Weight / weights(s) * costs(s, x.platform.WorkloadOf(t.Name))
-	}
+	perPerson := x.perPerson()
 	cores := min(30, float64(len(s.Tenants.List))*d.between(1, 4))
 	total := min(mostArrivals, float64(s.Arrivals.Total)*cores/(perPerson*peak))
 	peak *= total / float64(s.Arrivals.Total)
 	s.Arrivals.Total = int64(total)
 	for i := range x.platform.Workloads {
 		w := &x.platform.Workloads[i]
-		most := 0.0
-		for _, t := range s.Tenants.List {
-			if slices.Contains(w.Tenants, t.Name) {
-				most = max(most, peak*t.Weight/weights(s)*costs(s, w)/w.CPULimit())
-			}
-		}
+		most := x.busiestPods(w, peak)
 		if w.HPA == nil { // as many as somebody thought
 			w.Replicas = max(1, int32(math.Round(most*d.between(0.8, 2))))
 			continue
@@ -171,6 +163,24 @@ func (d drawer) size(x *subject) (peak float64, err error) {
 		w.HPA.MaxReplicas = max(w.Replicas, int32(math.Ceil(most*d.between(0.8, 2.5))))
 	}
 	return peak, nil
+}
+
+// perPerson is the mean CPU time of one of the surge's persons in seconds.
+func (x *subject) perPerson() (sum float64) {
+	for _, t := range x.surge.Tenants.List {
+		sum += t.Weight / weights(x.surge) * costs(x.surge, x.platform.WorkloadOf(t.Name))
+	}
+	return sum
+}
+
+// busiestPods is how many pods a workload's largest tenant keeps busy at a peak in persons a second.
+func (x *subject) busiestPods(w *scenarios.Workload, peak float64) (most float64) {
+	for _, t := range x.surge.Tenants.List {
+		if slices.Contains(w.Tenants, t.Name) {
+			most = max(most, peak*t.Weight/weights(x.surge)*costs(x.surge, w)/w.CPULimit())
+		}
+	}
+	return most
 }
 
 func weights(s *scenarios.Scenario) (sum float64) {

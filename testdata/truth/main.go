@@ -113,29 +113,24 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // prove goes through the seeds piece by piece and appends a line of proof for each. What was ended goes on with the first
 // piece that is not there.
 func (s settings) prove(ctx context.Context, say func(string)) error {
-	began, begin, to := time.Now(), s.from, s.to
-	k := s.kind
-	if begin < 0 {
-		begin = k.first
-	}
-	if to < 0 {
-		to = k.first + k.goal
-	}
+	began, k := time.Now(), s.kind
 	lines, err := proofs.Read[line](s.proofs)
 	if err != nil {
 		return err
 	}
-	done := map[int64]bool{}
+	done := []proofs.Span{{From: 0, To: k.first}}
 	for _, l := range lines {
-		done[l.From] = done[l.From] || l.Kind == k.name
+		if l.Kind == k.name {
+			done = append(done, proofs.Span{From: l.From, To: l.To})
+		}
 	}
 	commit := proofs.Commit()
-	for from := begin; from < to && time.Since(began).Minutes() < s.minutes; from += k.piece {
-		if s.from < 0 && done[from] {
-			continue
+	for from, to := range proofs.Pieces(s.from, s.to, k.first+k.goal, k.piece, done) {
+		if time.Since(began).Minutes() >= s.minutes {
+			break
 		}
-		say(fmt.Sprintf("seeds %d to %d of %d, after %s", from, min(to, from+k.piece)-1, to, time.Since(began).Round(time.Second)))
-		l, err := pieceOf(ctx, s, from, min(to, from+k.piece), say)
+		say(fmt.Sprintf("seeds %d to %d, after %s", from, to-1, time.Since(began).Round(time.Second)))
+		l, err := pieceOf(ctx, s, from, to, say)
 		if err != nil {
 			return err
 		}

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/ansturm/ansturm/loadgen/record"
@@ -78,21 +77,11 @@ func (d drawer) sizeProcesses(x *subject) error {
 		return err
 	}
 	_, peak := curve.Peak()
-	perPerson := 0.0
-	for _, t := range s.Tenants.List {
-		perPerson += t.Weight / weights(s) * costs(s, x.platform.WorkloadOf(t.Name))
-	}
-	s.Arrivals.Total = int64(mostArrivals * d.between(0.6, 1) * mostCores / (perPerson * peak))
+	s.Arrivals.Total = int64(mostArrivals * d.between(0.6, 1) * mostCores / (x.perPerson() * peak))
 	peak *= float64(s.Arrivals.Total) / mostArrivals
 	for i := range x.platform.Workloads {
 		w := &x.platform.Workloads[i]
-		most := 0.0
-		for _, t := range s.Tenants.List {
-			if slices.Contains(w.Tenants, t.Name) {
-				most = max(most, peak*t.Weight/weights(s)*costs(s, w)/w.CPULimit())
-			}
-		}
-		w.HPA.MaxReplicas = w.Replicas + int32(most*d.between(1.2, 2.5))
+		w.HPA.MaxReplicas = w.Replicas + int32(x.busiestPods(w, peak)*d.between(1.2, 2.5))
 	}
 	return nil
 }

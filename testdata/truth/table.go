@@ -28,10 +28,8 @@ func (s settings) table(stdout io.Writer) error {
 		latest[l.From] = l
 	}
 	var trials []trial
-	commits := map[string]bool{}
 	for _, from := range order {
 		trials = append(trials, latest[from].Trials...)
-		commits[latest[from].Commit] = true
 	}
 	if len(trials) == 0 {
 		return nil
