@@ -21,6 +21,8 @@ type subject struct {
 	// rehearsal is fired with the autoscalers acting and is fitted, beside the calibration; surge is held out: another mix,
 	// curve and total.
 	rehearsal, surge *scenarios.Scenario
+	// cores is what a calibration run may want; those that want more are left out. 0: any.
+	cores float64
 	// ground fires at it; nil: in virtual time.
 	ground func(context.Context, firing) (*record.Record, error)
 }
@@ -148,7 +150,7 @@ func (d drawer) size(x *subject) (peak float64, err error) {
 		return 0, err
 	}
 	_, peak = curve.Peak()
-	perPerson := x.perPerson()
+	perPerson := x.perPerson(s)
 	cores := min(30, float64(len(s.Tenants.List))*d.between(1, 4))
 	total := min(mostArrivals, float64(s.Arrivals.Total)*cores/(perPerson*peak))
 	peak *= total / float64(s.Arrivals.Total)
@@ -165,12 +167,22 @@ func (d drawer) size(x *subject) (peak float64, err error) {
 	return peak, nil
 }
 
-// perPerson is the mean CPU time of one of the surge's persons in seconds.
-func (x *subject) perPerson() (sum float64) {
-	for _, t := range x.surge.Tenants.List {
-		sum += t.Weight / weights(x.surge) * costs(x.surge, x.platform.WorkloadOf(t.Name))
+// perPerson is the mean CPU time of one of the scenario's persons in seconds.
+func (x *subject) perPerson(s *scenarios.Scenario) (sum float64) {
+	for _, t := range s.Tenants.List {
+		sum += t.Weight / weights(s) * costs(s, x.platform.WorkloadOf(t.Name))
 	}
 	return sum
+}
+
+// wants is how many cores the scenario's peak takes.
+func (x *subject) wants(s *scenarios.Scenario) float64 {
+	curve, err := s.Curve()
+	if err != nil {
+		return math.Inf(1)
+	}
+	_, peak := curve.Peak()
+	return peak * x.perPerson(s)
 }
 
 // busiestPods is how many pods a workload's largest tenant keeps busy at a peak in persons a second.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,7 @@ const mostCores = 0.9
 // drawProcesses makes the seed's subject of processes: small enough for one machine, and for a quarter of an hour.
 func drawProcesses(seed int64) (*subject, error) {
 	d := drawer{rand.New(rand.NewPCG(uint64(seed), 0x70726f63))}
-	x := &subject{seed: seed}
+	x := &subject{seed: seed, cores: 1.1 * mostCores}
 	over := 4 * time.Minute
 	x.surge = &scenarios.Scenario{
 		Name:     "surge",
@@ -77,7 +78,7 @@ func (d drawer) sizeProcesses(x *subject) error {
 		return err
 	}
 	_, peak := curve.Peak()
-	s.Arrivals.Total = int64(mostArrivals * d.between(0.6, 1) * mostCores / (x.perPerson() * peak))
+	s.Arrivals.Total = int64(mostArrivals * d.between(0.6, 1) * mostCores / (x.perPerson(s) * peak))
 	peak *= float64(s.Arrivals.Total) / mostArrivals
 	for i := range x.platform.Workloads {
 		w := &x.platform.Workloads[i]
@@ -98,7 +99,11 @@ const attempts = 3
 // fire fires at a lab of its own, as somebody who may only look.
 func (c cluster) fire(ctx context.Context, f firing) (rec *record.Record, err error) {
 	for n := range attempts {
-		if rec, err = c.once(ctx, f, fmt.Sprintf("%s-try-%d", f.dir, n+1)); err != nil || rec.Run.Validity.Valid {
+		dir := fmt.Sprintf("%s-try-%d", f.dir, n+1)
+		if rec = f.kept(dir); rec == nil {
+			rec, err = c.once(ctx, f, dir)
+		}
+		if err != nil || rec.Run.Validity.Valid {
 			return rec, err
 		}
 		fmt.Fprintf(c.stderr, "%s: invalid: %v\n", f.name, scenarios.AllIn(rec.Run.Validity.Reasons, "en"))
@@ -106,16 +111,47 @@ func (c cluster) fire(ctx context.Context, f firing) (rec *record.Record, err er
 	return nil, fmt.Errorf("%s: invalid %d times", f.name, attempts)
 }
 
+// kept is the whole record of this very firing in dir, where -keep left one; else nil. A platform takes a quarter of an hour, and
+// what was fired stays true when fit or simulator are mended.
+func (f firing) kept(dir string) *record.Record {
+	files, err := f.files()
+	if err != nil {
+		return nil
+	}
+	for name, want := range files {
+		if have, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !bytes.Equal(have, want) {
+			return nil
+		}
+	}
+	rec, err := record.Open(filepath.Join(dir, "record"))
+	if err != nil || !rec.Run.Complete() {
+		return nil
+	}
+	rec.Run.Purpose = f.purpose
+	return rec
+}
+
+// files is what a run starts from, by name.
+func (f firing) files() (map[string][]byte, error) {
+	scenario, err1 := scenarios.Marshal(f.scenario)
+	platform, err2 := scenarios.MarshalPlatform(f.platform)
+	described, err3 := scenarios.MarshalPlatform(f.described)
+	return map[string][]byte{"scenario.yaml": scenario, "platform.yaml": platform, "described.yaml": described}, errors.Join(err1, err2, err3)
+}
+
 func (c cluster) once(ctx context.Context, f firing, dir string) (rec *record.Record, err error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	files, err := f.files()
+	// A record of an earlier try is of another firing, or broken off.
+	if err = errors.Join(err, os.RemoveAll(dir), os.MkdirAll(dir, 0o755)); err != nil {
 		return nil, err
 	}
-	scenario, platform, described := filepath.Join(dir, "scenario.yaml"), filepath.Join(dir, "platform.yaml"), filepath.Join(dir, "described.yaml")
-	if err := errors.Join(save(scenario, f.scenario, scenarios.Marshal), save(platform, f.platform, scenarios.MarshalPlatform),
-		save(described, f.described, scenarios.MarshalPlatform)); err != nil {
-		return nil, err
+	for name, data := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+			return nil, err
+		}
 	}
-	args := []string{platform, "--scenario", scenario, "--state", dir}
+	scenario := filepath.Join(dir, "scenario.yaml")
+	args := []string{filepath.Join(dir, "platform.yaml"), "--scenario", scenario, "--state", dir}
 	for _, w := range f.platform.Workloads {
 		args = append(args, "--process", w.Name+"=burner")
 	}
@@ -132,7 +168,7 @@ func (c cluster) once(ctx context.Context, f firing, dir string) (rec *record.Re
 		return nil, errors.New("the lab's ready line names no context")
 	}
 	into := filepath.Join(dir, "record")
-	run := exec.CommandContext(ctx, filepath.Join(c.bin, "ansturm"), "run", scenario, "--platform", described, "--kubeconfig", ready.Kubeconfig,
+	run := exec.CommandContext(ctx, filepath.Join(c.bin, "ansturm"), "run", scenario, "--platform", filepath.Join(dir, "described.yaml"), "--kubeconfig", ready.Kubeconfig,
 		"--kube-context", ready.Contexts[len(ready.Contexts)-1], "--linger", "40s", "-o", into)
 	run.Cancel = func() error { return run.Process.Signal(os.Interrupt) }
 	run.Stdout, run.Stderr = c.stderr, c.stderr
@@ -144,12 +180,4 @@ func (c cluster) once(ctx context.Context, f firing, dir string) (rec *record.Re
 		rec.Run.Purpose = f.purpose // ansturm run knows surges only
 	}
 	return rec, err
-}
-
-func save[T any](path string, x T, marshal func(T) ([]byte, error)) error {
-	data, err := marshal(x)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, data, 0o644)
 }

@@ -14,16 +14,7 @@ func TestProcessesFitTheMachine(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, s := range []*scenarios.Scenario{x.surge, x.rehearsal} {
-			curve, err := s.Curve()
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, peak := curve.Peak()
-			cores := 0.0
-			for _, tenant := range s.Tenants.List {
-				cores += peak * tenant.Weight / weights(s) * costs(s, x.platform.WorkloadOf(tenant.Name))
-			}
-			if s == x.surge && cores > mostCores*1.001 {
+			if cores := x.wants(s); s == x.surge && cores > mostCores*1.001 {
 				t.Errorf("seed %d: the surge wants %.2f cores", seed, cores)
 			}
 			if text, err := scenarios.Marshal(s); err != nil {

@@ -107,6 +107,9 @@ func (x *subject) learn(ctx context.Context, dir string) ([]*record.Record, erro
 	var runs []firing
 	for _, r := range proposal.Runs {
 		e := r.Experiment
+		if x.cores > 0 && x.wants(e.Scenario) > x.cores {
+			continue
+		}
 		runs = append(runs, firing{
 			name: e.Name, purpose: "calibration", scenario: e.Scenario, platform: x.enact(e.Platform), described: e.Platform,
 		})
