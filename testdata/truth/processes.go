@@ -151,7 +151,7 @@ func (c cluster) once(ctx context.Context, f firing, dir string) (rec *record.Re
 		}
 	}
 	scenario := filepath.Join(dir, "scenario.yaml")
-	args := []string{filepath.Join(dir, "platform.yaml"), "--scenario", scenario, "--state", dir}
+	args := []string{filepath.Join(dir, "platform.yaml"), "--scenario", scenario, "--state", dir, "--await-autoscalers"}
 	for _, w := range f.platform.Workloads {
 		args = append(args, "--process", w.Name+"=burner")
 	}
