@@ -214,6 +214,10 @@ func breaks(p *sim.Params, w World, r *sim.Result) scenarios.Text {
 			"en": fmt.Sprintf("Demand at %.0f %% of the expected, %s: the promise holds", 100*w.Demand, lostEN),
 		}
 	}
+	whose := "one tenant"
+	if count > 1 {
+		whose = fmt.Sprintf("%d tenants", count)
+	}
 	pendDE, pendEN := "", ""
 	if r.MostPending > 0 {
 		pendDE = fmt.Sprintf(" Bis zu %d Pods finden keinen Platz.", r.MostPending)
@@ -222,8 +226,8 @@ func breaks(p *sim.Params, w World, r *sim.Result) scenarios.Text {
 	return scenarios.Text{
 		"de": fmt.Sprintf("Nachfrage %.0f %% der Erwartung, %s.%s Bei %d Mandanten wird die Zusage gebrochen, am stärksten bei %s: %.0f %% zu langsam oder fehlgeschlagen",
 			100*w.Demand, lostDE, pendDE, count, strings.Join(names, ", "), 100*slow),
-		"en": fmt.Sprintf("Demand at %.0f %% of the expected, %s.%s The promise is broken for %d tenants, worst for %s: %.0f %% slow or failed",
-			100*w.Demand, lostEN, pendEN, count, strings.Join(names, ", "), 100*slow),
+		"en": fmt.Sprintf("Demand at %.0f %% of the expected, %s.%s The promise is broken for %s, worst for %s: %.0f %% slow or failed",
+			100*w.Demand, lostEN, pendEN, whose, strings.Join(names, ", "), 100*slow),
 	}
 }
 

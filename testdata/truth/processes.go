@@ -124,7 +124,7 @@ func (f firing) kept(dir string) *record.Record {
 		}
 	}
 	rec, err := record.Open(filepath.Join(dir, "record"))
-	if err != nil || !rec.Run.Complete() {
+	if err != nil || !rec.Run.Complete() || rec.Run.Interrupted {
 		return nil
 	}
 	rec.Run.Purpose = f.purpose
