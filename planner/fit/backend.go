@@ -87,15 +87,24 @@ func fitBackend(list []serving, opts Options) *Backend {
 		alone = append(alone, s.residence)
 	}
 	slices.Sort(alone)
-	var full []float64
-	for _, s := range list {
+	var full, lasting []float64 // lasting: without those in which it filled up, for it was not at its limit all the time
+	before := -1                // the last full one
+	for i, s := range list {
 		out.AtLeast = math.Max(out.AtLeast, s.rate)
-		if s.in >= leastCrowd && s.residence >= slowed*alone[len(alone)/2] {
-			full = append(full, s.rate)
+		if s.in < leastCrowd || s.residence < slowed*alone[len(alone)/2] {
+			continue
 		}
+		full = append(full, s.rate)
+		if before >= 0 && before == i-1 && list[before].run == s.run {
+			lasting = append(lasting, s.rate)
+		}
+		before = i
 	}
 	if len(full) < leastSlowed {
 		return out
+	}
+	if len(lasting) >= leastSlowed {
+		full = lasting
 	}
 	value, rng := mean(full), source(opts, streamBackend)
 	var draws []float64
