@@ -156,8 +156,8 @@ func (v served) emptiest(busy []request, open [][]float64, now float64) int {
 	return least
 }
 
-// crowded is a back end that is offered more than it can do.
-type crowded struct {
+// besieged is a back end that is offered more than it can do.
+type besieged struct {
 	cores, work, cv float64 // cores, CPU seconds of a request, and how they scatter (lognormal)
 	room            int     // requests in service at most
 	offered         float64 // of what it can do
@@ -166,7 +166,7 @@ type crowded struct {
 
 // events are what it tells of every second. All in service get the same share, so each leaves when the sum of the shares that
 // went to everyone has grown by its work.
-func (c crowded) events(rng *rand.Rand) []record.Event {
+func (c besieged) events(rng *rand.Rand) []record.Event {
 	var out []record.Event
 	var leave []float64 // by that sum, ascending
 	spread, sum := math.Sqrt(math.Log1p(c.cv*c.cv)), 0.0

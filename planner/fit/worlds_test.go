@@ -131,7 +131,7 @@ func requestWorld(t *testing.T, seed int64, out map[string]told) {
 func backendWorld(t *testing.T, seed int64, out map[string]told) {
 	rng := rand.New(rand.NewPCG(uint64(seed), 47))
 	between := func(low, high float64) float64 { return low * math.Pow(high/low, rng.Float64()) }
-	b := crowded{
+	b := besieged{
 		cores: 1 + float64(rng.IntN(8)), work: between(0.01, 0.1), cv: between(0.2, 1.5), room: 60 + rng.IntN(200), length: 60 * (3 + rng.IntN(8)), offered: between(1.05, 1.5),
 	}
 	d := usual().data()
