@@ -74,21 +74,35 @@ func positive(e Estimate) Estimate {
 	return e
 }
 
-// proportional is an estimate whose error grows with its value, as that of a variance does: draws and interval are those
-// of its logarithm, widened as stretch does.
-func proportional(value float64, draws []float64, factor float64, freedom int, unit string, opts Options) Estimate {
+// proportional is an estimate whose error grows with its value, as that of a variance does: the interval is that of its
+// logarithm.
+func proportional(value float64, draws []float64, unit string, opts Options) Estimate {
 	if value <= 0 || len(draws) < 2 {
 		return estimate(value, draws, unit, opts)
 	}
-	for i, d := range draws {
-		draws[i] = math.Log(math.Max(d, value/100) / value)
-	}
-	widen(draws, 0, factor, freedom, opts.Level)
-	half := interval(draws, 0, opts.Level)
-	for i, d := range draws {
-		draws[i] = value * math.Exp(d)
-	}
+	half := interval(logs(draws, value), 0, opts.Level)
 	return Estimate{Value: value, Low: value * math.Exp(-half), High: value * math.Exp(half), Unit: unit, Draws: draws}
+}
+
+// logs of draws over their value; of what is next to nothing beside it, that of a hundredth.
+func logs(draws []float64, value float64) []float64 {
+	out := make([]float64, len(draws))
+	for i, d := range draws {
+		out[i] = math.Log(math.Max(d/value, 0.01))
+	}
+	return out
+}
+
+// stretchLog is stretch for the logarithms of draws.
+func stretchLog(draws []float64, value, factor float64, freedom int, level float64) {
+	if value <= 0 {
+		return
+	}
+	wide := logs(draws, value)
+	widen(wide, 0, factor, freedom, level)
+	for i, w := range wide {
+		draws[i] = value * math.Exp(w)
+	}
 }
 
 // constant is an estimate nothing is known against: every draw is the value.

@@ -257,30 +257,31 @@ func (m *StepModel) floor(rng *rand.Rand, minutes []quiet, limit float64, opts O
 		n += float64(q.Count())
 	}
 	own := (1 + wait/math.Max(1, n)) / math.Min(limit, 1)
-	value := p.unloaded(p.all(), m.Demand.Value*own)
-	var draws [3][]float64
-	for i := range opts.Draws {
-		for k, v := range p.unloaded(p.again(rng), m.Demand.Draws[i]*own) {
-			draws[k] = append(draws[k], v)
-		}
+	median, average, variance := p.moments(p.all())
+	var medians, averages, variances []float64
+	for range opts.Draws {
+		a, b, c := p.moments(p.again(rng))
+		medians, averages, variances = append(medians, a), append(averages, b), append(variances, c)
 	}
 	freedom := p.units() - 1
 	short := math.Sqrt(float64(freedom+1) / math.Max(1, float64(freedom)))
-	stretch(draws[0], value[0], short, freedom, opts.Level)
-	widen(draws[1], value[1], short, freedom, opts.Level)
-	m.Floor, m.Backend = estimate(value[0], draws[0], "s", opts), positive(estimate(value[1], draws[1], "s", opts))
-	m.Spread = proportional(value[2], draws[2], short, freedom, "1", opts)
+	stretch(medians, median, short, freedom, opts.Level)
+	widen(averages, average, short, freedom, opts.Level)
+	stretchLog(variances, variance, short, freedom, opts.Level)
+	for i, d := range m.Demand.Draws { // which are as wide as they should be
+		variances[i] = unlike(variances[i], averages[i], d*own)
+		averages[i] -= d * own
+	}
+	m.Floor, m.Backend = estimate(median, medians, "s", opts), positive(estimate(average-m.Demand.Value*own, averages, "s", opts))
+	m.Spread = proportional(unlike(variance, average, m.Demand.Value*own), variances, "1", opts)
 }
 
-// unloaded is the median, by how much the mean is above that of the work itself (below, where chance has it so), and the
-// squared coefficient of variation.
-func (p pooled) unloaded(counts []float64, work float64) [3]float64 {
-	median, average, variance := p.moments(counts)
-	out := [3]float64{median, average - work, 0}
-	if work = math.Min(work, average); work > 0 {
-		out[2] = variance / (work * work)
+// unlike is the squared coefficient of variation of the work, of which a response time cannot have less than all.
+func unlike(variance, average, work float64) float64 {
+	if work = math.Min(work, average); work <= 0 {
+		return 0
 	}
-	return out
+	return variance / (work * work)
 }
 
 // waiting is the mean wait in units of the service time at utilisation rho with c servers (Sakasegawa 1977,

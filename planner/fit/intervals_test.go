@@ -73,12 +73,14 @@ func TestProportional(t *testing.T) {
 			other[i] *= unit
 		}
 		opts := Options{}.withDefaults()
-		e, o := proportional(value, draws, 1.1, 7, "1", opts), proportional(value*unit, other, 1.1, 7, "1", opts)
+		stretchLog(draws, value, 1.1, 7, opts.Level)
+		stretchLog(other, value*unit, 1.1, 7, opts.Level)
+		e, o := proportional(value, draws, "1", opts), proportional(value*unit, other, "1", opts)
 		if !near(o.Low, e.Low*unit, 1e-9) || !near(o.High, e.High*unit, 1e-9) || !near(e.Low*e.High, value*value, 1e-9) || e.Low <= 0 || e.Low > value {
 			t.Fatalf("%+v, in another unit %+v", e, o)
 		}
 	})
-	if e := proportional(0, []float64{0, 0, 1}, 1, 2, "1", Options{}.withDefaults()); e.Value != 0 || e.Low != 0 || e.High <= 0 {
+	if e := proportional(0, []float64{0, 0, 1}, "1", Options{}.withDefaults()); e.Value != 0 || e.Low != 0 || e.High <= 0 {
 		t.Errorf("of nothing: %+v", e)
 	}
 }
