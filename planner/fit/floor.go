@@ -228,6 +228,31 @@ func (p pooled) units() int {
 	return int(floats.Sum(p.all()))
 }
 
+// freedom of the variance's own error (Satterthwaite 1946, Biometrics Bulletin 2): what the units add to the variance varies
+// too, the more the rarer the requests are that make it. One less than there are units where they add much the same.
+func (p pooled) freedom(average, variance float64) int {
+	var n, second, fourth float64
+	unit := func(adds, times float64) {
+		n, second, fourth = n+times, second+times*adds*adds, fourth+times*adds*adds*adds*adds
+	}
+	for _, row := range p.rows {
+		var minute float64
+		for _, e := range row {
+			off := p.values[e.value] - average
+			if minute += e.count * (off*off - variance); len(p.rows) < leastMinutes {
+				unit(off*off-variance, e.count)
+			}
+		}
+		if len(p.rows) >= leastMinutes {
+			unit(minute, 1)
+		}
+	}
+	if more := fourth - second*second/n; more > 0 {
+		return int(math.Min(float64(p.units()-1), 2*second*second/more))
+	}
+	return p.units() - 1
+}
+
 // moments of counts: median, mean and variance.
 func (p pooled) moments(counts []float64) (median, mean, variance float64) {
 	n := floats.Sum(counts)
@@ -267,7 +292,7 @@ func (m *StepModel) floor(rng *rand.Rand, minutes []quiet, limit float64, opts O
 	short := math.Sqrt(float64(freedom+1) / math.Max(1, float64(freedom)))
 	stretch(medians, median, short, freedom, opts.Level)
 	widen(averages, average, short, freedom, opts.Level)
-	stretchLog(variances, variance, short, freedom, opts.Level)
+	stretchLog(variances, variance, short, p.freedom(average, variance), opts.Level)
 	for i, d := range m.Demand.Draws { // which are as wide as they should be
 		variances[i] = unlike(variances[i], averages[i], d*own)
 		averages[i] -= d * own
