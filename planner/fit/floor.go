@@ -67,10 +67,9 @@ func (m *StepModel) assume(limit float64, opts Options) {
 	m.Backend, m.Spread = constant(0, "s", opts), constant(0, "1", opts)
 }
 
-// quietest are a step's tenant-minutes under the least load, of calibration runs where there are any, without those in
-// which young pods served or requests failed. Minutes of single tenants, and not seconds of all together: where tenants
-// differ in size some are saturated while the platform is all but idle, and their waiting is no floor. They are sought by
-// how many requests came, not by what those used: that would be a choice of the cheap ones.
+// quietest are a step's tenant-minutes under the least utilisation, of calibration runs where there are any, without
+// those in which young pods served or requests failed. Minutes of single tenants, and not seconds of all together: where
+// tenants differ in size some are saturated while the platform is all but idle, and their waiting is no floor.
 func (f *demandFit) quietest(runs []*run, workload, step string) []quiet {
 	calibrated := slices.ContainsFunc(runs, func(r *run) bool { return r.Run.Purpose == "calibration" })
 	var out []quiet
@@ -94,6 +93,7 @@ func (f *demandFit) quietest(runs []*run, workload, step string) []quiet {
 			}
 		}
 	}
+	// By how many requests came, not by what those used: that would be a choice of the cheap ones.
 	slices.SortStableFunc(out, func(a, b quiet) int {
 		return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(b.Count(), a.Count()))
 	})
