@@ -94,6 +94,7 @@ func TestProportional(t *testing.T) {
 func TestQuietMinutesAreNotTheCheapOnes(t *testing.T) {
 	tr := usual()
 	tr.length = 900
+	tr.rate = func(s int) (float64, float64) { return []float64{4, 8}[s/75%2], []float64{1, 6}[s/150%2] }
 	cheap := tr.data()
 	for i, e := range cheap.Events { // every second minute its requests cost half
 		if used, ok := e.Values["cpu_seconds"]; ok {
