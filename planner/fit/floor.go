@@ -5,7 +5,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
-	"time"
 )
 
 const (
@@ -24,6 +23,7 @@ const (
 type quiet struct {
 	moment
 	used float64 // utilisation of the limits, 0 to 1
+	due  float64 // what it would have been had every request cost what the mean one does
 	pods float64
 }
 
@@ -36,7 +36,7 @@ func (f *demandFit) fitSteps(runs []*run, limit float64, opts Options, warn *war
 		if m.Demand.Value == 0 {
 			warn.unseen(name, step)
 		}
-		minutes := quietest(runs, name, step)
+		minutes := f.quietest(runs, name, step)
 		if len(minutes) == 0 {
 			m.assume(limit, opts)
 			warn.noFloor(name, step)
@@ -70,7 +70,7 @@ func (m *StepModel) assume(limit float64, opts Options) {
 // quietest are a step's tenant-minutes under the least utilisation, of calibration runs where there are any, without
 // those in which young pods served or requests failed. Minutes of single tenants, and not seconds of all together: where
 // tenants differ in size some are saturated while the platform is all but idle, and their waiting is no floor.
-func quietest(runs []*run, workload, step string) []quiet {
+func (f *demandFit) quietest(runs []*run, workload, step string) []quiet {
 	calibrated := slices.ContainsFunc(runs, func(r *run) bool { return r.Run.Purpose == "calibration" })
 	var out []quiet
 	for _, r := range runs {
@@ -89,12 +89,13 @@ func quietest(runs []*run, workload, step string) []quiet {
 				continue
 			}
 			if used, pods, ok := t.quietness(float64(m.minute*60), float64(m.minute*60+60)); ok {
-				out = append(out, quiet{m, used, pods})
+				out = append(out, quiet{m, used, f.due(r.minutes[m.minuteKey], pods) / (pods * t.limit), pods})
 			}
 		}
 	}
+	// By how many requests came, not by what those used: that would be a choice of the cheap ones.
 	slices.SortStableFunc(out, func(a, b quiet) int {
-		return cmp.Or(cmp.Compare(a.used, b.used), cmp.Compare(b.Count(), a.Count()))
+		return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(b.Count(), a.Count()))
 	})
 	n, shots := 0, int64(0)
 	for n < len(out) && n < mostQuiet && (float64(n) < quietShare*float64(len(out)) || shots < leastShots) {
@@ -102,6 +103,15 @@ func quietest(runs []*run, workload, step string) []quiet {
 		n++
 	}
 	return out[:n]
+}
+
+// due is how many cores a tenant's requests of a minute use on average.
+func (f *demandFit) due(m *tally, pods float64) float64 {
+	cores := f.x[0] * pods
+	for k, step := range f.steps {
+		cores += f.x[1+k] * m.ok[step] / 60
+	}
+	return cores
 }
 
 // quietness is a tenant's utilisation and pods over a stretch of time, as far as it was scraped; false where too little
@@ -138,67 +148,6 @@ func meanUse(minutes []quiet) float64 {
 	return used / n
 }
 
-// pooled are the quiet minutes' counts over one common list of values, so that a resample is a sum of rows.
-type pooled struct {
-	values []float64 // seconds, ascending
-	rows   [][]entry
-}
-
-type entry struct {
-	value int
-	count float64
-}
-
-func pool(minutes []quiet) pooled {
-	seen := map[time.Duration]int{}
-	var values []time.Duration
-	for _, q := range minutes {
-		q.Each(func(v time.Duration, _ int64) {
-			if _, ok := seen[v]; !ok {
-				seen[v] = 0
-				values = append(values, v)
-			}
-		})
-	}
-	slices.Sort(values)
-	p := pooled{values: make([]float64, len(values))}
-	for i, v := range values {
-		seen[v], p.values[i] = i, v.Seconds()
-	}
-	for _, q := range minutes {
-		var row []entry
-		q.Each(func(v time.Duration, n int64) { row = append(row, entry{seen[v], float64(n)}) })
-		p.rows = append(p.rows, row)
-	}
-	return p
-}
-
-// moments of a resample: median, mean and variance.
-func (p pooled) moments(rows []int) (median, mean, variance float64) {
-	counts := make([]float64, len(p.values))
-	var n, first, second float64
-	for _, r := range rows {
-		for _, e := range p.rows[r] {
-			counts[e.value] += e.count
-			n += e.count
-			first += e.count * p.values[e.value]
-			second += e.count * p.values[e.value] * p.values[e.value]
-		}
-	}
-	if n == 0 {
-		return 0, 0, 0
-	}
-	var below float64
-	for i, c := range counts {
-		if below += c; below >= n/2 {
-			median = p.values[i]
-			break
-		}
-	}
-	mean = first / n
-	return median, mean, math.Max(0, second/n-mean*mean)
-}
-
 // floor fits the unloaded response time. The wait for back ends is what the mean response time has over the demand at
 // the pod's own speed and over the waiting for CPU at the utilisation measured; means are compared with means, because
 // the regression's demand is one.
@@ -210,25 +159,31 @@ func (m *StepModel) floor(rng *rand.Rand, minutes []quiet, limit float64, opts O
 		n += float64(q.Count())
 	}
 	own := (1 + wait/math.Max(1, n)) / math.Min(limit, 1)
-	rows := make([]int, len(minutes))
-	for i := range rows {
-		rows[i] = i
+	median, average, variance := p.moments(p.all())
+	var medians, averages, variances []float64
+	for range opts.Draws {
+		a, b, c := p.moments(p.again(rng))
+		medians, averages, variances = append(medians, a), append(averages, b), append(variances, c)
 	}
-	of := func(rows []int, demand float64) (median, back, spread float64) {
-		median, average, variance := p.moments(rows)
-		back = math.Max(0, average-demand*own)
-		if cpu := average - back; cpu > 0 {
-			spread = variance / (cpu * cpu)
-		}
-		return median, back, spread
+	freedom := p.units() - 1
+	short := math.Sqrt(float64(freedom+1) / math.Max(1, float64(freedom)))
+	stretch(medians, median, short, freedom, opts.Level)
+	widen(averages, average, short, freedom, opts.Level)
+	stretchLog(variances, variance, short, p.freedom(average, variance), opts.Level)
+	for i, d := range m.Demand.Draws { // which are as wide as they should be
+		variances[i] = unlike(variances[i], averages[i], d*own)
+		averages[i] -= d * own
 	}
-	var draws [3][]float64
-	for i := range opts.Draws {
-		a, b, c := of(resample(rng, len(rows)), m.Demand.Draws[i])
-		draws[0], draws[1], draws[2] = append(draws[0], a), append(draws[1], b), append(draws[2], c)
+	m.Floor, m.Backend = estimate(median, medians, "s", opts), positive(estimate(average-m.Demand.Value*own, averages, "s", opts))
+	m.Spread = proportional(unlike(variance, average, m.Demand.Value*own), variances, "1", opts)
+}
+
+// unlike is the squared coefficient of variation of the work, of which a response time cannot have less than all.
+func unlike(variance, average, work float64) float64 {
+	if work = math.Min(work, average); work <= 0 {
+		return 0
 	}
-	median, back, spread := of(rows, m.Demand.Value)
-	m.Floor, m.Backend, m.Spread = estimate(median, draws[0], "s", opts), estimate(back, draws[1], "s", opts), estimate(spread, draws[2], "1", opts)
+	return variance / (work * work)
 }
 
 // waiting is the mean wait in units of the service time at utilisation rho with c servers (Sakasegawa 1977,
