@@ -86,7 +86,8 @@ func (f *demandFit) withoutIdle(name string, a *mat.Dense, warn *warnings) {
 }
 
 // choose keeps the slots of calibration runs, where replicas are fixed and the mix is varied; while an autoscaler acts,
-// load and pods move together. Slots in which pods warmed up or requests failed are left out while enough others exist.
+// load and pods move together. Slots in which pods warmed up, requests failed or back ends were under strain are left out
+// while enough others exist.
 func choose(name string, all []slot, runs []*run, need int, warn *warnings) []slot {
 	loaded := slices.DeleteFunc(slices.Clone(all), func(s slot) bool { return s.cores <= 0 && sum(s.rate) <= 0 })
 	kept := slices.DeleteFunc(slices.Clone(loaded), func(s slot) bool { return runs[s.run].Run.Purpose != "calibration" })
@@ -94,7 +95,7 @@ func choose(name string, all []slot, runs []*run, need int, warn *warnings) []sl
 		kept = loaded
 		warn.uncalibrated(name)
 	}
-	clean := slices.DeleteFunc(slices.Clone(kept), func(s slot) bool { return s.bad > dirty || s.fresh[len(s.fresh)-1] > 0 })
+	clean := slices.DeleteFunc(slices.Clone(kept), func(s slot) bool { return s.unsure() })
 	if len(clean) >= need {
 		return clean
 	}
@@ -103,6 +104,9 @@ func choose(name string, all []slot, runs []*run, need int, warn *warnings) []sl
 	}
 	return kept
 }
+
+// unsure says whether what was used in a slot may be for something else than its answers.
+func (s *slot) unsure() bool { return s.bad > dirty || s.strained || s.fresh[len(s.fresh)-1] > 0 }
 
 // rows are the regression's rows, each weighted by the square root of what it is worth: requests come at random, so the
 // variance of the work in a slot grows with the work itself and falls with the slot's length.
@@ -252,7 +256,7 @@ func (f *demandFit) heldOut(all []slot) *HeldOut {
 	}
 	var errs []float64
 	for _, s := range all {
-		if !used[s.run] && s.bad <= dirty && s.fresh[len(s.fresh)-1] == 0 && s.cores > 0 {
+		if !used[s.run] && !s.unsure() && s.cores > 0 {
 			errs = append(errs, math.Abs(at(f.x, s)-s.cores)/s.cores)
 		}
 	}

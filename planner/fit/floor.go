@@ -85,7 +85,7 @@ func quietest(runs []*run, workload, step string) []quiet {
 		}
 		for _, m := range r.moments {
 			t := tenants[m.tenant]
-			if m.step != step || t == nil || r.minutes[m.minuteKey].good < (1-dirty)*r.minutes[m.minuteKey].all {
+			if m.step != step || t == nil || r.minutes[m.minuteKey].good < (1-dirty)*r.minutes[m.minuteKey].all || r.strainedIn(float64(m.minute*60), float64(m.minute*60+60)) {
 				continue
 			}
 			if used, pods, ok := t.quietness(float64(m.minute*60), float64(m.minute*60+60)); ok {

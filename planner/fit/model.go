@@ -139,10 +139,13 @@ type Neighbours struct {
 
 // Backend is what was seen of a shared back end.
 type Backend struct {
-	// Most is what it serves at most, requests/s; only where KneeObserved. AtLeast is the most it was seen to serve.
-	Most         Estimate `json:"most"`
+	// Most is what it serves at most, requests/s; only where its limit was Reached. AtLeast is the most it was seen to serve.
+	Most    Estimate `json:"most"`
+	Reached bool     `json:"reached"`
+	AtLeast float64  `json:"atLeast"`
+	// Knee is the number of requests in service from which on it serves the less the more there are; only where KneeObserved.
+	Knee         Estimate `json:"knee"`
 	KneeObserved bool     `json:"kneeObserved"`
-	AtLeast      float64  `json:"atLeast"`
 }
 
 // Residual is observed against predicted in one scrape: cores of a workload, or bytes of a tenant's pod.

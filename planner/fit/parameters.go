@@ -130,7 +130,7 @@ func parameters(m *Model, runs []*run, pastEvents bool) []Parameter {
 		for _, b := range pf.Backends {
 			p := parameter(KindBackend, "", b.Name, Assumed, RunBackends)
 			if seen := m.Backends[b.Name]; seen != nil {
-				if p.Low, p.Unit = seen.AtLeast, "1/s"; seen.KneeObserved {
+				if p.Low, p.Unit = seen.AtLeast, "1/s"; seen.Reached {
 					p.know(seen.Most)
 				}
 			}

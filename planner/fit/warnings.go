@@ -90,6 +90,24 @@ func (w *warnings) noKnee(workload string, atLeast float64) {
 		fmt.Sprintf("Workload %s: the knee of the capacity was not passed; shown are at least %s requests/s a tenant.", workload, en))
 }
 
+// backend says whether a back end serves less when more is asked of it.
+func (w *warnings) backend(name string, b *Backend) {
+	if !b.KneeObserved {
+		de, en := number(b.AtLeast, 1)
+		w.say("backend-knee-not-observed",
+			fmt.Sprintf("Hintergrunddienst %s: ein Wendepunkt wurde nicht beobachtet; belegt sind mindestens %s Anfragen/s.", name, de),
+			fmt.Sprintf("Back end %s: knee not observed; shown are at least %s requests/s.", name, en))
+		return
+	}
+	atDe, atEn := number(b.Knee.Value, 0)
+	lowDe, lowEn := number(b.Knee.Low, 0)
+	highDe, highEn := number(b.Knee.High, 0)
+	mostDe, mostEn := number(b.Most.Value, 1)
+	w.say("backend-knee-observed",
+		fmt.Sprintf("Hintergrunddienst %s: Wendepunkt beobachtet. Er schafft am meisten, %s Anfragen/s, mit %s zugleich (%s bis %s); mit mehr schafft er weniger.", name, mostDe, atDe, lowDe, highDe),
+		fmt.Sprintf("Back end %s: knee observed. It serves most, %s requests/s, with %s at a time (%s to %s); with more it serves less.", name, mostEn, atEn, lowEn, highEn))
+}
+
 func (w *warnings) fewStarts(workload string, n int) {
 	w.say("few-scale-ups",
 		fmt.Sprintf("Anwendung %s: nur %d Pod-Starts beobachtet (für belastbare Startzeiten %d nötig).", workload, n, fewDelays),
