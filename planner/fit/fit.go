@@ -183,7 +183,7 @@ func (s *subject) under(c *crowd) {
 
 // fit fits everything about one workload.
 func (s *subject) fit(ctx context.Context, c *crowd, runs []*run, opts Options, warn *warnings) (*WorkloadModel, error) {
-	f, err := fitDemand(ctx, s.name, s.steps, s.chosen, c, opts, warn)
+	f, err := fitDemand(ctx, s, describedWorkload(s.name, runs), c, opts, warn)
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,7 @@ func (f *demandFit) fitSteps(runs []*run, limit float64, opts Options, warn *war
 	out := map[string]*StepModel{}
 	rng := source(opts, streamFloor)
 	for k, step := range f.steps {
-		m := &StepModel{Demand: estimate(f.x[1+k], atLeast(f.draws[1+k], f.x[1+k]/100), "s", opts)}
+		m := &StepModel{Demand: estimate(f.x[1+k], atLeast(f.draws[1+k], f.x[1+k]/100), "s", opts), Divided: f.divided[k]}
 		if m.Demand.Value == 0 {
 			warn.unseen(name, step)
 		}

@@ -68,6 +68,9 @@ type WorkloadModel struct {
 type StepModel struct {
 	// Demand is d_k, CPU seconds a request.
 	Demand Estimate `json:"demand"`
+	// Divided: the runs tell what this step and others cost together, but hardly what each does; Demand is then the part that
+	// the platform's description gives it.
+	Divided bool `json:"divided,omitempty"`
 	// Floor is the response time in seconds of an unloaded pod (median of the calibration's quietest tenant-minutes).
 	Floor Estimate `json:"floor"`
 	// Backend is the mean time spent waiting for back ends, in seconds: the quietest minutes' mean − demand at the pod's

@@ -34,6 +34,13 @@ func (w *warnings) collinear(workload string, condition float64) {
 		fmt.Sprintf("Workload %s: the steps' costs cannot be told apart (condition number %s, limit %d). A calibration run with another mix would help.", workload, en, Harmful))
 }
 
+func (w *warnings) divided(workload string, steps []string) {
+	list := strings.Join(steps, ", ")
+	w.say("demand-divided",
+		fmt.Sprintf("Anwendung %s: was die Schritte %s einzeln kosten, ist kaum zu messen, nur was alle zusammen kosten. Aufgeteilt ist es nach der Plattformbeschreibung; die Spannen zeigen es.", workload, list),
+		fmt.Sprintf("Workload %s: what the steps %s cost each can hardly be measured, only what all cost together. It is divided as the platform's description has it; the intervals show that.", workload, list))
+}
+
 func (w *warnings) idleUnknown(workload string) {
 	w.say("idle-unknown",
 		fmt.Sprintf("Anwendung %s: der Grundverbrauch der Pods lässt sich nicht vom Verbrauch der Anfragen trennen; er ist ihnen zugerechnet.", workload),
