@@ -41,9 +41,10 @@ type demandFit struct {
 	x         []float64
 	draws     [][]float64 // by column
 	condition float64
-	divided   []bool  // by step: the description tells more of it than the slots do
+	divided   []bool  // by step: the slots tell so little of it that the description counts
 	belief    *belief // what the description says of the division
 	crowd     *crowd  // what the neighbours do to it
+	quietPod  float64 // cores that a pod uses at the least
 }
 
 // at is the predicted cores of a slot with coefficients x.
@@ -57,7 +58,7 @@ func at(x []float64, s slot) float64 {
 
 // fitDemand solves for the demand of a workload's chosen slots, and draws.
 func fitDemand(ctx context.Context, s *subject, described *scenarios.Workload, crowd *crowd, opts Options, warn *warnings) (*demandFit, error) {
-	name, f := s.name, &demandFit{steps: s.steps, slots: s.chosen, crowd: crowd}
+	name, f := s.name, &demandFit{steps: s.steps, slots: s.chosen, crowd: crowd, quietPod: s.quietPod}
 	a, b, weight := rows(f.slots, len(f.steps))
 	apart := f.withoutIdle(name, a, warn)
 	var err error

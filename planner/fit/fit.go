@@ -143,6 +143,8 @@ type subject struct {
 	chosen []slot // those that identify the demand
 	points []CapacityPoint
 	limit  float64 // cores of its smallest pods
+	// quietPod is what its pods use at the least, in cores.
+	quietPod float64
 	// overcommitted: on some platform of the runs it shares nodes that are promised to more than they have.
 	overcommitted bool
 }
@@ -163,6 +165,7 @@ func subjectOf(name string, pools []string, runs []*run, warn *warnings) (*subje
 			}
 		}
 	}
+	s.quietPod = quietPod(runs, name)
 	need := needed(len(s.steps))
 	s.chosen = choose(name, s.slots, runs, need, warn)
 	if len(s.chosen) < need {

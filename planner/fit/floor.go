@@ -12,6 +12,9 @@ const (
 	// quietShare is the part of the minutes that count as the quietest; leastShots is the least they rest on.
 	quietShare = 0.25
 	leastShots = 50
+	// enoughShots are so many that minutes above calmUse are not needed: one in four shares its pod there.
+	enoughShots = 200
+	calmUse     = 0.25
 	// mostQuiet bounds the work.
 	mostQuiet = 240
 	// loadedFloor is the utilisation from which the quietest minutes are not quiet.
@@ -46,6 +49,9 @@ func (f *demandFit) fitSteps(runs []*run, limit float64, opts Options, warn *war
 			}
 			m.floor(rng, minutes, limit, opts)
 		}
+		if m.Divided {
+			m.Spread = m.undivided(f.belief.behind(k), limit)
+		}
 		out[step] = m
 	}
 	return out
@@ -68,7 +74,7 @@ func (m *StepModel) assume(limit float64, opts Options) {
 }
 
 // quietest are a step's tenant-minutes under the least utilisation, of calibration runs where there are any, without
-// those in which young pods served or requests failed. Minutes of single tenants, and not seconds of all together: where
+// those in which young pods served, requests failed or earlier ones still waited. Minutes of single tenants, and not seconds of all together: where
 // tenants differ in size some are saturated while the platform is all but idle, and their waiting is no floor.
 func quietest(runs []*run, workload, step string) []quiet {
 	calibrated := slices.ContainsFunc(runs, func(r *run) bool { return r.Run.Purpose == "calibration" })
@@ -85,7 +91,7 @@ func quietest(runs []*run, workload, step string) []quiet {
 		}
 		for _, m := range r.moments {
 			t := tenants[m.tenant]
-			if m.step != step || t == nil || r.minutes[m.minuteKey].good < (1-dirty)*r.minutes[m.minuteKey].all || r.strainedIn(float64(m.minute*60), float64(m.minute*60+60)) {
+			if m.step != step || t == nil || r.minutes[m.minuteKey].good < (1-dirty)*r.minutes[m.minuteKey].all || r.restless(t, float64(m.minute*60)) {
 				continue
 			}
 			if used, pods, ok := t.quietness(float64(m.minute*60), float64(m.minute*60+60)); ok {
@@ -98,6 +104,9 @@ func quietest(runs []*run, workload, step string) []quiet {
 	})
 	n, shots := 0, int64(0)
 	for n < len(out) && n < mostQuiet && (float64(n) < quietShare*float64(len(out)) || shots < leastShots) {
+		if shots >= enoughShots && out[n].used > calmUse {
+			break // these wait for each other, and the others suffice
+		}
 		shots += out[n].Count()
 		n++
 	}

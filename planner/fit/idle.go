@@ -1,6 +1,9 @@
 package fit
 
 import (
+	"math"
+	"slices"
+
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -35,14 +38,53 @@ func (f *demandFit) withoutIdle(name string, a *mat.Dense, warn *warnings) (apar
 // the idle ones, so a term that is noise makes tenants with many pods and few requests dear. What is not known of it stays
 // in the draws, of which the others' intervals are made too.
 func (f *demandFit) settleIdle(a *mat.Dense, b []float64, opts Options) error {
-	if f.x[0] == 0 || estimate(f.x[0], f.draws[0], "", opts).Low > 0 && f.foretells(a, b) {
+	most := 0.0
+	if estimate(f.x[0], f.draws[0], "", opts).Low > 0 && f.foretells(a, b) {
+		most = f.quietPod
+	}
+	if f.x[0] <= most {
 		return nil
 	}
-	x, err := f.solve(noIdle(a), b, nil)
+	rest := make([]float64, len(b))
+	for i := range b {
+		rest[i] = b[i] - most*a.At(i, 0)
+	}
+	x, err := f.solve(noIdle(a), rest, nil)
 	if err == nil {
-		f.x = x
+		f.x, f.x[0] = x, most
 	}
 	return err
+}
+
+const (
+	// quietPart is the part of the scrapes that may show less of a pod than it uses when idle: pods that start anew take what
+	// they used with them. leastQuiet is how many scrapes that takes.
+	quietPart  = 0.1
+	leastQuiet = 20
+)
+
+// quietPod is what a pod of a workload uses at the least, in cores: no more than that can be its own use. +Inf where too
+// little was scraped.
+func quietPod(runs []*run, workload string) float64 {
+	var out []float64
+	for _, r := range runs {
+		for _, t := range r.tenants {
+			if t.workload != workload {
+				continue
+			}
+			for i := 1; i < len(t.cpu.t); i++ {
+				pods := math.Min(t.replicas(t.cpu.t[i-1]), t.replicas(t.cpu.t[i]))
+				if used := t.cpu.v[i] - t.cpu.v[i-1]; used >= 0 && pods > 0 {
+					out = append(out, used/(t.cpu.t[i]-t.cpu.t[i-1])/pods)
+				}
+			}
+		}
+	}
+	if len(out) < leastQuiet {
+		return math.Inf(1)
+	}
+	slices.Sort(out)
+	return out[int(quietPart*float64(len(out)))]
 }
 
 func noIdle(a *mat.Dense) *mat.Dense {

@@ -18,6 +18,7 @@ const vague = 0.5
 // regression towards a point: Hoerl and Kennard 1970), worth what a measurement with its deviation would be.
 type belief struct {
 	mean  []float64 // CPU seconds by step; 0: nothing is said
+	waits []float64 // seconds at back ends by step
 	sigma float64   // of the regression's residuals
 }
 
@@ -26,11 +27,13 @@ func beliefOf(described *scenarios.Workload, steps []string, slots []slot, a *ma
 	if described == nil {
 		return nil
 	}
-	p := &belief{mean: make([]float64, len(steps))}
+	p := &belief{mean: make([]float64, len(steps)), waits: make([]float64, len(steps))}
 	said := 0
 	for k, step := range steps {
-		if work, known := described.Steps[step]; known {
-			p.mean[k] = work.CPU.Mean().Seconds()
+		work := described.Steps[step]
+		p.mean[k] = work.CPU.Mean().Seconds()
+		for _, wait := range work.Backends {
+			p.waits[k] += wait.Seconds()
 		}
 		if p.mean[k] > 0 {
 			said++
@@ -98,25 +101,54 @@ func (p *belief) deviations(rng *rand.Rand) []float64 {
 	return z
 }
 
-// divided says of which steps the description tells more than the slots do.
+// faint is how many times as vague the description is taken to be where it is asked what the slots tell without it.
+const faint = 10
+
+// divided says of which steps the slots tell so little that the description counts: by half of how vague it is, or worse.
 func (p *belief) divided(a *mat.Dense) []bool {
 	if p == nil {
 		return nil
 	}
 	out := make([]bool, len(p.mean))
-	stacked, _ := p.over(a, make([]float64, a.RawMatrix().Rows), nil)
 	var square, inverse mat.Dense
-	square.Mul(stacked.T(), stacked)
-	for j := range square.RawMatrix().Rows { // columns that were taken out
-		if square.At(j, j) == 0 {
-			square.Set(j, j, 1)
+	square.Mul(a.T(), a)
+	square.Set(0, 0, math.Max(square.At(0, 0), 1)) // where it was taken out
+	for k, mean := range p.mean {
+		if at := square.At(1+k, 1+k); mean > 0 {
+			square.Set(1+k, 1+k, at+math.Pow(p.sigma/(faint*vague*mean), 2))
+		} else {
+			square.Set(1+k, 1+k, math.Max(at, 1e-12))
 		}
 	}
-	if inverse.Inverse(&square) != nil {
+	if err := inverse.Inverse(&square); err != nil {
 		return out
 	}
 	for k, mean := range p.mean {
-		out[k] = mean > 0 && inverse.At(1+k, 1+k)*p.sigma*p.sigma > vague*vague*mean*mean/2
+		out[k] = math.Sqrt(inverse.At(1+k, 1+k))*p.sigma > vague/2*mean && mean > 0
 	}
+	return out
+}
+
+// behind is how long a step waits for back ends as described, in seconds.
+func (p *belief) behind(step int) float64 {
+	if p == nil {
+		return 0
+	}
+	return p.waits[step]
+}
+
+// undivided is the spread of a step whose demand is a described part of a sum. What its answers took beyond that is not all
+// a back end's then: no more is taken off than is described, else a demand too low would make the rest look wild.
+func (m *StepModel) undivided(described, limit float64) Estimate {
+	out, work := m.Spread, m.Demand.Value/math.Min(limit, 1)
+	if m.Backend.Value <= described || work <= 0 {
+		return out
+	}
+	less := work / (work + m.Backend.Value - described)
+	out.Draws = append([]float64(nil), out.Draws...)
+	for i := range out.Draws {
+		out.Draws[i] *= less * less
+	}
+	out.Value, out.Low, out.High = less*less*out.Value, less*less*out.Low, less*less*out.High
 	return out
 }

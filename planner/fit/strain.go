@@ -32,6 +32,13 @@ func (r *run) strainedIn(from, to float64) bool {
 	return slices.ContainsFunc(r.strained, func(s span) bool { return s.from < to && s.to > from })
 }
 
+// restless says whether requests from before may still have waited in a tenant's minute: for a back end, or for its pods,
+// which were not idle half of the minute before.
+func (r *run) restless(t *tenant, from float64) bool {
+	used, _, known := t.quietness(from-60, from)
+	return known && used > loadedFloor || r.strainedIn(from, from+60)
+}
+
 // abandon counts shots that were sent and not answered in time. Where their answer would have been is not known, but
 // their work was done about when they were sent: they count as answers of that second for what they cost, and as failed
 // ones for whether the second can be trusted.
