@@ -106,16 +106,14 @@ func alone(list []serving) float64 {
 func fitBackend(list []serving, opts Options) *Backend {
 	out := &Backend{Most: constant(0, "1/s", opts), Knee: constant(0, "requests", opts)}
 	least := slowed * alone(list)
-	var full, steady []serving
+	var steady []serving
 	for _, s := range list {
 		out.AtLeast = math.Max(out.AtLeast, s.rate)
-		if s.in >= leastCrowd && s.residence >= least {
-			full = append(full, s)
-		}
 		if s.steady {
 			steady = append(steady, s)
 		}
 	}
+	full := lasting(list, func(s serving) bool { return s.in >= leastCrowd && s.residence >= least })
 	rng := source(opts, streamBackend)
 	if out.knee(steady, rng, opts); out.KneeObserved || len(full) < leastSlowed {
 		return out
@@ -148,7 +146,7 @@ func (f *figure) estimate(unit string, opts Options) Estimate {
 	return estimate(f.value, f.draws, unit, opts)
 }
 
-// drawn are figures of a list and of resamples of it. A resample that has none repeats the list's own.
+// drawn are figures of a list and of resamples of it.
 func drawn(list []serving, rng *rand.Rand, opts Options, of func([]serving) []float64) []figure {
 	var out []figure
 	for _, v := range of(list) {
@@ -159,18 +157,32 @@ func drawn(list []serving, rng *rand.Rand, opts Options, of func([]serving) []fl
 		for i, k := range resample(rng, len(list)) {
 			again[i] = list[k]
 		}
-		values := of(again)
-		for i := range out {
-			v := out[i].value
-			if values != nil {
-				v = values[i]
-			}
+		for i, v := range of(again) {
 			out[i].draws = append(out[i].draws, v)
 		}
 	}
 	short := len(list) - blockOf(len(list))
 	for i := range out {
 		stretch(out[i].draws, out[i].value, math.Sqrt(float64(len(list))/float64(short)), short, opts.Level)
+	}
+	return out
+}
+
+// lasting are the full ones of a list of bins, without those in which it filled up where enough others are left: in them it
+// was not at its limit all the time.
+func lasting(list []serving, full func(serving) bool) []serving {
+	var all, out []serving
+	for i, s := range list {
+		if !full(s) {
+			continue
+		}
+		all = append(all, s)
+		if i > 0 && list[i-1].run == s.run && full(list[i-1]) {
+			out = append(out, s)
+		}
+	}
+	if len(out) < leastSlowed {
+		return all
 	}
 	return out
 }
