@@ -87,12 +87,12 @@ func fitBackend(list []serving, opts Options) *Backend {
 		alone = append(alone, s.residence)
 	}
 	slices.Sort(alone)
-	var full []float64
 	for _, s := range list {
 		out.AtLeast = math.Max(out.AtLeast, s.rate)
-		if s.in >= leastCrowd && s.residence >= slowed*alone[len(alone)/2] {
-			full = append(full, s.rate)
-		}
+	}
+	var full []float64
+	for _, s := range lasting(list, func(s serving) bool { return s.in >= leastCrowd && s.residence >= slowed*alone[len(alone)/2] }) {
+		full = append(full, s.rate)
 	}
 	if len(full) < leastSlowed {
 		return out
@@ -109,5 +109,24 @@ func fitBackend(list []serving, opts Options) *Backend {
 	short := len(full) - blockOf(len(full))
 	stretch(draws, value, math.Sqrt(float64(len(full))/float64(short)), short, opts.Level)
 	out.Most, out.KneeObserved = estimate(value, draws, "1/s", opts), true
+	return out
+}
+
+// lasting are the full ones of a list of bins, without those in which it filled up where enough others are left: in them it
+// was not at its limit all the time.
+func lasting(list []serving, full func(serving) bool) []serving {
+	var all, out []serving
+	for i, s := range list {
+		if !full(s) {
+			continue
+		}
+		all = append(all, s)
+		if i > 0 && list[i-1].run == s.run && full(list[i-1]) {
+			out = append(out, s)
+		}
+	}
+	if len(out) < leastSlowed {
+		return all
+	}
 	return out
 }
