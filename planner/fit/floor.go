@@ -38,7 +38,7 @@ func (f *demandFit) fitSteps(runs []*run, limit float64, opts Options, warn *war
 	out := map[string]*StepModel{}
 	rng := source(opts, streamFloor)
 	for k, step := range f.steps {
-		m := &StepModel{Demand: estimate(f.x[1+k], atLeast(f.draws[1+k], f.x[1+k]/100), "s", opts)}
+		m := &StepModel{Demand: estimate(f.x[1+k], atLeast(f.draws[1+k], f.x[1+k]/100), "s", opts), Divided: f.divided[k]}
 		if m.Demand.Value == 0 {
 			warn.unseen(name, step)
 		}
@@ -92,7 +92,7 @@ func (f *demandFit) quietest(runs []*run, workload, step string) []quiet {
 		}
 		for _, m := range r.moments {
 			t := tenants[m.tenant]
-			if m.step != step || t == nil || r.minutes[m.minuteKey].good < (1-dirty)*r.minutes[m.minuteKey].all {
+			if m.step != step || t == nil || r.minutes[m.minuteKey].good < (1-dirty)*r.minutes[m.minuteKey].all || r.strainedIn(float64(m.minute*60), float64(m.minute*60+60)) {
 				continue
 			}
 			if used, pods, ok := t.quietness(float64(m.minute*60), float64(m.minute*60+60)); ok {
