@@ -26,8 +26,13 @@ type alertRule struct {
 	Annotations map[string]string `json:"annotations,omitempty"`
 }
 
-// requestRate is the recorded series of all tenants' requests per second.
-const requestRate = "ansturm:requests:rate1m"
+// The recorded series: all tenants' requests per second, and the namespaces that the plan is about, so that their names
+// stand in one rule and not in each.
+const (
+	requestRate = "ansturm:requests:rate1m"
+	plannedFor  = "ansturm:planned:namespace"
+	ofPlanned   = " and on (namespace) " + plannedFor
+)
 
 // alertsNote stands above the rules.
 const alertsNote = `# Alert rules: the assumptions of the Ansturm plan beside this file no longer hold.
@@ -44,13 +49,16 @@ func (p *Plan) alerts() alerts {
 	}
 	in := `namespace=~"` + strings.ReplaceAll(strings.Join(tenants, "|"), `\`, `\\`) + `"`
 	return alerts{[]alertGroup{
-		{"ansturm-recordings", []alertRule{{Record: requestRate, Expr: fmt.Sprintf("sum(rate(nginx_ingress_controller_requests{exported_%s}[1m]))", in)}}},
-		{"ansturm-assumptions", append(p.demandAlerts(in), p.platformAlerts(in)...)},
+		{"ansturm-recordings", []alertRule{
+			{Record: requestRate, Expr: fmt.Sprintf("sum(rate(nginx_ingress_controller_requests{exported_%s}[1m]))", in)},
+			{Record: plannedFor, Expr: fmt.Sprintf("group by (namespace) (kube_namespace_created{%s})", in)},
+		}},
+		{"ansturm-assumptions", append(p.demandAlerts(), p.platformAlerts()...)},
 	}}
 }
 
 // demandAlerts are about what comes, and how busy it makes the pods.
-func (p *Plan) demandAlerts(in string) []alertRule {
+func (p *Plan) demandAlerts() []alertRule {
 	var out []alertRule
 	if most := p.mostRequests(); most > 0 {
 		out = append(out, alert("AnsturmDemandAbovePlan", "critical", "1m", fmt.Sprintf("%s > %.4g", requestRate, most),
@@ -60,20 +68,20 @@ func (p *Plan) demandAlerts(in string) []alertRule {
 	for _, t := range p.Tenants {
 		target = max(target, t.Target)
 	}
-	busy := fmt.Sprintf(`sum by (namespace) (rate(container_cpu_usage_seconds_total{%s,container!=""}[2m])) / sum by (namespace) (kube_pod_container_resource_requests{%s,resource="cpu"})`, in, in)
+	busy := `sum by (namespace) (rate(container_cpu_usage_seconds_total{container!=""}[2m])) / sum by (namespace) (kube_pod_container_resource_requests{resource="cpu"})`
 	return append(out,
-		alert("AnsturmUtilisationAboveTarget", "warning", "5m", fmt.Sprintf("%s > %.3g", busy, (1+float64(target)/100)/2),
+		alert("AnsturmUtilisationAboveTarget", "warning", "5m", fmt.Sprintf("%s > %.3g%s", busy, (1+float64(target)/100)/2, ofPlanned),
 			fmt.Sprintf("The pods of {{ $labels.namespace }} have been far busier than the autoscaler's target of %d %% for five minutes: it does not keep up.", target)),
 		alert("AnsturmAutoscalerAtItsMaximum", "warning", "2m",
-			fmt.Sprintf("kube_horizontalpodautoscaler_status_desired_replicas{%s} >= kube_horizontalpodautoscaler_spec_max_replicas{%s} > kube_horizontalpodautoscaler_spec_min_replicas{%s}", in, in, in),
+			"kube_horizontalpodautoscaler_status_desired_replicas >= kube_horizontalpodautoscaler_spec_max_replicas > kube_horizontalpodautoscaler_spec_min_replicas"+ofPlanned,
 			"The autoscaler of {{ $labels.namespace }} is at its maximum: what comes on top waits."),
 		alert("AnsturmThrottling", "warning", "5m",
-			fmt.Sprintf(`sum by (namespace) (rate(container_cpu_cfs_throttled_periods_total{%s,container!=""}[2m])) / sum by (namespace) (rate(container_cpu_cfs_periods_total{%s,container!=""}[2m])) > 0.5`, in, in),
+			`sum by (namespace) (rate(container_cpu_cfs_throttled_periods_total{container!=""}[2m])) / sum by (namespace) (rate(container_cpu_cfs_periods_total{container!=""}[2m])) > 0.5`+ofPlanned,
 			"The containers of {{ $labels.namespace }} are held back by their CPU limit in more than half of the periods: a request takes longer than the plan reckons with."))
 }
 
 // platformAlerts are about pods, nodes and settings.
-func (p *Plan) platformAlerts(in string) []alertRule {
+func (p *Plan) platformAlerts() []alertRule {
 	start := math.Ceil(p.slowStart())
 	nodes, least := p.Decided(), int32(0)
 	for _, t := range p.Tenants {
@@ -81,16 +89,16 @@ func (p *Plan) platformAlerts(in string) []alertRule {
 	}
 	out := []alertRule{
 		alert("AnsturmPodsPending", "warning", fmt.Sprintf("%.0fs", math.Max(60, start)),
-			fmt.Sprintf(`sum by (namespace) (kube_pod_status_phase{%s,phase="Pending"}) > 0`, in),
+			`sum by (namespace) (kube_pod_status_phase{phase="Pending"}) > 0`+ofPlanned,
 			"{{ $value }} pods of {{ $labels.namespace }} are waiting for a node or an image for longer than a start takes."),
 		alert("AnsturmNodesMissing", "critical", "2m", fmt.Sprintf(`sum(kube_node_status_condition{condition="Ready",status="true"}) < %d`, nodes),
 			fmt.Sprintf("Only {{ $value }} nodes are ready, the plan has %d.", nodes)),
-		alert("AnsturmSettingsNotAsPlanned", "warning", "10m", fmt.Sprintf("sum(kube_horizontalpodautoscaler_spec_min_replicas{%s}) < %d", in, least),
+		alert("AnsturmSettingsNotAsPlanned", "warning", "10m", fmt.Sprintf("sum(kube_horizontalpodautoscaler_spec_min_replicas%s) < %d", ofPlanned, least),
 			fmt.Sprintf("The autoscalers' minimum is {{ $value }} pods in all, the plan has %d.", least)),
 	}
 	if start > 0 {
 		out = append(out, alert("AnsturmPodsStartSlowly", "warning", "0s",
-			fmt.Sprintf("(kube_pod_status_ready_time{%s} - kube_pod_created{%s}) > %.0f and (time() - kube_pod_created{%s}) < 900", in, in, start, in),
+			fmt.Sprintf("(kube_pod_status_ready_time - kube_pod_created) > %.0f and (time() - kube_pod_created) < 900%s", start, ofPlanned),
 			fmt.Sprintf("Pod {{ $labels.namespace }}/{{ $labels.pod }} took {{ $value }} s to become ready, the plan reckons with %.0f s at most.", start)))
 	}
 	return out

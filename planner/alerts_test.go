@@ -55,7 +55,7 @@ func checkAlerts(t *testing.T, p *Plan, dir string) {
 	}
 	for _, want := range []string{
 		"AnsturmDemandAbovePlan", "AnsturmUtilisationAboveTarget", "AnsturmThrottling", "AnsturmPodsPending",
-		"AnsturmPodsStartSlowly", "AnsturmNodesMissing", "AnsturmSettingsNotAsPlanned", requestRate,
+		"AnsturmPodsStartSlowly", "AnsturmNodesMissing", "AnsturmSettingsNotAsPlanned", requestRate, plannedFor,
 	} {
 		if !seen[want] {
 			t.Errorf("no rule %s", want)

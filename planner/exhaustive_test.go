@@ -213,13 +213,15 @@ type compared struct {
 	bound      int
 	found      bool // an optimum
 	mendable   bool
+	// risk is the share of fresh worlds in which the plan breaks: neither search nor polish has seen them. delta was asked for.
+	risk, delta float64
 }
 
 // compareWithBest plans for a fleet and tries everything.
 func compareWithBest(t testing.TB, f small, most int) compared {
 	t.Helper()
 	e := everything(t, f)
-	var out compared
+	out := compared{delta: f.opts.Delta}
 	b, err := e.s.lowerBound()
 	if err != nil {
 		t.Fatal(err)
@@ -240,7 +242,28 @@ func compareWithBest(t testing.TB, f small, most int) compared {
 	if out.plan, err = e.try(p.Decided(), list, math.Inf(1)); err != nil {
 		t.Fatal(err)
 	}
+	out.risk = riskInFreshWorlds(t, f, p)
 	return out
+}
+
+// riskInFreshWorlds is the share of so many worlds of another seed in which the plan breaks.
+func riskInFreshWorlds(t testing.TB, f small, p *Plan) float64 {
+	t.Helper()
+	const worlds = 960
+	s, err := newSearch(f.model, f.sc, f.pf, f.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.crew.worlds = newFutures(s.f, worlds, f.opts.Seed+1<<32, s.lose)
+	c, ok := s.given(p)
+	if !ok {
+		return 0 // past mending: it promises nothing
+	}
+	out, err := s.crew.try(context.Background(), trial{platform: c.platform, mayLose: max(1, c.nodes-1)}, 0, worlds, worlds, func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return float64(out.broken) / worlds
 }
 
 func everything(t testing.TB, f small) *exhaustive {

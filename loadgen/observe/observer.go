@@ -104,6 +104,7 @@ func (o *Observer) Attach(start time.Time, emit func(record.Event)) {
 	for _, key := range slices.Sorted(maps.Keys(o.hpas)) {
 		o.sayAutoscaler(o.hpas[key], s)
 	}
+	o.warnBlind()
 	o.poll()
 }
 

@@ -5,10 +5,12 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/ansturm/ansturm/loadgen/record"
@@ -142,4 +144,25 @@ func FuzzPoints(f *testing.F) {
 			t.Error("points and an error")
 		}
 	})
+}
+
+// Autoscalers that know nothing yet scale too late, which must not be taken for the platform's way.
+func TestBlindAutoscalers(t *testing.T) {
+	for _, known := range []bool{false, true} {
+		w := newWorld(t)
+		h := autoscaler("t1", 1)
+		if known {
+			h.Status.CurrentMetrics = []autoscalingv2.MetricStatus{{Type: "Resource", Resource: &autoscalingv2.ResourceMetricStatus{
+				Name: corev1.ResourceCPU, Current: autoscalingv2.MetricValueStatus{AverageUtilization: new(int32(20))},
+			}}}
+		}
+		w.Put("horizontalpodautoscalers", h)
+		w.observe(nil)
+		warned := slices.ContainsFunc(w.Stop(), func(x record.Warning) bool {
+			return x.Code == "autoscalers-blind" && strings.Contains(x.Text["en"], "1 of 1 HPAs") && strings.Contains(x.Text["de"], "t1/web")
+		})
+		if warned == known {
+			t.Errorf("utilisation known: %v, warned: %v", known, warned)
+		}
+	}
 }

@@ -2,6 +2,8 @@ package observe
 
 import (
 	"cmp"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -142,6 +144,27 @@ func (o *Observer) sayAutoscaler(h *hpaState, s seen) {
 		Kind: record.KindAutoscaler, Tenant: h.namespace, Workload: h.workload, Object: h.name,
 		Current: h.current, Desired: h.desired, Phase: h.held, Values: values,
 	}, s.around(time.Time{}), s)
+}
+
+// warnBlind warns of autoscalers that know no utilisation when the run begins, as on a platform that has just been brought up:
+// they scale later than they would on one that has stood.
+func (o *Observer) warnBlind() {
+	var blind []string
+	for _, key := range slices.Sorted(maps.Keys(o.hpas)) {
+		if h := o.hpas[key]; h.target >= 0 && h.used < 0 {
+			blind = append(blind, key)
+		}
+	}
+	if len(blind) == 0 {
+		return
+	}
+	few := strings.Join(blind[:min(3, len(blind))], ", ")
+	if len(blind) > 3 {
+		few += ", …"
+	}
+	o.warn("autoscalers-blind",
+		fmt.Sprintf("%d von %d HPAs kannten zu Beginn keine Auslastung (%s): bis sie eine kennen, skalieren sie nicht. Steht die Plattform erst seit Kurzem, skaliert sie in diesem Lauf später als am Tag selbst.", len(blind), len(o.hpas), few),
+		fmt.Sprintf("%d of %d HPAs knew no utilisation when the run began (%s): until they do, they do not scale. On a platform that was brought up just before, this run scales later than the day itself would.", len(blind), len(o.hpas), few))
 }
 
 // sliceDigest are the pods that an EndpointSlice has as ready, and when it was written.

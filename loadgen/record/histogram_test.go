@@ -153,3 +153,27 @@ func TestMeanIsThatOfTheSamples(t *testing.T) {
 		t.Errorf("mean %v, want 30 ms within a thousandth", got)
 	}
 }
+
+// The middle is half-way from the least value of a counter to the least of the next.
+func TestEachMiddle(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		h, _ := drawHistogram(t, rapid.IntRange(1, 5).Draw(t, "digits"))
+		var least, middle []time.Duration
+		h.Each(func(v time.Duration, _ int64) { least = append(least, v) })
+		h.EachMiddle(func(v time.Duration, _ int64) { middle = append(middle, v) })
+		for i, v := range least {
+			next := v + 2*(middle[i]-v)
+			for d, same := range map[time.Duration]bool{v: true, next - time.Microsecond: true, next: false} {
+				one := NewHistogram(h.Digits())
+				if err := one.Add(d, 1); err != nil {
+					t.Fatal(err)
+				}
+				one.Each(func(w time.Duration, _ int64) {
+					if (w == v) != same && next <= highestMicros*time.Microsecond {
+						t.Fatalf("%v is counted as %v; %v and its middle %v", d, w, v, middle[i])
+					}
+				})
+			}
+		}
+	})
+}

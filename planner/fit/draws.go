@@ -51,13 +51,59 @@ func estimate(value float64, draws []float64, unit string, opts Options) Estimat
 	if len(draws) < 2 {
 		return e
 	}
+	half := interval(draws, value, opts.Level)
+	e.Low, e.High = math.Max(0, value-half), value+half
+	return e
+}
+
+// interval is half the width of the interval about value that draws tell of.
+func interval(draws []float64, value, level float64) float64 {
 	var sum float64
 	for _, d := range draws {
 		sum += (d - value) * (d - value)
 	}
-	half := distuv.UnitNormal.Quantile((1+opts.Level)/2) * math.Sqrt(sum/float64(len(draws)))
-	e.Low, e.High = math.Max(0, value-half), value+half
+	return distuv.UnitNormal.Quantile((1+level)/2) * math.Sqrt(sum/float64(len(draws)))
+}
+
+// positive is an estimate of what cannot be negative, though its value and its draws may be: how far they are off is told
+// before they are cut, else what is next to nothing would seem known for certain.
+func positive(e Estimate) Estimate {
+	e.Value, e.Low, e.High = math.Max(0, e.Value), math.Max(0, e.Low), math.Max(0, e.High)
+	for i := range e.Draws {
+		e.Draws[i] = math.Max(0, e.Draws[i])
+	}
 	return e
+}
+
+// proportional is an estimate whose error grows with its value, as that of a variance does: the interval is that of its
+// logarithm.
+func proportional(value float64, draws []float64, unit string, opts Options) Estimate {
+	if value <= 0 || len(draws) < 2 {
+		return estimate(value, draws, unit, opts)
+	}
+	half := interval(logs(draws, value), 0, opts.Level)
+	return Estimate{Value: value, Low: value * math.Exp(-half), High: value * math.Exp(half), Unit: unit, Draws: draws}
+}
+
+// logs of draws over their value; of what is next to nothing beside it, that of a hundredth.
+func logs(draws []float64, value float64) []float64 {
+	out := make([]float64, len(draws))
+	for i, d := range draws {
+		out[i] = math.Log(math.Max(d/value, 0.01))
+	}
+	return out
+}
+
+// stretchLog is stretch for the logarithms of draws.
+func stretchLog(draws []float64, value, factor float64, freedom int, level float64) {
+	if value <= 0 {
+		return
+	}
+	wide := logs(draws, value)
+	widen(wide, 0, factor, freedom, level)
+	for i, w := range wide {
+		draws[i] = value * math.Exp(w)
+	}
 }
 
 // constant is an estimate nothing is known against: every draw is the value.
@@ -72,13 +118,21 @@ func constant(value float64, unit string, opts Options) Estimate {
 // stretch widens draws around value by a factor, and for what a residual bootstrap cannot know: that the variance itself
 // is estimated, from few degrees of freedom.
 func stretch(draws []float64, value, factor float64, freedom int, level float64) {
+	widen(draws, value, factor, freedom, level)
+	for i := range draws {
+		draws[i] = math.Max(0, draws[i])
+	}
+}
+
+// widen is stretch where values may be below 0.
+func widen(draws []float64, value, factor float64, freedom int, level float64) {
 	if freedom < 1 {
 		freedom = 1
 	}
 	p := (1 + level) / 2
 	wide := factor * distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(freedom)}.Quantile(p) / distuv.UnitNormal.Quantile(p)
 	for i := range draws {
-		draws[i] = math.Max(0, value+wide*(draws[i]-value))
+		draws[i] = value + wide*(draws[i]-value)
 	}
 }
 

@@ -5,7 +5,10 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sort"
 	"time"
+
+	"gonum.org/v1/gonum/floats"
 )
 
 const (
@@ -15,6 +18,8 @@ const (
 	// enoughShots are so many that minutes above calmUse are not needed: one in four shares its pod there.
 	enoughShots = 200
 	calmUse     = 0.25
+	// leastMinutes is the number of them from which they show how unlike they are.
+	leastMinutes = 4
 	// mostQuiet bounds the work.
 	mostQuiet = 240
 	// loadedFloor is the utilisation from which the quietest minutes are not quiet.
@@ -27,6 +32,7 @@ const (
 type quiet struct {
 	moment
 	used float64 // utilisation of the limits, 0 to 1
+	due  float64 // what it would have been had every request cost what the mean one does
 	pods float64
 }
 
@@ -39,7 +45,7 @@ func (f *demandFit) fitSteps(runs []*run, limit float64, opts Options, warn *war
 		if m.Demand.Value == 0 {
 			warn.unseen(name, step)
 		}
-		minutes := quietest(runs, name, step)
+		minutes := f.quietest(runs, name, step)
 		if len(minutes) == 0 {
 			m.assume(limit, opts)
 			warn.noFloor(name, step)
@@ -73,10 +79,11 @@ func (m *StepModel) assume(limit float64, opts Options) {
 	m.Backend, m.Spread = constant(0, "s", opts), constant(0, "1", opts)
 }
 
-// quietest are a step's tenant-minutes under the least utilisation, of calibration runs where there are any, without
-// those in which young pods served, requests failed or earlier ones still waited. Minutes of single tenants, and not seconds of all together: where
-// tenants differ in size some are saturated while the platform is all but idle, and their waiting is no floor.
-func quietest(runs []*run, workload, step string) []quiet {
+// quietest are a step's tenant-minutes under the least load, of calibration runs where there are any, without those in
+// which young pods served, requests failed or earlier ones still waited. Minutes of single tenants, and not seconds of all together: where tenants
+// differ in size some are saturated while the platform is all but idle, and their waiting is no floor. They are sought by
+// how many requests came, not by what those used: that would be a choice of the cheap ones.
+func (f *demandFit) quietest(runs []*run, workload, step string) []quiet {
 	calibrated := slices.ContainsFunc(runs, func(r *run) bool { return r.Run.Purpose == "calibration" })
 	var out []quiet
 	for _, r := range runs {
@@ -95,22 +102,31 @@ func quietest(runs []*run, workload, step string) []quiet {
 				continue
 			}
 			if used, pods, ok := t.quietness(float64(m.minute*60), float64(m.minute*60+60)); ok {
-				out = append(out, quiet{m, used, pods})
+				out = append(out, quiet{m, used, f.due(r.minutes[m.minuteKey], pods) / (pods * t.limit), pods})
 			}
 		}
 	}
 	slices.SortStableFunc(out, func(a, b quiet) int {
-		return cmp.Or(cmp.Compare(a.used, b.used), cmp.Compare(b.Count(), a.Count()))
+		return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(b.Count(), a.Count()))
 	})
 	n, shots := 0, int64(0)
 	for n < len(out) && n < mostQuiet && (float64(n) < quietShare*float64(len(out)) || shots < leastShots) {
-		if shots >= enoughShots && out[n].used > calmUse {
+		if shots >= enoughShots && out[n].due > calmUse {
 			break // these wait for each other, and the others suffice
 		}
 		shots += out[n].Count()
 		n++
 	}
 	return out[:n]
+}
+
+// due is how many cores a tenant's requests of a minute use on average.
+func (f *demandFit) due(m *tally, pods float64) float64 {
+	cores := f.x[0] * pods
+	for k, step := range f.steps {
+		cores += f.x[1+k] * m.ok[step] / 60
+	}
+	return cores
 }
 
 // quietness is a tenant's utilisation and pods over a stretch of time, as far as it was scraped; false where too little
@@ -162,7 +178,7 @@ func pool(minutes []quiet) pooled {
 	seen := map[time.Duration]int{}
 	var values []time.Duration
 	for _, q := range minutes {
-		q.Each(func(v time.Duration, _ int64) {
+		q.EachMiddle(func(v time.Duration, _ int64) {
 			if _, ok := seen[v]; !ok {
 				seen[v] = 0
 				values = append(values, v)
@@ -176,36 +192,92 @@ func pool(minutes []quiet) pooled {
 	}
 	for _, q := range minutes {
 		var row []entry
-		q.Each(func(v time.Duration, n int64) { row = append(row, entry{seen[v], float64(n)}) })
+		q.EachMiddle(func(v time.Duration, n int64) { row = append(row, entry{seen[v], float64(n)}) })
 		p.rows = append(p.rows, row)
 	}
 	return p
 }
 
-// moments of a resample: median, mean and variance.
-func (p pooled) moments(rows []int) (median, mean, variance float64) {
+// all are the counts by value.
+func (p pooled) all() []float64 {
 	counts := make([]float64, len(p.values))
-	var n, first, second float64
-	for _, r := range rows {
-		for _, e := range p.rows[r] {
+	for _, row := range p.rows {
+		for _, e := range row {
 			counts[e.value] += e.count
-			n += e.count
-			first += e.count * p.values[e.value]
-			second += e.count * p.values[e.value] * p.values[e.value]
 		}
 	}
+	return counts
+}
+
+// again are the counts of a resample. Minutes are drawn one by one, for hardly anything reaches from a quiet one into the
+// next; where there are few of them, requests.
+func (p pooled) again(rng *rand.Rand) []float64 {
+	counts := make([]float64, len(p.values))
+	if len(p.rows) >= leastMinutes {
+		for range p.rows {
+			for _, e := range p.rows[rng.IntN(len(p.rows))] {
+				counts[e.value] += e.count
+			}
+		}
+		return counts
+	}
+	upTo := p.all()
+	floats.CumSum(upTo, upTo)
+	for range int(upTo[len(upTo)-1]) {
+		counts[sort.SearchFloat64s(upTo, float64(rng.IntN(int(upTo[len(upTo)-1]))+1))]++
+	}
+	return counts
+}
+
+// units is how many things again draws from.
+func (p pooled) units() int {
+	if len(p.rows) >= leastMinutes {
+		return len(p.rows)
+	}
+	return int(floats.Sum(p.all()))
+}
+
+// freedom of the variance's own error (Satterthwaite 1946, Biometrics Bulletin 2): what the units add to the variance varies
+// too, the more the rarer the requests are that make it. One less than there are units where they add much the same.
+func (p pooled) freedom(average, variance float64) int {
+	var n, second, fourth float64
+	unit := func(adds, times float64) {
+		n, second, fourth = n+times, second+times*adds*adds, fourth+times*adds*adds*adds*adds
+	}
+	for _, row := range p.rows {
+		var minute float64
+		for _, e := range row {
+			off := p.values[e.value] - average
+			if minute += e.count * (off*off - variance); len(p.rows) < leastMinutes {
+				unit(off*off-variance, e.count)
+			}
+		}
+		if len(p.rows) >= leastMinutes {
+			unit(minute, 1)
+		}
+	}
+	if more := fourth - second*second/n; more > 0 {
+		return int(math.Min(float64(p.units()-1), 2*second*second/more))
+	}
+	return p.units() - 1
+}
+
+// moments of counts: median, mean and variance.
+func (p pooled) moments(counts []float64) (median, mean, variance float64) {
+	n := floats.Sum(counts)
 	if n == 0 {
 		return 0, 0, 0
 	}
-	var below float64
+	var below, second float64
 	for i, c := range counts {
-		if below += c; below >= n/2 {
+		mean += c * p.values[i] / n
+		second += c * p.values[i] * p.values[i] / n
+		if below < n/2 && below+c >= n/2 {
 			median = p.values[i]
-			break
 		}
+		below += c
 	}
-	mean = first / n
-	return median, mean, math.Max(0, second/n-mean*mean)
+	return median, mean, math.Max(0, second-mean*mean)
 }
 
 // floor fits the unloaded response time. The wait for back ends is what the mean response time has over the demand at
@@ -219,25 +291,31 @@ func (m *StepModel) floor(rng *rand.Rand, minutes []quiet, limit float64, opts O
 		n += float64(q.Count())
 	}
 	own := (1 + wait/math.Max(1, n)) / math.Min(limit, 1)
-	rows := make([]int, len(minutes))
-	for i := range rows {
-		rows[i] = i
+	median, average, variance := p.moments(p.all())
+	var medians, averages, variances []float64
+	for range opts.Draws {
+		a, b, c := p.moments(p.again(rng))
+		medians, averages, variances = append(medians, a), append(averages, b), append(variances, c)
 	}
-	of := func(rows []int, demand float64) (median, back, spread float64) {
-		median, average, variance := p.moments(rows)
-		back = math.Max(0, average-demand*own)
-		if cpu := average - back; cpu > 0 {
-			spread = variance / (cpu * cpu)
-		}
-		return median, back, spread
+	freedom := p.units() - 1
+	short := math.Sqrt(float64(freedom+1) / math.Max(1, float64(freedom)))
+	stretch(medians, median, short, freedom, opts.Level)
+	widen(averages, average, short, freedom, opts.Level)
+	stretchLog(variances, variance, short, p.freedom(average, variance), opts.Level)
+	for i, d := range m.Demand.Draws { // which are as wide as they should be
+		variances[i] = unlike(variances[i], averages[i], d*own)
+		averages[i] -= d * own
 	}
-	var draws [3][]float64
-	for i := range opts.Draws {
-		a, b, c := of(resample(rng, len(rows)), m.Demand.Draws[i])
-		draws[0], draws[1], draws[2] = append(draws[0], a), append(draws[1], b), append(draws[2], c)
+	m.Floor, m.Backend = estimate(median, medians, "s", opts), positive(estimate(average-m.Demand.Value*own, averages, "s", opts))
+	m.Spread = proportional(unlike(variance, average, m.Demand.Value*own), variances, "1", opts)
+}
+
+// unlike is the squared coefficient of variation of the work, of which a response time cannot have less than all.
+func unlike(variance, average, work float64) float64 {
+	if work = math.Min(work, average); work <= 0 {
+		return 0
 	}
-	median, back, spread := of(rows, m.Demand.Value)
-	m.Floor, m.Backend, m.Spread = estimate(median, draws[0], "s", opts), estimate(back, draws[1], "s", opts), estimate(spread, draws[2], "1", opts)
+	return variance / (work * work)
 }
 
 // waiting is the mean wait in units of the service time at utilisation rho with c servers (Sakasegawa 1977,

@@ -55,7 +55,7 @@ type tenant struct {
 // histogram is what the fit needs of one; *record.Histogram has it.
 type histogram interface {
 	Count() int64
-	Each(do func(value time.Duration, count int64))
+	EachMiddle(do func(value time.Duration, count int64))
 }
 
 // moment is the good answers of one step in one tenant's minute.
@@ -140,7 +140,7 @@ func (r *run) minute(w record.Window) {
 	}
 	n := float64(w.Histogram.Count())
 	t.all += n
-	w.Histogram.Each(func(v time.Duration, n int64) { t.waited += v.Seconds() * float64(n) })
+	w.Histogram.EachMiddle(func(v time.Duration, n int64) { t.waited += v.Seconds() * float64(n) })
 	if w.Outcome == record.OK {
 		t.ok[w.Step] += n
 		t.good += n

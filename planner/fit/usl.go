@@ -54,6 +54,9 @@ func fitUSL(n, x []float64) (usl, error) {
 		u, rss, err := fitFree(n, x, start, free)
 		if err == nil && u.gamma > 0 && u.alpha >= 0 && u.beta >= 0 && rss < found*(1-1e-12) {
 			best, found = u, rss
+			if free == [2]bool{true, true} { // inside the bounds already: nothing that is held at one can be better
+				break
+			}
 		}
 	}
 	if math.IsInf(found, 1) {

@@ -55,21 +55,45 @@ func (f *demandFit) fitWarmUp(all []slot, described scenarios.WarmUp, opts Optio
 }
 
 // warmUp is the least-squares factor and length over the slots named by rows; factor 1, length 0 where there is no rise.
+// Between two of the lengths tried φ goes in a straight line from one to the other, so the best of all lengths is found.
 func warmUp(in []slot, rows []int, x []float64) (factor, length float64) {
-	factor, best := 1.0, 0.0 // what the fit takes off the sum of squares
-	for w, age := range warmUps {
-		var xy, xx float64
-		for _, r := range rows {
-			s := in[r]
-			work := at(x, s) - x[0]*s.pods
-			extra, regressor := s.cores-at(x, s), work*s.fresh[w]
-			weight := (s.to - s.from) / math.Max(s.cores, 1e-9)
-			xy += weight * regressor * extra
-			xx += weight * regressor * regressor
-		}
-		if xx > 0 && xy > 0 && xy*xy/xx > best {
-			factor, length, best = 1+xy/xx, age, xy*xy/xx
+	xy, xx, across := make([]float64, len(warmUps)), make([]float64, len(warmUps)), make([]float64, len(warmUps))
+	for _, r := range rows {
+		s := in[r]
+		expected := at(x, s)
+		work, extra := expected-x[0]*s.pods, s.cores-expected
+		weight := (s.to - s.from) / math.Max(s.cores, 1e-9) * work
+		for w, share := range s.fresh {
+			xy[w] += weight * share * extra
+			xx[w] += weight * work * share * share
+			if w > 0 {
+				across[w] += weight * work * share * s.fresh[w-1]
+			}
 		}
 	}
+	factor, best := 1.0, 0.0 // what the fit takes off the sum of squares
+	take := func(y, x, age float64) {
+		if x > 0 && y > 0 && y*y/x > best {
+			factor, length, best = 1+y/x, age, y*y/x
+		}
+	}
+	for w, age := range warmUps {
+		if w > 0 {
+			p := steepest(xy[w-1], xy[w], xx[w-1], across[w], xx[w])
+			take(xy[w-1]+p*(xy[w]-xy[w-1]), (1-p)*(1-p)*xx[w-1]+2*p*(1-p)*across[w]+p*p*xx[w], warmUps[w-1]+p*(age-warmUps[w-1]))
+		}
+		take(xy[w], xx[w], age)
+	}
 	return factor, length
+}
+
+// steepest is where on the way from one regressor (0) to the next (1) the fit takes most off: y(p)²/x(p), with y a line from y0
+// to y1 and x the parabola of the regressors' products x00, x01 and x11, has its only peak where the derivative is 0.
+func steepest(y0, y1, x00, x01, x11 float64) float64 {
+	b, d, e := y1-y0, x01-x00, x11-2*x01+x00
+	p := (y0*d - b*x00) / (b*d - y0*e)
+	if !(p > 0 && p < 1) { // also where there is none
+		return 0
+	}
+	return p
 }

@@ -124,7 +124,7 @@ func (f firing) kept(dir string) *record.Record {
 		}
 	}
 	rec, err := record.Open(filepath.Join(dir, "record"))
-	if err != nil || !rec.Run.Complete() {
+	if err != nil || !rec.Run.Complete() || rec.Run.Interrupted {
 		return nil
 	}
 	rec.Run.Purpose = f.purpose
@@ -151,7 +151,7 @@ func (c cluster) once(ctx context.Context, f firing, dir string) (rec *record.Re
 		}
 	}
 	scenario := filepath.Join(dir, "scenario.yaml")
-	args := []string{filepath.Join(dir, "platform.yaml"), "--scenario", scenario, "--state", dir}
+	args := []string{filepath.Join(dir, "platform.yaml"), "--scenario", scenario, "--state", dir, "--await-autoscalers"}
 	for _, w := range f.platform.Workloads {
 		args = append(args, "--process", w.Name+"=burner")
 	}

@@ -151,6 +151,9 @@ func (l *lab) furnish(ctx context.Context) (err error) {
 	l.agent.Begin()
 	l.plane.Settled()
 	rest()
+	if l.await {
+		return l.awaitAutoscalers(ctx, admin)
+	}
 	return nil
 }
 

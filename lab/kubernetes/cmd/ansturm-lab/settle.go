@@ -4,12 +4,15 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
 
 	"github.com/ansturm/ansturm/lab/kubernetes/controlplane"
 	"github.com/ansturm/ansturm/lab/kubernetes/objects"
@@ -81,6 +84,50 @@ func (l *lab) settle(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// longestBlind is after what time the lab is called ready though an autoscaler has no metrics.
+const longestBlind = 3 * time.Minute
+
+// awaitAutoscalers waits until every autoscaler could scale: two scrapes of every pod, and as much of its life as the
+// controller wants to have seen. A platform that has stood for an hour is past that.
+func (l *lab) awaitAutoscalers(ctx context.Context, client kubernetes.Interface) error {
+	deadline, tick := time.Now().Add(longestBlind), time.NewTicker(time.Second)
+	defer tick.Stop()
+	var told time.Time
+	for {
+		list, err := client.AutoscalingV2().HorizontalPodAutoscalers(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return err
+		}
+		blind := 0
+		for i := range list.Items {
+			if !scales(&list.Items[i]) {
+				blind++
+			}
+		}
+		switch {
+		case blind == 0:
+			return nil
+		case time.Now().After(deadline):
+			l.say("%d of %d autoscalers have no metrics after %s; going on", blind, len(list.Items), longestBlind)
+			return nil
+		case time.Since(told) > 10*time.Second:
+			told = time.Now()
+			l.say("%d of %d autoscalers wait for metrics of their pods", blind, len(list.Items))
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func scales(h *autoscalingv2.HorizontalPodAutoscaler) bool {
+	return slices.ContainsFunc(h.Status.Conditions, func(c autoscalingv2.HorizontalPodAutoscalerCondition) bool {
+		return c.Type == autoscalingv2.ScalingActive && c.Status == corev1.ConditionTrue
+	})
 }
 
 // count is how many pods are ready, and how many the scheduler has no room for.
