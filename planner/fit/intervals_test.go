@@ -2,10 +2,15 @@ package fit
 
 import (
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
+	"gonum.org/v1/gonum/floats"
 	"pgregory.net/rapid"
+
+	"github.com/ansturm/ansturm/loadgen/record"
 )
 
 // A warm-up is as long as it is, not as one of those tried.
@@ -89,6 +94,7 @@ func TestProportional(t *testing.T) {
 func TestQuietMinutesAreNotTheCheapOnes(t *testing.T) {
 	tr := usual()
 	tr.length = 900
+	tr.rate = func(s int) (float64, float64) { return []float64{4, 8}[s/75%2], []float64{1, 6}[s/150%2] }
 	cheap := tr.data()
 	for i, e := range cheap.Events { // every second minute its requests cost half
 		if used, ok := e.Values["cpu_seconds"]; ok {
@@ -106,6 +112,48 @@ func TestQuietMinutesAreNotTheCheapOnes(t *testing.T) {
 	}
 	if got, want := keys(cheap), keys(tr.data()); !slices.Equal(got, want) || len(want) == 0 {
 		t.Errorf("minutes %v, and %v where every second one is cheap", want, got)
+	}
+}
+
+// Few minutes or many: a resample has what was counted and nothing else, as much of it where requests are drawn, and what
+// holds nothing gives nothing. The variance's own freedom is known where all minutes are alike, and small where one has it all.
+func TestPooledMinutes(t *testing.T) {
+	minutes := func(values ...[]time.Duration) (out []quiet) {
+		for _, list := range values {
+			h := record.NewHistogram(2)
+			for _, v := range list {
+				if err := h.Add(v, 10); err != nil {
+					t.Fatal(err)
+				}
+			}
+			out = append(out, quiet{moment: moment{histogram: h}})
+		}
+		return out
+	}
+	usual, rare := []time.Duration{100 * time.Millisecond, 300 * time.Millisecond}, []time.Duration{100 * time.Millisecond, 9 * time.Second}
+	rng := rand.New(rand.NewPCG(1, 1))
+	for _, n := range []int{1, leastMinutes - 1, leastMinutes, 40} {
+		p := pool(minutes(slices.Repeat([][]time.Duration{usual}, n)...))
+		for range 20 {
+			if again := p.again(rng); floats.Sum(again) != float64(20*n) || slices.Min(again) < 0 {
+				t.Fatalf("%d minutes of 20 requests: %v", n, again)
+			}
+		}
+		median, average, variance := p.moments(p.all())
+		if !near(median, 0.1, 0.01) || !near(average, 0.2, 0.01) || !near(math.Sqrt(variance), 0.1, 0.01) {
+			t.Errorf("median %g, mean %g, variance %g", median, average, variance)
+		}
+		if got := p.freedom(average, variance); got != p.units()-1 {
+			t.Errorf("%d minutes all alike: %d degrees of freedom of %d", n, got, p.units()-1)
+		}
+	}
+	p := pool(minutes(append(slices.Repeat([][]time.Duration{usual}, 40), rare)...))
+	_, average, variance := p.moments(p.all())
+	if got := p.freedom(average, variance); got > 3 {
+		t.Errorf("one minute has it all: %d degrees of freedom", got)
+	}
+	if p = pool(minutes(nil)); len(p.again(rng)) != 0 || p.units() != 0 || p.freedom(0, 0) > 0 {
+		t.Errorf("nothing: %d units, %d degrees of freedom", p.units(), p.freedom(0, 0))
 	}
 }
 

@@ -23,7 +23,7 @@ const (
 )
 
 // fitWarmUp estimates how much dearer work is on young pods, and for how long: C − c₀·n = Σ d·λ · (1 + (f−1)·φ), with φ
-// the share of the load on pods younger than W. f−1 is linear given W; W is the length, of those tried, that leaves the
+// the share of the load on pods younger than W. f−1 is linear given W; W is the length that leaves the
 // smallest residuals. Slots with failed requests are left out. Where too few are left, what the platform's description
 // says is taken: to assume no warm-up would be the bolder guess, and a pod lost on the way up shows it.
 func (f *demandFit) fitWarmUp(all []slot, described scenarios.WarmUp, opts Options, warn *warnings, name string) (factor, length Estimate, seen bool) {
