@@ -124,7 +124,7 @@ func inAllWorlds(ctx context.Context, d *search, nodes int) (*doored, error) {
 	if err != nil || !ok {
 		return nil, err
 	}
-	c, all, err := d.certify(ctx, c)
+	c, all, err := d.certify(ctx, c, certificates)
 	if err != nil || all == nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/ansturm/ansturm/planner/sim"
 	"github.com/ansturm/ansturm/scenarios"
 )
 
@@ -22,6 +23,9 @@ type Experiment struct {
 
 const (
 	calibrationLength = 75 * time.Second
+	// quietLead is how long the lowest level lasts at the least: minutes are the finest that a record has of a tenant, and
+	// what a request takes when it is alone shows in one that is quiet from its beginning to its end.
+	quietLead = time.Minute
 	// calibrationPeak is the largest utilisation aimed at, for the busiest tenants; mostCalibration the largest rate of
 	// shots a second of platform time, so that a run at ten times life's speed stays below 6,000 on the wall.
 	calibrationPeak = 0.9
@@ -64,21 +68,61 @@ func mixture(sc *scenarios.Scenario, pf *scenarios.Platform, name string, share 
 	if err != nil {
 		return Experiment{}, err
 	}
-	s.Arrivals.Total = int64(math.Min(shots/summed(perPerson(p, s)), arrivals) * length.Seconds() * meanOfSteps())
+	each := perPerson(p, s)
+	rate := math.Min(shots/summed(each), arrivals)
+	if most := calm * carried(p, each); rate > most { // longer, so that as much is seen
+		s.Arrivals = calibrated(time.Duration(float64(length)*math.Min(2, rate/most)), s.Arrivals.Seed)
+		rate = most
+	}
+	s.Arrivals.Total = int64(rate * meanLevel(s.Arrivals.Over) * s.Arrivals.Over.Seconds())
 	return Experiment{Name: name, Scenario: s, Platform: still(s, pf)}, nil
+}
+
+// calm is the share of what the shared back ends do at best that calibration runs stay below. Beyond it chance alone takes a
+// back end past its best, where it does the less the more wait for it: at 0.7 it never came back in one run of three.
+const calm = 0.55
+
+// carried is how many persons a second the shared back ends can serve at best as they are described, with each person's
+// shots by step; +Inf where there is none in the way.
+func carried(p *sim.Params, each []float64) float64 {
+	least := math.Inf(1)
+	for b := range p.Backends {
+		work := 0.0
+		for _, t := range p.Tenants {
+			for k, n := range each {
+				work += t.Weight * n * p.Workloads[t.Workload].Work[k].Backends[b]
+			}
+		}
+		if work > 0 {
+			least = math.Min(least, p.Backends[b].Best()/work)
+		}
+	}
+	return least
 }
 
 // steps of the rate, relative to the largest.
 var calibrationSteps = []float64{0.25, 0.5, 0.75, 1, 0.4}
 
-func meanOfSteps() float64 { return mean(calibrationSteps) }
+// calibrated are arrivals through the levels in about so long, the first of them for quietLead at the least.
+func calibrated(length time.Duration, seed uint64) scenarios.Arrivals {
+	each := length / time.Duration(len(calibrationSteps))
+	return stepped(calibrationSteps, max(each, quietLead), each, seed)
+}
+
+// meanLevel is the mean of the levels over a calibrated run that lasts so long.
+func meanLevel(over time.Duration) float64 {
+	rest := float64(len(calibrationSteps) - 1)
+	each := math.Min(float64(over-quietLead)/rest, float64(over)/(rest+1))
+	first := float64(over) - rest*each
+	return (calibrationSteps[0]*first + summed(calibrationSteps[1:])*each) / float64(over)
+}
 
 // mixed is the scenario with a stepped rate, another share for every optional step, short thinking and patient persons.
 func mixed(sc *scenarios.Scenario, name string, share func(journey, step int) float64, seed uint64, length time.Duration) *scenarios.Scenario {
 	s := *sc
 	s.Name = name
 	s.On = time.Time{}
-	s.Arrivals = stepped(calibrationSteps, length/time.Duration(len(calibrationSteps)), sc.Arrivals.Seed+seed)
+	s.Arrivals = calibrated(length, sc.Arrivals.Seed+seed)
 	s.Arrivals.Total = 30_000
 	s.Journeys = slices.Clone(sc.Journeys)
 	for j := range s.Journeys {
@@ -97,17 +141,19 @@ func mixed(sc *scenarios.Scenario, name string, share func(journey, step int) fl
 	return &s
 }
 
-// stepped are arrivals whose rate goes through levels, relative to each other, each for the same time.
-func stepped(levels []float64, each time.Duration, seed uint64) scenarios.Arrivals {
+// stepped are arrivals whose rate goes through levels, relative to each other, each for the same time but the first.
+func stepped(levels []float64, first, each time.Duration, seed uint64) scenarios.Arrivals {
 	shape := scenarios.Shape{Kind: "points"}
+	var from, to time.Duration
 	for i, rate := range levels {
-		from := time.Duration(i) * each
-		if i > 0 {
-			from += time.Millisecond
+		to += each
+		if i == 0 {
+			to = first
 		}
-		shape.Points = append(shape.Points, scenarios.Point{At: from, Rate: rate}, scenarios.Point{At: time.Duration(i+1) * each, Rate: rate})
+		shape.Points = append(shape.Points, scenarios.Point{At: from, Rate: rate}, scenarios.Point{At: to, Rate: rate})
+		from = to + time.Millisecond
 	}
-	return scenarios.Arrivals{Over: time.Duration(len(levels)) * each, Seed: seed, Curve: []scenarios.Shape{shape}}
+	return scenarios.Arrivals{Over: to, Seed: seed, Curve: []scenarios.Shape{shape}}
 }
 
 // still is the platform with fixed replicas: most tenants well below saturation, every fifth of the larger ones close

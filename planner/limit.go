@@ -40,12 +40,14 @@ func (s *search) breaksOn(ctx context.Context, c candidate) (*sim.Params, *sim.R
 		return nil, nil, err
 	}
 	broken, last := 0, (*sim.Result)(nil)
-	for seed := range uint64(3) {
+	tick := s.opts.ticks(StageStands, expectedSurges)
+	for seed := range uint64(expectedSurges) {
 		s.crew.runners[0].Hasty = false
 		r, err := s.crew.runners[0].Run(ctx, p, sim.World{Seed: s.opts.Seed + 100 + seed, Demand: demandAt(s.model, 0.5)})
 		if err != nil {
 			return nil, nil, fmt.Errorf("plan: simulate a generous platform: %w", err)
 		}
+		tick()
 		if r.Broken {
 			broken++
 			last = r

@@ -43,22 +43,23 @@ func (s *search) notch(ctx context.Context, chosen candidate, all *outcome) (Not
 	return best, nil
 }
 
-// sampled is every how many worlds the notch is tried in for its risk.
-const sampled = 6
+// sampled is in how many worlds the notch is tried for its risk, and in how many of the worst for one that shows it.
+const sampled, worstShown = 85, first / 2
 
 // tryNotch estimates the notch's risk in a fair sample of the worlds and looks for the world that shows it best.
 func (s *search) tryNotch(ctx context.Context, kind string, less, chosen candidate, all *outcome) (Notch, error) {
 	out := Notch{Kind: kind, Platform: less.platform, What: s.what(kind, less, chosen)}
 	mayLose := max(1, chosen.nodes-1)
-	fair := s.crew.in(s.worlds.thinned(max(1, min(sampled, s.opts.Worlds/64))))
+	fair := s.crew.in(s.worlds.thinned(max(1, s.opts.Worlds/s.shown(sampled))))
 	n := len(fair.worlds.worlds)
-	tick := s.opts.ticks(StageNotch, n+min(first/2, s.opts.Worlds)+looks)
+	worse := min(s.shown(worstShown), s.opts.Worlds)
+	tick := s.opts.ticks(StageNotch, n+worse+s.looks())
 	risk, err := fair.try(ctx, trial{platform: less.platform, mayLose: mayLose, whole: true}, 0, n, n, tick)
 	if err != nil {
 		return out, err
 	}
 	out.Risk = riskOf(s.opts.Delta, risk.done, risk.broken)
-	worst, err := s.crew.try(ctx, trial{platform: less.platform, mayLose: mayLose, whole: true}, 0, min(first/2, s.opts.Worlds), s.opts.Worlds, tick)
+	worst, err := s.crew.try(ctx, trial{platform: less.platform, mayLose: mayLose, whole: true}, 0, worse, s.opts.Worlds, tick)
 	if err != nil {
 		return out, err
 	}
@@ -103,7 +104,9 @@ const (
 )
 
 // looks is how many worlds that takes.
-const looks = 2 * (shownFirst*glances + shownLast*(reseeded-glances))
+func (s *search) looks() int {
+	return 2 * (s.shown(shownFirst)*glances + s.shown(shownLast)*(reseeded-glances))
+}
 
 // surest is the world that tells plan and notch apart by its demand and its loss, not by luck: the one in which, with other
 // random numbers, the plan holds and the notch breaks most often.
@@ -113,7 +116,7 @@ func (s *search) surest(ctx context.Context, shown []showing, less, chosen candi
 		shown[i].score = shown[i].clear / 1000
 	}
 	from := 0
-	for _, round := range [][2]int{{shownFirst, glances}, {shownLast, reseeded}} {
+	for _, round := range [][2]int{{s.shown(shownFirst), glances}, {s.shown(shownLast), reseeded}} {
 		shown = shown[:min(len(shown), round[0])]
 		for i := range shown {
 			if err := s.again(ctx, &shown[i], less, chosen, from, round[1], tick); err != nil {

@@ -38,7 +38,7 @@ func (s *search) plan(ctx context.Context, stands gate.Result, limit *limit, cho
 		}
 	}
 	if limit == nil || chosen.platform.Admission != nil {
-		if p.Sensitivity, err = s.sensitivity(ctx, chosen); err != nil {
+		if p.Sensitivity, err = s.sensitivity(ctx, chosen, all); err != nil {
 			return nil, err
 		}
 	}
@@ -166,7 +166,7 @@ func spell(d time.Duration, lang string) string {
 // frontierAround shows cost against risk: some nodes fewer and more under the same autoscaling, in a fair sample
 // of the worlds; and the chosen one as certified.
 func (s *search) frontierAround(ctx context.Context, chosen candidate, all *outcome) ([]Candidate, error) {
-	fair := s.crew.in(s.worlds.thinned(max(1, s.opts.Worlds/24)))
+	fair := s.crew.in(s.worlds.thinned(max(1, s.opts.Worlds/s.shown(24))))
 	n := len(fair.worlds.worlds)
 	tick := s.opts.ticks(StageFrontier, 4*n)
 	var out []Candidate

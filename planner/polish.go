@@ -85,6 +85,15 @@ func (s *search) oneTrial() float64 {
 	return float64(s.opts.Worlds) * float64(len(s.list)) * float64(len(s.expected.Shape[0]))
 }
 
+// shown is how many worlds, or looks at one, there are for what is shown beside a plan and proves nothing: half as many where
+// the worlds are long.
+func (s *search) shown(n int) int {
+	if s.oneTrial() > 3*effort {
+		return (n + 1) / 2
+	}
+	return n
+}
+
 // given is another search's plan as a candidate: its settings by tenant, on as many nodes.
 func (s *search) given(p *Plan) (candidate, bool) {
 	if p == nil || !p.Mendable {

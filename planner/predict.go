@@ -21,7 +21,7 @@ const (
 
 // predict is the platform in the surge as expected, with the band of the worlds in which no node is lost.
 func (s *search) predict(ctx context.Context, pf *scenarios.Platform) (Prediction, error) {
-	return s.f.predict(ctx, pf, s.opts.Seed, s.opts.ticks(StagePredict, bandWorlds))
+	return s.f.predict(ctx, pf, s.opts.Seed, s.opts.ticks(StagePredict, 1+bandWorlds))
 }
 
 func (f *forge) predict(ctx context.Context, pf *scenarios.Platform, seed uint64, tick func()) (Prediction, error) {
@@ -33,6 +33,7 @@ func (f *forge) predict(ctx context.Context, pf *scenarios.Platform, seed uint64
 	if err != nil {
 		return Prediction{}, fmt.Errorf("plan: predict: %w", err)
 	}
+	tick()
 	out := predictionOf(expected)
 	band, err := f.band(ctx, pf, seed, tick)
 	if err != nil {

@@ -63,8 +63,8 @@ func (d *designer) groups(most int) []group {
 }
 
 // busy is a scenario in which each chosen tenant keeps so many pods busy at the highest level: its weight and the rate
-// follow. Nil where that is more than the generator can fire.
-func (d *designer) busy(name string, chosen []member, pods []float64, levels []float64, each time.Duration, seed uint64) *scenarios.Scenario {
+// follow. Nil, and why, where that is more than the generator can fire or the shared back ends carry.
+func (d *designer) busy(name string, chosen []member, pods []float64, levels []float64, each time.Duration, seed uint64) (*scenarios.Scenario, scenarios.Text) {
 	s := mixedAsIs(d.sc, name, seed)
 	s.Tenants = d.sc.Tenants
 	s.Tenants.List = nil
@@ -75,23 +75,51 @@ func (d *designer) busy(name string, chosen []member, pods []float64, levels []f
 		s.Tenants.List = append(s.Tenants.List, scenarios.Tenant{Name: g.tenant, Title: g.title, Weight: rate})
 	}
 	if persons*summed(d.each) > d.shots {
-		return nil
+		return nil, tooFast()
 	}
-	s.Arrivals = stepped(levels, each, d.sc.Arrivals.Seed+seed)
+	if persons > calm*d.carried {
+		return nil, behind()
+	}
+	s.Arrivals = stepped(levels, each, each, d.sc.Arrivals.Seed+seed)
 	s.Arrivals.Total = max(1, int64(math.Round(persons*mean(levels)*s.Arrivals.Over.Seconds())))
 	s.SLOs = slices.DeleteFunc(slices.Clone(s.SLOs), func(o scenarios.SLO) bool { // of tenants that are not there
 		return o.Tenant != "" && o.Tenant != "each" && o.Tenant != "all" &&
 			!slices.ContainsFunc(chosen, func(m member) bool { return m.tenant == o.Tenant })
 	})
-	return s
+	return s, nil
 }
 
-// knee takes pods of unlike number past their limit, tenant by tenant.
+// knee takes pods of unlike number past their limit, tenant by tenant, of as many tenants as can be fired at.
 func (d *designer) knee() (*ProposedRun, error) {
-	var chosen []member
-	var sets []setting
-	var pods []float64
-	for _, g := range d.groups(mostTenants) {
+	for most := mostTenants; most >= leastTenants; most-- {
+		chosen, sets, pods := staircase(d.groups(most))
+		if len(chosen) == 0 {
+			d.left[fit.KindKnee] = scenarios.Text{
+				"de": fmt.Sprintf("Dazu gehören Mandanten mit unterschiedlich vielen Pods; keine Anwendung hat wenigstens %d.", leastTenants),
+				"en": fmt.Sprintf("That takes tenants with different numbers of pods; no workload has at least %d.", leastTenants),
+			}
+			return nil, nil
+		}
+		s, why := d.busy(fit.RunKnee, chosen, pods, []float64{0.5, 0.8, 1, 1, 1, 1, 0.3}, time.Minute, 11)
+		if s == nil {
+			d.left[fit.KindKnee] = why
+			continue
+		}
+		delete(d.left, fit.KindKnee)
+		return &ProposedRun{
+			Name: fit.RunKnee, Experiment: Experiment{fit.RunKnee, s, housed(d.pf, sets, 1.25, 1)},
+			Why: scenarios.Text{
+				"de": "Feste, unterschiedlich viele Replikate, die Rate in Stufen bis über ihre Grenze: ob weitere Replikate noch helfen",
+				"en": "Fixed, unlike numbers of replicas, the rate in steps past their limit: whether further replicas still help",
+			},
+		}, nil
+	}
+	return nil, nil
+}
+
+// staircase gives each group's tenants one pod fewer than the one before, and how many each is to keep busy.
+func staircase(groups []group) (chosen []member, sets []setting, pods []float64) {
+	for _, g := range groups {
 		if len(g.tenants) < leastTenants {
 			continue
 		}
@@ -101,25 +129,7 @@ func (d *designer) knee() (*ProposedRun, error) {
 			sets = append(sets, setting{need: t.need, least: n, most: n, target: 90})
 		}
 	}
-	if len(chosen) == 0 {
-		d.left[fit.KindKnee] = scenarios.Text{
-			"de": fmt.Sprintf("Dazu gehören Mandanten mit unterschiedlich vielen Pods; keine Anwendung hat wenigstens %d.", leastTenants),
-			"en": fmt.Sprintf("That takes tenants with different numbers of pods; no workload has at least %d.", leastTenants),
-		}
-		return nil, nil
-	}
-	s := d.busy(fit.RunKnee, chosen, pods, []float64{0.5, 0.8, 1, 1, 1, 1, 0.3}, time.Minute, 11)
-	if s == nil {
-		d.left[fit.KindKnee] = tooFast()
-		return nil, nil
-	}
-	return &ProposedRun{
-		Name: fit.RunKnee, Experiment: Experiment{fit.RunKnee, s, housed(d.pf, sets, 1.25, 1)},
-		Why: scenarios.Text{
-			"de": "Feste, unterschiedlich viele Replikate, die Rate in Stufen bis über ihre Grenze: ob weitere Replikate noch helfen",
-			"en": "Fixed, unlike numbers of replicas, the rate in steps past their limit: whether further replicas still help",
-		},
-	}, nil
+	return chosen, sets, pods
 }
 
 func tooFast() scenarios.Text {
@@ -129,23 +139,28 @@ func tooFast() scenarios.Text {
 	}
 }
 
-// starts lets an autoscaler double the pods under a load that those there carry.
+func behind() scenarios.Text {
+	return scenarios.Text{
+		"de": "Ein gemeinsamer Hintergrunddienst käme dabei vor den Pods an seine Grenze; im Lauf wäre nur sie zu sehen.",
+		"en": "A shared back end would be at its limit before the pods are; the run would show nothing else.",
+	}
+}
+
+// starts lets an autoscaler double the pods under a load that those there carry: as many as a fit calls sound under a heavy
+// load, as that shows best what young pods cost, or fewer under less.
 func (d *designer) starts() (*ProposedRun, error) {
 	groups := d.groups(4)
-	for most := 4; most > 0; most-- {
-		var chosen []member
-		var sets []setting
-		var pods []float64
-		for _, g := range groups {
-			list := g.tenants[:min(most, len(g.tenants))]
-			n := int32(max(3, (leastStarts+len(list)-1)/len(list)))
-			for _, t := range list {
-				target := int32(math.Round(100 * 0.4 * t.pod * 1000 / math.Max(1, float64(t.request))))
-				chosen, pods = append(chosen, t), append(pods, 0.8*float64(n))
-				sets = append(sets, setting{need: t.need, least: n, most: 2 * n, target: max(1, target)})
+	var why scenarios.Text
+	for _, try := range []struct {
+		starts int
+		load   float64
+	}{{leastStarts, 0.8}, {leastStarts, 0.4}, {leastStarts, 0.2}, {leastStarts / 2, 0.2}, {leastStarts / 4, 0.2}, {leastStarts / 4, 0.1}} {
+		for most := 4; most > 0; most-- {
+			chosen, sets, pods := doubled(groups, most, try.starts, try.load)
+			var s *scenarios.Scenario
+			if s, why = d.busy(fit.RunStarts, chosen, pods, []float64{0.4, 1, 1, 1}, time.Minute, 12); s == nil {
+				continue
 			}
-		}
-		if s := d.busy(fit.RunStarts, chosen, pods, []float64{0.4, 1, 1, 1}, time.Minute, 12); s != nil {
 			return &ProposedRun{
 				Name: fit.RunStarts, Experiment: Experiment{fit.RunStarts, s, housed(d.pf, sets, 1.25, 1)},
 				Why: scenarios.Text{
@@ -155,8 +170,22 @@ func (d *designer) starts() (*ProposedRun, error) {
 			}, nil
 		}
 	}
-	d.left[fit.KindDelay], d.left[fit.KindWarmUp] = tooFast(), tooFast()
+	d.left[fit.KindDelay], d.left[fit.KindWarmUp] = why, why
 	return nil, nil
+}
+
+// doubled are so many starts of each group's largest tenants, most of them at most, with pods that are so busy before.
+func doubled(groups []group, most, starts int, load float64) (chosen []member, sets []setting, pods []float64) {
+	for _, g := range groups {
+		list := g.tenants[:min(most, len(g.tenants))]
+		n := int32(max(3, (starts+len(list)-1)/len(list)))
+		for _, t := range list {
+			target := int32(math.Round(100 * load / 2 * t.pod * 1000 / math.Max(1, float64(t.request))))
+			chosen, pods = append(chosen, t), append(pods, load*float64(n))
+			sets = append(sets, setting{need: t.need, least: n, most: 2 * n, target: max(1, target)})
+		}
+	}
+	return chosen, sets, pods
 }
 
 // loud makes one workload half as loud again, with all others as in the first mix, and the nodes full.
@@ -212,12 +241,10 @@ func (d *designer) loud() (*ProposedRun, error) {
 	}, nil
 }
 
-// withBackends adds what tells how much the shared back ends serve: the mixes, where their rate passes the limit, or a run
-// of its own.
+// withBackends adds the run that tells how much the shared back ends serve: the only one that takes them past their limit.
 func (d *designer) withBackends(list []option) ([]option, error) {
 	most := d.shots / summed(d.each) // persons a second
-	mixed := math.Min(most, d.peak)
-	passed, rate := true, 0.0
+	rate := 0.0
 	for b := range d.base.Backends {
 		spec := &d.base.Backends[b]
 		key := fit.KindBackend + " " + spec.Name
@@ -234,7 +261,7 @@ func (d *designer) withBackends(list []option) ([]option, error) {
 		case work == 0:
 			d.needless[spec.Name] = true
 			d.left[key] = scenarios.Text{"de": "Kein Schritt dieses Szenarios nutzt ihn.", "en": "No step of this scenario uses it."}
-		case 1.1*d.peak < limit:
+		case d.peak < calm*limit:
 			share := 100 * d.peak / limit
 			d.needless[spec.Name] = true
 			d.left[key] = scenarios.Text{
@@ -244,19 +271,14 @@ func (d *designer) withBackends(list []option) ([]option, error) {
 		case most < 1.05*limit:
 			d.left[key] = tooFast()
 		default:
-			passed = passed && mixed >= 1.15*limit
 			rate = math.Max(rate, math.Min(1.2*limit, most))
 		}
 	}
 	if rate == 0 {
 		return list, nil
 	}
-	if passed {
-		list[0].settles = append(list[0].settles, fit.KindBackend)
-		return list, nil
-	}
 	s := mixedAsIs(d.sc, fit.RunBackends, 14)
-	s.Arrivals = stepped([]float64{0.25, 0.5, 0.75, 1, 1}, 24*time.Second, d.sc.Arrivals.Seed+14)
+	s.Arrivals = stepped([]float64{0.25, 0.5, 0.75, 1, 1}, 24*time.Second, 24*time.Second, d.sc.Arrivals.Seed+14)
 	s.Arrivals.Total = int64(rate * 0.7 * s.Arrivals.Over.Seconds())
 	return append(list, option{[]ProposedRun{{
 		Name: fit.RunBackends, Experiment: Experiment{fit.RunBackends, s, still(s, d.pf)},

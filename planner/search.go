@@ -264,7 +264,7 @@ func (s *search) doors(ctx context.Context, p *Plan, door *doored) (err error) {
 // descend finds the fewest nodes, then the highest target, then takes nodes away again, all in the worst worlds only, and
 // certifies what is left in all of them. A nil outcome means that no number of nodes the pools can be raised to holds.
 func (s *search) descend(ctx context.Context) (candidate, *outcome, error) {
-	nodes, err := s.fewest(ctx, max(1+s.lose, s.bound.nodes), s.generous())
+	nodes, err := s.fewest(ctx, s.fewestAtAll(), s.generous())
 	if err != nil {
 		return candidate{}, nil, err
 	}
@@ -279,7 +279,7 @@ func (s *search) descend(ctx context.Context) (candidate, *outcome, error) {
 		if c, err = s.shed(ctx, c); err != nil {
 			return c, nil, err
 		}
-		if c, all, err := s.certify(ctx, c); err != nil || all != nil {
+		if c, all, err := s.certify(ctx, c, certificates); err != nil || all != nil {
 			return s.tighten(ctx, c, all, err)
 		}
 	}
@@ -287,13 +287,16 @@ func (s *search) descend(ctx context.Context) (candidate, *outcome, error) {
 }
 
 // tighten takes nodes away from a certified candidate, whose mending may have left more than it needs, as long as what is
-// left can be certified too. The worlds that broke others come first, so that what does not hold is soon known.
+// left gets through the worst worlds, those first that broke others, and can be certified too.
 func (s *search) tighten(ctx context.Context, c candidate, all *outcome, err error) (candidate, *outcome, error) {
-	for err == nil && c.nodes > max(1+s.lose, s.bound.nodes) {
-		less := s.on(c, c.nodes-1)
+	for err == nil && c.nodes > s.fewestAtAll() {
+		less, ok, bad := s.settle(ctx, s.on(c, c.nodes-1))
+		if err = bad; err != nil || !ok {
+			break
+		}
 		less.roomy = less.nodes
 		var certified *outcome
-		if less, certified, err = s.certify(ctx, less); err != nil || certified == nil {
+		if less, certified, err = s.certify(ctx, less, mends+1); err != nil || certified == nil {
 			break
 		}
 		c, all = less, certified
@@ -301,22 +304,31 @@ func (s *search) tighten(ctx context.Context, c candidate, all *outcome, err err
 	return c, all, err
 }
 
+// fewestAtAll is a number of nodes that no plan goes below.
+func (s *search) fewestAtAll() int { return max(1+s.lose, s.bound.nodes) }
+
 // headroom is how many nodes more than the fewest the autoscaling is made for before nodes are taken away again: a pod
 // more at each tenant's peak costs nothing as long as no node is lost, and then it is the room that decides, not chance.
 const headroom = 2
 
-// fewest is the fewest nodes from low to high that are enough, by bisection; high+1 where none is.
+// fewest is the fewest nodes from low to high that are enough; high+1 where none is. It looks near a guess first, a third more
+// than the pods need that must be there, and farther and farther away from there; then by bisection: what is enough costs
+// far more worlds than what is not.
 func (s *search) fewest(ctx context.Context, low, high int) (int, error) {
-	for high++; low < high; {
-		middle := (low + high) / 2
+	high++
+	for middle, step := s.bound.likely+s.bound.likely/3, 1; low < high; step *= 2 {
+		middle = min(max(middle, low), high-1)
 		ok, err := s.enough(ctx, middle, fewWorlds)
 		if err != nil {
 			return 0, err
 		}
 		if ok {
-			high = middle
+			high, middle = middle, middle-step
 		} else {
-			low = middle + 1
+			low, middle = middle+1, middle+step
+		}
+		if middle < low || middle >= high { // between what is enough and what is not
+			middle = (low + high) / 2
 		}
 	}
 	return low, nil
@@ -336,7 +348,7 @@ func (s *search) enough(ctx context.Context, nodes, worlds int) (bool, error) {
 		if out.broken == 0 {
 			return true, nil
 		}
-		hurt := s.hurt(out)
+		hurt := s.hurt(out, math.Inf(1))
 		if len(hurt) == 0 {
 			return false, nil
 		}
@@ -355,7 +367,7 @@ func (s *search) quick(ctx context.Context, c candidate) (*outcome, error) {
 
 // raise finds the highest target with which so many nodes get through the worst worlds.
 func (s *search) raise(ctx context.Context, nodes int) (candidate, bool, error) {
-	if ok, err := s.enough(ctx, nodes, first); err != nil || !ok {
+	if ok, err := s.enough(ctx, nodes, fewWorlds); err != nil || !ok {
 		return candidate{}, false, err
 	}
 	for target := int32(highestTarget); target >= lowestTarget; target -= targetStep {
@@ -378,17 +390,34 @@ func (s *search) on(c candidate, nodes int) candidate {
 }
 
 // shed takes nodes away under the same autoscaling as long as the worst worlds allow: some pods may then find no room
-// after a loss, and it is the simulation that says whether that matters. What is left breaks with one node fewer.
+// after a loss, and it is the simulation that says whether that matters.
 func (s *search) shed(ctx context.Context, c candidate) (candidate, error) {
-	for c.nodes > max(1+s.lose, s.bound.nodes) {
-		less := s.on(c, c.nodes-1)
-		out, err := s.quick(ctx, less)
-		if err != nil || out.broken > 0 {
+	for c.nodes > s.fewestAtAll() {
+		less, ok, err := s.settle(ctx, s.on(c, c.nodes-1))
+		if err != nil || !ok {
 			return c, err
 		}
 		c = less
 	}
 	return c, nil
+}
+
+// settle mends a candidate until it gets through the worst worlds; false where it does not. As many of them may break as
+// of all worlds: what breaks only there is no reason to have a node more.
+func (s *search) settle(ctx context.Context, c candidate) (candidate, bool, error) {
+	most := mostBroken(s.opts.Worlds, s.opts.Delta)
+	for again := 0; ; again++ {
+		out, err := s.try(ctx, c, min(fewWorlds, s.opts.Worlds), most, StageSearch)
+		if err != nil || out.broken <= most {
+			return c, err == nil, err
+		}
+		s.worlds.harden(out.broke())
+		hurt := s.hurt(out, math.Inf(1))
+		if again == certificates || len(hurt) == 0 {
+			return c, false, nil
+		}
+		c = s.mended(c, hurt)
+	}
 }
 
 // certificates is how often a candidate that held in the worst worlds may fail in all of them, and be mended, before it
@@ -406,10 +435,10 @@ const (
 // A candidate is given up as soon as it is certain that it breaks too often. The mended one meets the worlds that broke
 // it first, next those that nobody has met yet, and last those in which its forerunners held: it must hold in all of them,
 // but there it is least likely to be news.
-func (s *search) certify(ctx context.Context, c candidate) (candidate, *outcome, error) {
+func (s *search) certify(ctx context.Context, c candidate, attempts int) (candidate, *outcome, error) {
 	most := mostBroken(s.opts.Worlds, s.opts.Delta)
 	crew, again := s.crew.in(s.worlds.thinned(1)), 0
-	for range certificates {
+	for range attempts {
 		t := trial{platform: c.platform, mayLose: max(1, c.nodes-1)}
 		tick := s.opts.ticks(StageCertify, s.opts.Worlds)
 		all, err := crew.try(ctx, t, 0, s.opts.Worlds, most, tick)
@@ -419,17 +448,20 @@ func (s *search) certify(ctx context.Context, c candidate) (candidate, *outcome,
 		if all.broken <= most {
 			return c, all, nil
 		}
-		more, err := crew.try(ctx, t, all.done, min(all.done+gathered, s.opts.Worlds), gathered, tick)
+		more, err := crew.try(ctx, t, all.done, min(all.done+s.shown(gathered), s.opts.Worlds), gathered, tick)
 		if err != nil {
 			return c, nil, err
 		}
 		all.join(more)
 		s.worlds.harden(all.broke())
 		crew.worlds.postpone(all)
-		hurt := s.hurt(all)
+		hurt := s.hurt(all, nearly*s.allowed())
 		switch {
 		case len(hurt) > 0 && (again < mends || c.nodes >= c.roomy):
-			c, again = s.mended(c, hurt), again+1
+			again++
+			if c, err = s.heal(ctx, c, hurt, crew, all.broken); err != nil {
+				return c, nil, err
+			}
 		case c.nodes < c.roomy:
 			c, again = s.on(c, c.nodes+1), 0
 		default:
@@ -439,12 +471,30 @@ func (s *search) certify(ctx context.Context, c candidate) (candidate, *outcome,
 	return c, nil, nil
 }
 
-// mended is the candidate with a pod more for some tenants and as many as before for all others.
+// heal mends a candidate, and once more where that was too little, until it holds in the first worlds of a crew: those that
+// broke it.
+func (s *search) heal(ctx context.Context, c candidate, hurt []int, crew *crew, broke int) (candidate, error) {
+	for range repairs {
+		c = s.mended(c, hurt)
+		t := trial{platform: c.platform, mayLose: max(1, c.nodes-1)}
+		out, err := crew.try(ctx, t, 0, broke, broke, s.opts.ticks(StageCertify, broke))
+		if err != nil {
+			return c, err
+		}
+		if hurt = s.hurt(out, math.Inf(1)); len(hurt) == 0 {
+			break
+		}
+	}
+	return c, nil
+}
+
+// mended is the candidate with a pod more for some tenants, of a hundred pods two, and as many as before for all others.
 func (s *search) mended(c candidate, hurt []int) candidate {
 	c.list = slices.Clone(c.list)
 	for _, i := range hurt {
-		c.list[i].least++
-		c.list[i].most++
+		more := max(1, c.list[i].most/50)
+		c.list[i].least += more
+		c.list[i].most += more
 	}
 	c.platform = planned(c.platform, c.list)
 	return c
@@ -454,17 +504,17 @@ func (s *search) mended(c candidate, hurt []int) candidate {
 const single = 8
 
 // hurt are the tenants that broke, where they are few, with their likes: what broke one of them by chance breaks the
-// others in other worlds. The staffing rule is a rule, the simulation is what counts.
-func (s *search) hurt(o *outcome) []int {
+// others in other worlds. The staffing rule is a rule, the simulation is what counts. Where the candidate held, tenants count
+// too who had more than a share of slow shots: they are the ones that would break next.
+func (s *search) hurt(o *outcome, above float64) []int {
 	broke := make([]bool, len(s.list))
 	count := 0
 	for _, r := range o.results {
-		if r == nil || !r.Broken {
-			continue
-		}
-		for i, b := range r.TenantBroken {
-			if (b || r.Ended && r.TenantSlow[i] > s.allowed()) && !broke[i] {
-				broke[i] = true
+		for i := range s.list {
+			if r == nil || !r.Broken || broke[i] {
+				continue
+			}
+			if broke[i] = r.TenantBroken[i] || r.Ended && r.TenantSlow[i] > s.allowed(); broke[i] {
 				count++
 			}
 		}
@@ -472,6 +522,21 @@ func (s *search) hurt(o *outcome) []int {
 	if count == 0 || count > single {
 		return nil
 	}
+	for _, r := range o.results {
+		for i := range s.list {
+			broke[i] = broke[i] || r != nil && !r.Broken && r.TenantSlow[i] > above
+		}
+	}
+	return s.withLikes(broke)
+}
+
+// nearly is the part of what a promise allows from which on a tenant that held is mended with those that broke.
+const nearly = 0.7
+
+// alike is by how much, of itself, the load of tenants may differ that are mended together.
+const alike = 0.03
+
+func (s *search) withLikes(broke []bool) []int {
 	var out []int
 	for i := range s.list {
 		for k := range s.list {
@@ -484,20 +549,22 @@ func (s *search) hurt(o *outcome) []int {
 	return out
 }
 
-// alike is by how much, of itself, the load of tenants may differ that are mended together.
-const alike = 0.03
-
 // generous is a number of nodes with which nodes are surely not what is missing.
 func (s *search) generous() int { return min(s.ladder.top(), 2*max(s.bound.nodes, s.bound.likely)+6) }
 
+// expectedSurges is how often the surge as expected is tried where nothing is lost.
+const expectedSurges = 3
+
 // stands tries the platform as it is: in the surge as expected, and then in a fair sample of the worlds.
 func (s *search) stands(ctx context.Context) (gate.Result, error) {
-	for seed := range uint64(3) {
+	tick := s.opts.ticks(StageStands, expectedSurges)
+	for seed := range uint64(expectedSurges) {
 		s.crew.runners[0].Hasty = true
 		r, err := s.crew.runners[0].Run(ctx, s.expected, sim.World{Seed: s.opts.Seed + seed + 1})
 		if err != nil {
 			return "", fmt.Errorf("plan: simulate the platform as it is: %w", err)
 		}
+		tick()
 		if r.Broken {
 			return gate.Fail, nil
 		}

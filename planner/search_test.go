@@ -146,7 +146,7 @@ func TestCalibrationIsStillAndMixed(t *testing.T) {
 				t.Errorf("%s: replicas %d with an autoscaler %v", e.Name, w.Replicas, w.HPA)
 			}
 		}
-		if e.Scenario.Arrivals.Over > 80*time.Second || *sc.Journeys[0].Steps[0].Share != 0.15 {
+		if e.Scenario.Arrivals.Over > 2*time.Minute || *sc.Journeys[0].Steps[0].Share != 0.15 {
 			t.Errorf("%s lasts %s; the scenario's own share is now %v", e.Name, e.Scenario.Arrivals.Over, *sc.Journeys[0].Steps[0].Share)
 		}
 	}

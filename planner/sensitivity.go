@@ -44,7 +44,11 @@ type lever struct {
 	worlds func(u *futures, to float64)
 	demand bool
 	loss   bool
+	falls  bool // the higher the value, the less is asked for
 }
+
+// mild says whether an end asks for less than the plan assumes.
+func (l *lever) mild(to float64) bool { return (to == l.Low) != l.falls }
 
 // guessed is how wide the interval of a figure is taken that nothing was measured of: a tenth to either side.
 const guessed = 0.1
@@ -52,12 +56,17 @@ const guessed = 0.1
 // sensitive is in how many of the worlds, a fair sample, each end is tried.
 const sensitive = 16
 
-// sensitivity ranks the assumptions by how far they move the answer. The worlds of both ends are the same.
-func (s *search) sensitivity(ctx context.Context, chosen candidate) ([]Assumption, error) {
-	fair := s.worlds.thinned(max(1, s.opts.Worlds/sensitive))
+// sensitivity ranks the assumptions by how far they move the answer. The worlds of both ends are the same; where the plan
+// holds in all of them as it is, the end that asks for less is not simulated.
+func (s *search) sensitivity(ctx context.Context, chosen candidate, all *outcome) ([]Assumption, error) {
+	fair := s.worlds.thinned(max(1, s.opts.Worlds/s.shown(sensitive)))
+	holds, ends := all.heldIn(fair), 2
+	if holds {
+		ends = 1
+	}
 	slack := spread(s.list, s.extra, room(chosen.platform, s.list, s.lose), chosen.nodes, s.lose)
 	levers := s.levers()
-	tick := s.opts.ticks(StageSensitivity, 2*len(levers)*len(fair.worlds))
+	tick := s.opts.ticks(StageSensitivity, ends*len(levers)*len(fair.worlds))
 	out := make([]Assumption, 0, len(levers))
 	perCore := float64(chosen.nodes-s.lose) / s.cores(s.list, slack, chosen.nodes, s.lose)
 	for i := range levers {
@@ -77,6 +86,9 @@ func (s *search) sensitivity(ctx context.Context, chosen candidate) ([]Assumptio
 				lose = 0
 			}
 			*end.nodes = float64(lose) + perCore*s.cores(list, slack, chosen.nodes, lose)
+			if holds && l.mild(end.to) {
+				continue
+			}
 			if *end.risk, err = s.riskAt(ctx, l, end.to, fair, chosen, tick); err != nil {
 				return nil, err
 			}
@@ -282,6 +294,7 @@ func backendLever(b sim.Backend, at int) lever {
 			Name: name("Leistung des gemeinsamen Dienstes „"+b.Name+"“", "capacity of the shared service "+b.Name),
 			Low:  (1 - guessed) * b.Cores, Value: b.Cores, High: (1 + guessed) * b.Cores, Unit: "1",
 		},
+		falls:  true,
 		params: func(p *sim.Params, to float64) { p.Backends[at].Cores = to },
 	}
 }

@@ -25,7 +25,7 @@ func ranked(t *testing.T, sc *scenarios.Scenario, pf *scenarios.Platform, spoil 
 	if err != nil || certified == nil {
 		t.Fatalf("no plan: %v", err)
 	}
-	list, err := s.sensitivity(context.Background(), chosen)
+	list, err := s.sensitivity(context.Background(), chosen, certified)
 	if err != nil {
 		t.Fatal(err)
 	}

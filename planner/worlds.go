@@ -134,11 +134,14 @@ func (c *crew) try(ctx context.Context, t trial, from, to, most int, tick func()
 		names = append(names, n.Name)
 	}
 	out := &outcome{from: from, results: make([]*sim.Result, to-from), worlds: make([]World, to-from)}
-	var next, broken atomic.Int64
+	var next atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
+	running, enough := context.WithCancel(ctx)
+	defer enough()
+	seen := &refutation{most: most, results: out.results}
 	for w := range workers {
 		group.Go(func() error {
-			for broken.Load() <= int64(most) {
+			for !seen.likely() {
 				i := int(next.Add(1)) - 1
 				if from+i >= to {
 					return nil
@@ -149,13 +152,16 @@ func (c *crew) try(ctx context.Context, t trial, from, to, most int, tick func()
 					return err
 				}
 				c.runners[w].Hasty = !t.whole
-				res, err := c.runners[w].Run(ctx, p, run)
+				res, err := c.runners[w].Run(running, p, run)
 				if err != nil {
+					if running.Err() != nil && ctx.Err() == nil { // what comes of it matters no more
+						return nil
+					}
 					return err
 				}
-				out.results[i], out.worlds[i] = res, world
-				if res.Broken {
-					broken.Add(1)
+				out.worlds[i] = world
+				if seen.add(i, res) {
+					enough()
 				}
 				tick()
 			}
@@ -167,6 +173,38 @@ func (c *crew) try(ctx context.Context, t trial, from, to, most int, tick func()
 	}
 	out.settle(most)
 	return out, nil
+}
+
+// refutation is what is known of a trial that is given up once more than most worlds broke.
+type refutation struct {
+	mu      sync.Mutex
+	most    int
+	results []*sim.Result
+	broken  int
+	// Up to the world that is through and has none before it that is not, and how many of these broke.
+	through, brokenBy int
+}
+
+// likely says whether so many broke that no other world need begin: those that run may still matter, in their order.
+func (f *refutation) likely() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.broken > f.most
+}
+
+// add takes a world's result in and says whether those that still run matter no more.
+func (f *refutation) add(i int, r *sim.Result) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.results[i] = r; r.Broken {
+		f.broken++
+	}
+	for ; f.brokenBy <= f.most && f.through < len(f.results) && f.results[f.through] != nil; f.through++ {
+		if f.results[f.through].Broken {
+			f.brokenBy++
+		}
+	}
+	return f.brokenBy > f.most
 }
 
 // settle drops what workers ran ahead, so that the outcome does not depend on their pace.
@@ -221,6 +259,22 @@ func (o *outcome) broke() map[int]bool {
 		}
 	}
 	return out
+}
+
+// heldIn says whether the outcome is of all those worlds, and none of them broke.
+func (o *outcome) heldIn(u *futures) bool {
+	held := map[[2]uint64]bool{}
+	for i, r := range o.results {
+		if r != nil && !r.Broken {
+			held[[2]uint64{uint64(o.worlds[i].Index), o.worlds[i].Seed}] = true
+		}
+	}
+	for _, w := range u.worlds {
+		if !held[[2]uint64{uint64(w.Index), w.Seed}] {
+			return false
+		}
+	}
+	return true
 }
 
 // in is some of the worlds in that order.

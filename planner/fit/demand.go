@@ -9,6 +9,8 @@ import (
 
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
+
+	"github.com/ansturm/ansturm/scenarios"
 )
 
 // leastHeldOut is the number of scrapes below which nothing is said of the prediction of runs held out.
@@ -39,7 +41,10 @@ type demandFit struct {
 	x         []float64
 	draws     [][]float64 // by column
 	condition float64
-	crowd     *crowd // what the neighbours do to it
+	divided   []bool  // by step: the slots tell so little of it that the description counts
+	belief    *belief // what the description says of the division
+	crowd     *crowd  // what the neighbours do to it
+	quietPod  float64 // cores that a pod uses at the least
 }
 
 // at is the predicted cores of a slot with coefficients x.
@@ -52,16 +57,25 @@ func at(x []float64, s slot) float64 {
 }
 
 // fitDemand solves for the demand of a workload's chosen slots, and draws.
-func fitDemand(ctx context.Context, name string, steps []string, chosen []slot, crowd *crowd, opts Options, warn *warnings) (*demandFit, error) {
-	f := &demandFit{steps: steps, slots: chosen, crowd: crowd}
-	a, b, weight := rows(f.slots, len(steps))
-	f.withoutIdle(name, a, warn)
+func fitDemand(ctx context.Context, s *subject, described *scenarios.Workload, crowd *crowd, opts Options, warn *warnings) (*demandFit, error) {
+	name, f := s.name, &demandFit{steps: s.steps, slots: s.chosen, crowd: crowd, quietPod: s.quietPod}
+	a, b, weight := rows(f.slots, len(f.steps))
+	apart := f.withoutIdle(name, a, warn)
 	var err error
-	if f.x, err = nnls(a, b); err != nil {
+	if f.x, err = f.solve(a, b, nil); err != nil {
 		return nil, fmt.Errorf("fit: workload %s: demand: %w", name, err)
 	}
+	if f.belief = beliefOf(described, f.steps, f.slots, a, b, f.x); f.belief != nil {
+		if f.x, err = f.solve(a, b, nil); err != nil {
+			return nil, fmt.Errorf("fit: workload %s: demand: %w", name, err)
+		}
+	}
+	f.divide(name, a, apart, warn)
 	if err := f.bootstrap(ctx, a, b, weight, opts); err != nil {
 		return nil, err
+	}
+	if err := f.settleIdle(a, b, opts); err != nil {
+		return nil, fmt.Errorf("fit: workload %s: demand: %w", name, err)
 	}
 	if free := f.freedom(); free < leastFreedom || f.exact() {
 		warn.noFreedom(name, len(f.slots), free)
@@ -69,24 +83,34 @@ func fitDemand(ctx context.Context, name string, steps []string, chosen []slot, 
 	return f, nil
 }
 
-// withoutIdle takes the pods' column out where it cannot be told apart from the steps (as many pods, as much load all the
-// time). The idle cores then count as the requests' own: a tie broken the other way would make requests free.
-func (f *demandFit) withoutIdle(name string, a *mat.Dense, warn *warnings) {
-	f.condition = condition(a)
-	if f.condition <= Harmful {
-		return
+// solve is the regression with what the description says; z are a draw's deviations from that, nil for none.
+func (f *demandFit) solve(a *mat.Dense, b, z []float64) ([]float64, error) {
+	return nnls(f.belief.over(a, b, z))
+}
+
+// divide notes of which steps only what they cost together was measured.
+func (f *demandFit) divide(name string, a *mat.Dense, apart bool, warn *warnings) {
+	f.divided = make([]bool, len(f.steps))
+	var named []string
+	for k, divided := range f.belief.divided(a) {
+		if f.divided[k] = divided; divided {
+			named = append(named, f.steps[k])
+		}
 	}
-	n, _ := a.Dims()
-	a.SetCol(0, make([]float64, n))
-	if f.condition = condition(a); f.condition > Harmful {
+	switch {
+	case len(named) > 0:
+		warn.divided(name, named)
+	case !apart && f.belief == nil:
 		warn.collinear(name, f.condition)
-		return
+		for k := range f.divided {
+			f.divided[k] = true
+		}
 	}
-	warn.idleUnknown(name)
 }
 
 // choose keeps the slots of calibration runs, where replicas are fixed and the mix is varied; while an autoscaler acts,
-// load and pods move together. Slots in which pods warmed up or requests failed are left out while enough others exist.
+// load and pods move together. Slots in which pods warmed up, requests failed or back ends were under strain are left out
+// while enough others exist.
 func choose(name string, all []slot, runs []*run, need int, warn *warnings) []slot {
 	loaded := slices.DeleteFunc(slices.Clone(all), func(s slot) bool { return s.cores <= 0 && sum(s.rate) <= 0 })
 	kept := slices.DeleteFunc(slices.Clone(loaded), func(s slot) bool { return runs[s.run].Run.Purpose != "calibration" })
@@ -94,7 +118,7 @@ func choose(name string, all []slot, runs []*run, need int, warn *warnings) []sl
 		kept = loaded
 		warn.uncalibrated(name)
 	}
-	clean := slices.DeleteFunc(slices.Clone(kept), func(s slot) bool { return s.bad > dirty || s.fresh[len(s.fresh)-1] > 0 })
+	clean := slices.DeleteFunc(slices.Clone(kept), func(s slot) bool { return s.unsure() })
 	if len(clean) >= need {
 		return clean
 	}
@@ -103,6 +127,9 @@ func choose(name string, all []slot, runs []*run, need int, warn *warnings) []sl
 	}
 	return kept
 }
+
+// unsure says whether what was used in a slot may be for something else than its answers.
+func (s *slot) unsure() bool { return s.bad > dirty || s.strained || s.fresh[len(s.fresh)-1] > 0 }
 
 // rows are the regression's rows, each weighted by the square root of what it is worth: requests come at random, so the
 // variance of the work in a slot grows with the work itself and falls with the slot's length.
@@ -137,7 +164,7 @@ func (f *demandFit) bootstrap(ctx context.Context, a *mat.Dense, b, weight []flo
 		residual[i] = (b[i] - fitted[i]) / math.Sqrt(math.Max(0.05, 1-lever[i]))
 	}
 	parts, centre := byRun(f.slots), mean(residual)
-	rng := source(opts, streamDemand)
+	rng, believed := source(opts, streamDemand), source(opts, streamBelief)
 	f.draws = make([][]float64, cols)
 	y := make([]float64, n)
 	for d := range opts.Draws {
@@ -149,7 +176,7 @@ func (f *demandFit) bootstrap(ctx context.Context, a *mat.Dense, b, weight []flo
 				y[p[0]+i] = fitted[p[0]+i] + residual[p[0]+k] - centre
 			}
 		}
-		x, err := nnls(f.crowd.drawn(a, f.slots, d), y)
+		x, err := f.solve(f.crowd.drawn(a, f.slots, d), y, f.belief.deviations(believed))
 		if err != nil {
 			return fmt.Errorf("fit: bootstrap: %w", err)
 		}
@@ -252,7 +279,7 @@ func (f *demandFit) heldOut(all []slot) *HeldOut {
 	}
 	var errs []float64
 	for _, s := range all {
-		if !used[s.run] && s.bad <= dirty && s.fresh[len(s.fresh)-1] == 0 && s.cores > 0 {
+		if !used[s.run] && !s.unsure() && s.cores > 0 {
 			errs = append(errs, math.Abs(at(f.x, s)-s.cores)/s.cores)
 		}
 	}

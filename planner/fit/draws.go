@@ -23,6 +23,7 @@ const (
 	streamNeighbours
 	streamMemory
 	streamBackend
+	streamBelief
 )
 
 // resample draws a moving-block resample of the numbers 0 to n−1 (Künsch 1989): blocks of neighbours are drawn together,

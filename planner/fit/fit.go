@@ -94,6 +94,8 @@ func FromData(ctx context.Context, data []*Data, opts Options) (*Model, error) {
 	if len(names) == 0 {
 		return nil, errors.New("fit: the timelines hold no scrape of any workload: without CPU counters no demand can be fitted")
 	}
+	backends := allServings(runs)
+	strain(runs, backends)
 	pools := poolsOf(runs)
 	var subjects []*subject
 	for _, name := range slices.Sorted(maps.Keys(names)) {
@@ -119,7 +121,7 @@ func FromData(ctx context.Context, data []*Data, opts Options) (*Model, error) {
 		m.Workloads[s.name] = w
 		points, slots = append(points, s.points...), append(slots, s.slots...)
 	}
-	m.Backends = fitBackends(runs, opts)
+	m.Backends = fitBackends(backends, opts, warn)
 	m.Domain = domain(runs, points, slots)
 	past := opts.Amplitude.Value > 0
 	if !past {
@@ -141,6 +143,8 @@ type subject struct {
 	chosen []slot // those that identify the demand
 	points []CapacityPoint
 	limit  float64 // cores of its smallest pods
+	// quietPod is what its pods use at the least, in cores.
+	quietPod float64
 	// overcommitted: on some platform of the runs it shares nodes that are promised to more than they have.
 	overcommitted bool
 }
@@ -161,6 +165,7 @@ func subjectOf(name string, pools []string, runs []*run, warn *warnings) (*subje
 			}
 		}
 	}
+	s.quietPod = quietPod(runs, name)
 	need := needed(len(s.steps))
 	s.chosen = choose(name, s.slots, runs, need, warn)
 	if len(s.chosen) < need {
@@ -181,7 +186,7 @@ func (s *subject) under(c *crowd) {
 
 // fit fits everything about one workload.
 func (s *subject) fit(ctx context.Context, c *crowd, runs []*run, opts Options, warn *warnings) (*WorkloadModel, error) {
-	f, err := fitDemand(ctx, s.name, s.steps, s.chosen, c, opts, warn)
+	f, err := fitDemand(ctx, s, describedWorkload(s.name, runs), c, opts, warn)
 	if err != nil {
 		return nil, err
 	}

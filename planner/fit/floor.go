@@ -11,6 +11,9 @@ const (
 	// quietShare is the part of the minutes that count as the quietest; leastShots is the least they rest on.
 	quietShare = 0.25
 	leastShots = 50
+	// enoughShots are so many that minutes above calmUse are not needed: one in four shares its pod there.
+	enoughShots = 200
+	calmUse     = 0.25
 	// mostQuiet bounds the work.
 	mostQuiet = 240
 	// loadedFloor is the utilisation from which the quietest minutes are not quiet.
@@ -32,7 +35,7 @@ func (f *demandFit) fitSteps(runs []*run, limit float64, opts Options, warn *war
 	out := map[string]*StepModel{}
 	rng := source(opts, streamFloor)
 	for k, step := range f.steps {
-		m := &StepModel{Demand: estimate(f.x[1+k], atLeast(f.draws[1+k], f.x[1+k]/100), "s", opts)}
+		m := &StepModel{Demand: estimate(f.x[1+k], atLeast(f.draws[1+k], f.x[1+k]/100), "s", opts), Divided: f.divided[k]}
 		if m.Demand.Value == 0 {
 			warn.unseen(name, step)
 		}
@@ -45,6 +48,9 @@ func (f *demandFit) fitSteps(runs []*run, limit float64, opts Options, warn *war
 				warn.loadedFloor(name, step, u)
 			}
 			m.floor(rng, minutes, limit, opts)
+		}
+		if m.Divided {
+			m.Spread = m.undivided(f.belief.behind(k), limit)
 		}
 		out[step] = m
 	}
@@ -67,9 +73,9 @@ func (m *StepModel) assume(limit float64, opts Options) {
 	m.Backend, m.Spread = constant(0, "s", opts), constant(0, "1", opts)
 }
 
-// quietest are a step's tenant-minutes under the least utilisation, of calibration runs where there are any, without
-// those in which young pods served or requests failed. Minutes of single tenants, and not seconds of all together: where
-// tenants differ in size some are saturated while the platform is all but idle, and their waiting is no floor.
+// quietest are a step's tenant-minutes under the least load, of calibration runs where there are any, without those in
+// which young pods served, requests failed or earlier ones still waited. Minutes of single tenants, and not seconds of all
+// together: where tenants differ in size some are saturated while the platform is all but idle, and their waiting is no floor.
 func (f *demandFit) quietest(runs []*run, workload, step string) []quiet {
 	calibrated := slices.ContainsFunc(runs, func(r *run) bool { return r.Run.Purpose == "calibration" })
 	var out []quiet
@@ -85,7 +91,7 @@ func (f *demandFit) quietest(runs []*run, workload, step string) []quiet {
 		}
 		for _, m := range r.moments {
 			t := tenants[m.tenant]
-			if m.step != step || t == nil || r.minutes[m.minuteKey].good < (1-dirty)*r.minutes[m.minuteKey].all {
+			if m.step != step || t == nil || r.minutes[m.minuteKey].good < (1-dirty)*r.minutes[m.minuteKey].all || r.restless(t, float64(m.minute*60)) {
 				continue
 			}
 			if used, pods, ok := t.quietness(float64(m.minute*60), float64(m.minute*60+60)); ok {
@@ -99,6 +105,9 @@ func (f *demandFit) quietest(runs []*run, workload, step string) []quiet {
 	})
 	n, shots := 0, int64(0)
 	for n < len(out) && n < mostQuiet && (float64(n) < quietShare*float64(len(out)) || shots < leastShots) {
+		if shots >= enoughShots && out[n].due > calmUse {
+			break // these wait for each other, and the others suffice
+		}
 		shots += out[n].Count()
 		n++
 	}

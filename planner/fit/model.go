@@ -68,6 +68,9 @@ type WorkloadModel struct {
 type StepModel struct {
 	// Demand is d_k, CPU seconds a request.
 	Demand Estimate `json:"demand"`
+	// Divided: the runs tell what this step and others cost together, but hardly what each does; Demand is then the part that
+	// the platform's description gives it.
+	Divided bool `json:"divided,omitempty"`
 	// Floor is the response time in seconds of an unloaded pod (median of the calibration's quietest tenant-minutes).
 	Floor Estimate `json:"floor"`
 	// Backend is the mean time spent waiting for back ends, in seconds: the quietest minutes' mean − demand at the pod's
@@ -139,10 +142,13 @@ type Neighbours struct {
 
 // Backend is what was seen of a shared back end.
 type Backend struct {
-	// Most is what it serves at most, requests/s; only where KneeObserved. AtLeast is the most it was seen to serve.
-	Most         Estimate `json:"most"`
+	// Most is what it serves at most, requests/s; only where its limit was Reached. AtLeast is the most it was seen to serve.
+	Most    Estimate `json:"most"`
+	Reached bool     `json:"reached"`
+	AtLeast float64  `json:"atLeast"`
+	// Knee is the number of requests in service from which on it serves the less the more there are; only where KneeObserved.
+	Knee         Estimate `json:"knee"`
 	KneeObserved bool     `json:"kneeObserved"`
-	AtLeast      float64  `json:"atLeast"`
 }
 
 // Residual is observed against predicted in one scrape: cores of a workload, or bytes of a tenant's pod.

@@ -130,7 +130,7 @@ func parameters(m *Model, runs []*run, pastEvents bool) []Parameter {
 		for _, b := range pf.Backends {
 			p := parameter(KindBackend, "", b.Name, Assumed, RunBackends)
 			if seen := m.Backends[b.Name]; seen != nil {
-				if p.Low, p.Unit = seen.AtLeast, "1/s"; seen.KneeObserved {
+				if p.Low, p.Unit = seen.AtLeast, "1/s"; seen.Reached {
 					p.know(seen.Most)
 				}
 			}
@@ -161,8 +161,12 @@ func (w *WorkloadModel) parameters(name string, pf *scenarios.Workload) []Parame
 	for _, step := range slices.Sorted(maps.Keys(w.Steps)) {
 		p := parameter(KindDemand, name, step, Unknown, RunCommon)
 		d := w.Steps[step].Demand
-		if p.Value, p.Low, p.High, p.Unit = d.Value, d.Low, d.High, d.Unit; d.Value > 0 && w.Condition <= Harmful {
+		p.Value, p.Low, p.High, p.Unit = d.Value, d.Low, d.High, d.Unit
+		switch divided := w.Steps[step].Divided; {
+		case d.Value > 0 && !divided:
 			p.know(d)
+		case divided && pf != nil && pf.Steps[step].CPU.Mean() > 0:
+			p.Status = Assumed
 		}
 		out = append(out, p)
 	}

@@ -34,18 +34,66 @@ func TestABackendsMost(t *testing.T) {
 	}
 	m := mustFit(t, registry(usual().data(), 60, 0.05, steps(80)))
 	b := m.Backends["registry"]
-	if b == nil || !b.KneeObserved || b.Most.Low > 60 || b.Most.High < 60*0.98 || !near(b.Most.Value, 60, 0.03) {
+	if b == nil || !b.Reached || b.KneeObserved || b.Most.Low > 60 || b.Most.High < 60*0.98 || !near(b.Most.Value, 60, 0.03) {
 		t.Errorf("%+v", b)
 	}
 	if p := parameterOf(m, KindBackend, "", "registry"); p == nil || p.Status != Known || p.Settles != "" {
 		t.Errorf("parameter %+v", p)
 	}
 	m = mustFit(t, registry(usual().data(), 60, 0.05, steps(40)))
-	if b = m.Backends["registry"]; b.KneeObserved || b.AtLeast < 38 || b.AtLeast > 60 {
+	if b = m.Backends["registry"]; b.Reached || b.KneeObserved || b.AtLeast < 38 || b.AtLeast > 60 {
 		t.Errorf("never at its limit: %+v", b)
 	}
 	if p := parameterOf(m, KindBackend, "", "registry"); p == nil || p.Status != Assumed || p.Settles != RunBackends || p.Low != b.AtLeast || p.Value != 0 {
 		t.Errorf("parameter %+v", p)
+	}
+}
+
+// A back end that does the less the more there are in service has a knee, between what it was seen with before and after.
+func TestABackendsKnee(t *testing.T) {
+	const cores, work = 10.0, 0.1
+	law := func(n float64) float64 { return math.Min(n, cores) / (1 + 0.02*n + 0.002*n*n) / work }
+	d := usual().data()
+	d.Run.Platform.Backends = []scenarios.Backend{{Name: "registry", Cores: cores}}
+	rng, in := rand.New(rand.NewPCG(1, 1)), 0.0
+	for s := range 300 {
+		served := 0.0
+		for range 10 { // tenths of a second
+			done := math.Min(in, poisson(rng, law(in)/10))
+			in += poisson(rng, []float64{1.5, 3, 4.5, 9, 1, 1}[s/50]) - done
+			served += done
+		}
+		d.Events = append(d.Events, record.Event{At: time.Duration(s) * time.Second, Kind: record.KindBackend, Object: "registry", Values: map[string]float64{
+			"in_service": in, "served": served,
+		}})
+	}
+	m := mustFit(t, d)
+	b := m.Backends["registry"]
+	if !b.KneeObserved || b.Knee.Low > cores || b.Knee.High < cores || b.Knee.Value > 2*cores || b.Knee.Low < 1 {
+		t.Errorf("%+v", b)
+	}
+	if !warned(m, "backend-knee-observed") || warned(m, "backend-knee-not-observed") {
+		t.Errorf("warnings %v", m.Warnings)
+	}
+	if p := parameterOf(m, KindBackend, "", "registry"); p.Status == Known && p.High < law(cores)*0.95 || p.Low > law(cores)*1.1 {
+		t.Errorf("parameter %+v, truth %.1f", p, law(cores))
+	}
+}
+
+// What was sent and not answered in time costs what an answer does, when it was sent; and neither moment can be trusted.
+func TestWorkOfRequestsGivenUpIsTheirSteps(t *testing.T) {
+	h := record.NewHistogram(3)
+	if err := h.Add(20*time.Second, 7); err != nil {
+		t.Fatal(err)
+	}
+	r := arrange(&Data{Run: usual().data().Run, Windows: []record.Window{{
+		Key: record.Key{Measure: record.Service, Step: "submit", Outcome: record.TimedOut}, Start: 30 * time.Second, Length: time.Second, Histogram: h,
+	}}})
+	if got := between(r.given["submit"], 10, 11); got != 7 {
+		t.Errorf("%g at the moment they were sent", got)
+	}
+	if r.bad[10] != 7 || r.bad[30] != 7 || sum(r.ok["submit"]) != 0 {
+		t.Errorf("failed %v, good %v", r.bad, r.ok)
 	}
 }
 

@@ -84,16 +84,19 @@ type run struct {
 	steps   []string
 	tenants []*tenant
 	// ok are good answers by step and second; bad counts all others by second.
-	ok      map[string][]float64
-	bad     []float64
-	moments []moment
-	minutes map[minuteKey]*tally
-	homes   map[[2]string]map[string]float64 // by workload and tenant: the share of its pods in each pool
+	ok  map[string][]float64
+	bad []float64
+	// given are shots that were sent and not answered in time, by step and the second they were sent in.
+	given    map[string][]float64
+	strained []span // back ends were past what they do well
+	moments  []moment
+	minutes  map[minuteKey]*tally
+	homes    map[[2]string]map[string]float64 // by workload and tenant: the share of its pods in each pool
 }
 
 // arrange sorts a record's windows and events.
 func arrange(d *Data) *run {
-	r := &run{Data: d, ok: map[string][]float64{}, minutes: map[minuteKey]*tally{}}
+	r := &run{Data: d, ok: map[string][]float64{}, given: map[string][]float64{}, minutes: map[minuteKey]*tally{}}
 	for _, w := range d.Windows {
 		if w.Measure != record.Service || w.Histogram == nil {
 			continue
@@ -121,6 +124,7 @@ func (r *run) second(w record.Window) {
 	if w.Outcome != record.OK {
 		r.bad = grown(r.bad, s)
 		r.bad[s] += n
+		r.abandon(w)
 		return
 	}
 	r.ok[w.Step] = grown(r.ok[w.Step], s)

@@ -13,6 +13,7 @@ type slot struct {
 	room     float64   // cores the pods may use, mean
 	rate     []float64 // good answers/s by step
 	bad      float64   // share of other answers
+	strained bool      // back ends were past what they do well
 	fresh    []float64 // share of the load on pods younger than each of warmUps
 	press    []float64 // what other workloads use of the nodes it is on, by pool (see neighbours.go)
 	dearer   float64   // by what share requests cost more because of that
@@ -32,6 +33,7 @@ func (r *run) slots(index int, workload string, steps, pools []string) []slot {
 	for i := 1; i < len(grid); i++ {
 		s := slot{run: index, from: grid[i-1], to: grid[i]}
 		if s.take(in) {
+			s.strained = r.strainedIn(s.from, s.to)
 			s.load(r, in, steps, answers)
 			s.young(r, in, ages)
 			s.press = r.press(in, others, pools, s.from, s.to)
@@ -55,6 +57,8 @@ func (r *run) scraped(of func(workload string) bool) []*tenant {
 // answers are the cumulative good answers by step as they would have been counted by the tenants' scrapes: taken at
 // each tenant's scrape times, interpolated between them, and weighted by the tenant's part of the load.
 //
+// Those that were given up are among them, when they were sent: their work was done all the same.
+//
 // The counters of CPU are interpolated, which smears a step of the load over a scrape interval. Held against exact
 // rates that would bias the demand low, as any error in a regressor does; so the rates are smeared the same way.
 func (r *run) answers(in []*tenant, steps []string) []smeared {
@@ -62,8 +66,8 @@ func (r *run) answers(in []*tenant, steps []string) []smeared {
 	out := make([]smeared, len(steps))
 	for k, step := range steps {
 		total := []float64{0}
-		for _, n := range r.ok[step] {
-			total = append(total, total[len(total)-1]+n)
+		for s := range max(len(r.ok[step]), len(r.given[step])) {
+			total = append(total, total[len(total)-1]+second(r.ok[step], s)+second(r.given[step], s))
 		}
 		for i, t := range in {
 			c := counter{t: t.cpu.t, v: make([]float64, len(t.cpu.t))}
@@ -74,6 +78,14 @@ func (r *run) answers(in []*tenant, steps []string) []smeared {
 		}
 	}
 	return out
+}
+
+// second is a series' value in a second, 0 after its end.
+func second(v []float64, s int) float64 {
+	if s < len(v) {
+		return v[s]
+	}
+	return 0
 }
 
 // weights are the tenants' parts of the good answers, summing to 1.

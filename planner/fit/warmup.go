@@ -28,7 +28,7 @@ const (
 // says is taken: to assume no warm-up would be the bolder guess, and a pod lost on the way up shows it.
 func (f *demandFit) fitWarmUp(all []slot, described scenarios.WarmUp, opts Options, warn *warnings, name string) (factor, length Estimate, seen bool) {
 	in := slices.DeleteFunc(slices.Clone(all), func(s slot) bool {
-		return s.fresh[len(s.fresh)-1] < leastFresh || s.bad > dirty || sum(s.rate) <= 0
+		return s.fresh[len(s.fresh)-1] < leastFresh || s.bad > dirty || s.strained || sum(s.rate) <= 0
 	})
 	if len(in) < leastWarmUp {
 		warn.noWarmUp(name, len(in))

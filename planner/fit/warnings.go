@@ -34,6 +34,13 @@ func (w *warnings) collinear(workload string, condition float64) {
 		fmt.Sprintf("Workload %s: the steps' costs cannot be told apart (condition number %s, limit %d). A calibration run with another mix would help.", workload, en, Harmful))
 }
 
+func (w *warnings) divided(workload string, steps []string) {
+	list := strings.Join(steps, ", ")
+	w.say("demand-divided",
+		fmt.Sprintf("Anwendung %s: was die Schritte %s einzeln kosten, ist kaum zu messen, nur was alle zusammen kosten. Aufgeteilt ist es nach der Plattformbeschreibung; die Spannen zeigen es.", workload, list),
+		fmt.Sprintf("Workload %s: what the steps %s cost each can hardly be measured, only what all cost together. It is divided as the platform's description has it; the intervals show that.", workload, list))
+}
+
 func (w *warnings) idleUnknown(workload string) {
 	w.say("idle-unknown",
 		fmt.Sprintf("Anwendung %s: der Grundverbrauch der Pods lässt sich nicht vom Verbrauch der Anfragen trennen; er ist ihnen zugerechnet.", workload),
@@ -88,6 +95,24 @@ func (w *warnings) noKnee(workload string, atLeast float64) {
 	w.say("knee-not-observed",
 		fmt.Sprintf("Anwendung %s: der Wendepunkt der Kapazität wurde nicht erreicht; belegt sind mindestens %s Anfragen/s je Mandant.", workload, de),
 		fmt.Sprintf("Workload %s: the knee of the capacity was not passed; shown are at least %s requests/s a tenant.", workload, en))
+}
+
+// backend says whether a back end serves less when more is asked of it.
+func (w *warnings) backend(name string, b *Backend) {
+	if !b.KneeObserved {
+		de, en := number(b.AtLeast, 1)
+		w.say("backend-knee-not-observed",
+			fmt.Sprintf("Hintergrunddienst %s: ein Wendepunkt wurde nicht beobachtet; belegt sind mindestens %s Anfragen/s.", name, de),
+			fmt.Sprintf("Back end %s: knee not observed; shown are at least %s requests/s.", name, en))
+		return
+	}
+	atDe, atEn := number(b.Knee.Value, 0)
+	lowDe, lowEn := number(b.Knee.Low, 0)
+	highDe, highEn := number(b.Knee.High, 0)
+	mostDe, mostEn := number(b.Most.Value, 1)
+	w.say("backend-knee-observed",
+		fmt.Sprintf("Hintergrunddienst %s: Wendepunkt beobachtet. Er schafft am meisten, %s Anfragen/s, mit %s zugleich (%s bis %s); mit mehr schafft er weniger.", name, mostDe, atDe, lowDe, highDe),
+		fmt.Sprintf("Back end %s: knee observed. It serves most, %s requests/s, with %s at a time (%s to %s); with more it serves less.", name, mostEn, atEn, lowEn, highEn))
 }
 
 func (w *warnings) fewStarts(workload string, n int) {

@@ -81,41 +81,69 @@ func (r *Runner) autoscale(now float64) {
 
 func seconds(s float64) time.Duration { return time.Duration(s * 1e9) }
 
+// initialized is the moment before which a pod must have been scheduled to count from when it is ready.
+func (r *Runner) initialized(now float64) float64 {
+	return now - r.p.Control.HPA.CPUInitializationPeriod.Seconds() - 1
+}
+
 // see fills the autoscaler's input with what the metrics pipeline has served by now.
 func (r *Runner) see(i int, now float64) {
 	t := &r.tenants[i]
 	w := &r.p.Workloads[r.p.Tenants[i].Workload]
-	r.serveMetrics(t, now)
+	t.serveMetrics(now)
 	in := &r.input
 	in.Now = seconds(now)
 	in.SpecReplicas, in.StatusReplicas = int32(t.desired), int32(len(t.pods))
-	in.Pods, in.Alike = in.Pods[:0], hpa.Alike{Usage: hpa.Of(0, 0)}
-	r.containers = resize(r.containers, len(t.pods))
+	in.Pods, in.Alike = in.Pods[:0], hpa.Alike{}
 	request := hpa.Of(int64(math.Round(w.Request*1000)), w.Memory)
 	request.HasCPU, request.HasMemory = w.Request > 0, w.Memory > 0
-	old := now - r.p.Control.HPA.CPUInitializationPeriod.Seconds() - 1
+	pods, millicores := r.seePods(i, now, request)
+	in.Alike.Pods = pods
+	in.Alike.Usage = hpa.Of(millicores, int64(pods)*t.served.memory[t.served.which])
+	in.Alike.Request = request
+	in.Alike.Request.CPU *= int64(pods)
+	in.Alike.Request.Memory *= int64(pods)
+}
+
+// seePods shows the autoscaler the pods that it must look at, and gives the number of all others and what they use.
+func (r *Runner) seePods(i int, now float64, request hpa.Amount) (pods int, millicores int64) {
+	t, in, plain := &r.tenants[i], &r.input, r.scalers[i].plain
+	which := t.served.which
+	if all := &t.served.sums[which]; all.all && all.edits == t.served.edits && plain {
+		return len(t.pods), all.millicores
+	}
+	name := r.p.Workloads[r.p.Tenants[i].Workload].Name
+	r.containers = resize(r.containers, len(t.pods))
+	old := r.initialized(now)
 	for k, id := range t.pods {
 		p := &r.pods[id]
-		if p.sampled && r.scalers[i].plain && p.scheduled < old && p.ready <= now {
-			in.Alike.Pods++
-			in.Alike.Usage.CPU += p.usage.CPU
-			in.Alike.Usage.Memory += p.usage.Memory
+		s := &p.gauge.samples[which]
+		if s.millicores >= 0 && plain && p.scheduled < old && p.ready <= now {
+			pods++
+			millicores += s.millicores
 			continue
 		}
-		r.containers[k] = hpa.Container{Name: w.Name, Request: request}
+		r.containers[k] = hpa.Container{Name: name, Request: request, Unlisted: true}
 		in.Pods = append(in.Pods, p.seen(now, r.containers[k:k+1]))
+		s.show(&in.Pods[len(in.Pods)-1], t.served.memory[which])
 	}
-	in.Alike.Request = request
-	in.Alike.Request.CPU *= int64(in.Alike.Pods)
-	in.Alike.Request.Memory *= int64(in.Alike.Pods)
+	return pods, millicores
+}
+
+// show gives the pod its sample; its time is shown in whole seconds too.
+func (s *sample) show(to *hpa.Pod, memory int64) {
+	if s.millicores < 0 {
+		return
+	}
+	c := &to.Containers[0]
+	c.Usage, c.Unlisted = hpa.Of(s.millicores, memory), false
+	to.Sample = hpa.Sample{Has: true, Time: seconds(math.Floor(s.at)), Window: seconds(s.window)}
 }
 
 // seen is the pod as the API server shows it, its times in whole seconds. A pod whose node is lost stays as it was until the
 // loss is noticed; only its samples end.
 func (p *pod) seen(now float64, containers []hpa.Container) hpa.Pod {
 	v := hpa.Pod{Phase: hpa.Pending, Containers: containers}
-	v.Measure(p.meter[:])
-	v.Sample.Time = v.Sample.Time.Truncate(time.Second)
 	if p.node < 0 || p.scheduled > now {
 		return v
 	}

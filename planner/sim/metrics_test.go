@@ -1,11 +1,46 @@
 package sim
 
 import (
+	"math"
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/ansturm/ansturm/planner/hpa"
 )
+
+// The simulation's own gauge says what hpa.Meter says, whenever a pod starts and is read; a part of a nanocore that one of
+// them rounds away may be the last of a millicore. (No age is a whole number of seconds: there rounding would decide.)
+func TestGaugeIsTheMeter(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		scrape := float64(rapid.IntRange(5, 60).Draw(t, "scrape"))
+		started := float64(rapid.IntRange(-40_000, 20_000).Draw(t, "started")) / 1000
+		var g gauge
+		var m hpa.Meter
+		at, cpu := started, 0.0
+		for range rapid.IntRange(1, 20).Draw(t, "scrapes") {
+			at += float64(rapid.SampledFrom([]int{0, 0, 3_001, 9_999, 10_003, 17_123, 45_001}).Draw(t, "later")) / 1000
+			cpu += float64(rapid.IntRange(0, 20_000_000).Draw(t, "cpu")) / 1e6
+			got := g.take(started, at, cpu, scrape)
+			m.Take(hpa.Reading{Started: seconds(started), At: seconds(at), CPU: seconds(cpu)}, seconds(scrape))
+			want, has := m.Usage()
+			if has != (got.millicores >= 0) {
+				t.Fatalf("read at %v s: a sample is %+v, the meter's %+v, %v", at, got, want, has)
+			}
+			if !has {
+				continue
+			}
+			rate, _ := m.Rate()
+			if d := got.millicores - want.CPU; d < -1 || d > 1 {
+				t.Fatalf("read at %v s: %d m, the meter says %d m", at, got.millicores, want.CPU)
+			}
+			if math.Abs(got.at-rate.At.Seconds()) > 1e-6 || math.Abs(got.window-rate.Window.Seconds()) > 1e-6 {
+				t.Fatalf("read at %v s: %+v, the meter says %+v", at, got, rate)
+			}
+		}
+	})
+}
 
 // Pods that burn a fifth of a core all the time are served at 200 m, whenever they were read; a sample is at most as old as
 // the reading that a scrape found (20 s), the scrape (15 s) and the lag (1 s) make it, and its window at least from one
@@ -47,11 +82,12 @@ func TestPodsAreReadScrapedAndServed(t *testing.T) {
 // What the autoscaler is shown of a pod on its way: Pending, then missing, not ready, ready, and of one whose node is lost
 // everything but new samples. Times are in whole seconds.
 func TestPodsAreSeenAsTheAPIServerShowsThem(t *testing.T) {
-	waiting := pod{node: -1, created: 100.4}
-	going := pod{scheduled: 100.5, started: 110.7, ready: 115.9}
+	none := gauge{samples: [2]sample{noSample, noSample}}
+	waiting := pod{node: -1, created: 100.4, gauge: none}
+	going := pod{scheduled: 100.5, started: 110.7, ready: 115.9, gauge: none}
 	read := going
-	read.meter[0].Take(hpa.Reading{Started: seconds(110.7), At: seconds(110.7)}, 15*time.Second)
-	read.meter[0].Take(hpa.Reading{Started: seconds(110.7), At: seconds(121.9), CPU: seconds(1.12)}, 15*time.Second)
+	read.gauge.take(110.7, 110.7, 0, 15)
+	read.gauge.samples[0] = read.gauge.take(110.7, 121.9, 1.12, 15)
 	for _, c := range []struct {
 		name string
 		pod  pod
@@ -70,6 +106,7 @@ func TestPodsAreSeenAsTheAPIServerShowsThem(t *testing.T) {
 	} {
 		box := []hpa.Container{{Name: "app"}}
 		got := c.pod.seen(c.now, box)
+		c.pod.gauge.samples[0].show(&got, 0)
 		got.Containers = nil
 		if got.Phase != c.want.Phase || got.HasStart != c.want.HasStart || got.Start != c.want.Start ||
 			got.Ready != c.want.Ready || got.ReadyChanged != c.want.ReadyChanged || got.Sample != c.want.Sample {

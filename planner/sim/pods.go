@@ -3,7 +3,6 @@ package sim
 import (
 	"math"
 
-	"github.com/ansturm/ansturm/planner/hpa"
 	"github.com/ansturm/ansturm/planner/pack"
 )
 
@@ -15,18 +14,7 @@ type pod struct {
 	old                                             bool // of the generation that a rollout replaces
 	share                                           float64
 
-	// joined: it has come into rotation, when its tenant's counter stood at base.
-	joined bool
-	base   float64
-	// read and next are its kubelet's last and next reading; reading is the one of the last scrape, if it is in there and
-	// not served yet, meter what is served, and usage what that says, where it is a sample.
-	house      source
-	read, next float64
-	scraped    bool
-	reading    hpa.Reading
-	meter      [1]hpa.Meter
-	usage      hpa.Amount
-	sampled    bool
+	gauge gauge
 }
 
 type nodeState struct {
@@ -96,7 +84,7 @@ func (r *Runner) newPod(tenant int, now float64) int32 {
 	t := &r.tenants[tenant]
 	p := pod{
 		tenant: int32(tenant), node: -1, created: now, scheduled: never, started: never, ready: never, known: never,
-		share: 1, house: source(t.houses.next()),
+		share: 1, gauge: gauge{house: source(t.houses.next()), samples: [2]sample{noSample, noSample}},
 	}
 	var id int32
 	if n := len(r.free); n > 0 {
@@ -107,6 +95,7 @@ func (r *Runner) newPod(tenant int, now float64) int32 {
 		r.pods = append(r.pods, p)
 	}
 	t.pods = append(t.pods, id)
+	t.served.edits++
 	return id
 }
 
@@ -212,6 +201,7 @@ func (r *Runner) removePod(t *tenant, at int) {
 	id := t.pods[at]
 	p := &r.pods[id]
 	t.pods = append(t.pods[:at], t.pods[at+1:]...)
+	t.served.edits++
 	switch {
 	case p.node < 0:
 		for i, other := range r.waiting {
@@ -303,8 +293,8 @@ func (r *Runner) refresh(tenant int, now float64) {
 			factor = w.WarmFactor
 			t.change = math.Min(t.change, math.Max(now+1, math.Floor(p.warm)))
 		}
-		if !p.joined {
-			p.joined, p.base = true, r.counter(tenant, int(now))
+		if g := &p.gauge; !g.joined {
+			g.joined, g.base = true, r.counter(tenant, int(now))
 		}
 		t.inRotation++
 		t.capacity += limit / factor

@@ -186,8 +186,8 @@ func (r *Runner) step(i, j, slot int, a float64, u uint64, m *mix) {
 	if saturated {
 		mean = t.most
 	}
-	if !m.cpuOnly { // who goes to a back end takes the thread along
-		if room := max(threads+t.held*(1-m.linger), beat*t.turnover(m)); mean > room {
+	if free := threads + t.held*(1-m.linger); mean > free && !m.cpuOnly { // who goes to a back end takes the thread along
+		if room := max(free, beat*t.turnover(m)); mean > room {
 			mean, saturated = room, false
 		}
 	}

@@ -185,7 +185,10 @@ type clockwork struct {
 // once come from the normal approximation.
 func (c *clockwork) events(x float64, u uint64) float64 {
 	if x >= mostTabulated {
-		return max(0, math.Floor(x+math.Sqrt(x)*float64(normals[u])+0.5))
+		if n := x + math.Sqrt(x)*float64(normals[u]) + 0.5; n > 0 {
+			return float64(int64(n)) // its floor, without a call
+		}
+		return 0
 	}
 	row := int(x * rowsAUnit)
 	n := float64(counts[row][u])

@@ -94,7 +94,8 @@ type tenant struct {
 	burns                                          float64 // core-seconds a request takes in all
 
 	cpu      float64 // core-seconds so far
-	scraped  float64 // when; −1: what was scraped is served
+	served   served
+	serveAt  float64 // when the last scrape is served; −1: it is
 	houses   source  // of the pods' readings
 	pods     []int32
 	desired  int
@@ -298,7 +299,7 @@ func (r *Runner) resetTenants() {
 			depart:   clockwork{source: hashed(seed, uint64(i), 2)},
 			podDraws: hashed(seed, uint64(i), 3),
 			houses:   hashed(seed, uint64(i), 5),
-			scraped:  -1,
+			serveAt:  -1,
 			pods:     old.pods[:0],
 			retries:  old.retries,
 		}

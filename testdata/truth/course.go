@@ -7,6 +7,7 @@ import (
 
 	"github.com/ansturm/ansturm/loadgen/record"
 	"github.com/ansturm/ansturm/planner/sim"
+	"github.com/ansturm/ansturm/scenarios"
 )
 
 // course is what is compared of a surge, whether it was fired or foreseen.
@@ -110,13 +111,17 @@ func (c *course) timeline(x *subject, events []record.Event) {
 				c.scalings[i] = append(c.scalings[i], scaling{e.At.Seconds(), e.Desired > e.From})
 			}
 		case record.KindBackend:
-			for b := range x.platform.Backends {
-				if at, _ := best(&x.platform.Backends[b]); e.Object == x.platform.Backends[b].Name && e.Values["in_service"] > float64(at) {
-					c.knee = true
-				}
-			}
+			c.knee = c.knee || x.pastKnee(e)
 		}
 	}
+}
+
+// pastKnee says whether an event tells of a back end with more in service than it does best with.
+func (x *subject) pastKnee(e record.Event) bool {
+	return e.Kind == record.KindBackend && slices.ContainsFunc(x.platform.Backends, func(b scenarios.Backend) bool {
+		at, _ := best(&b)
+		return e.Object == b.Name && e.Values["in_service"] > float64(at)
+	})
 }
 
 // foreseen is the middle of several worlds, figure by figure and second by second.

@@ -32,8 +32,10 @@ type trial struct {
 	Foreseen gaps `json:"foreseen"`
 	Told     gaps `json:"told"`
 	Another  gaps `json:"another"`
-	// Knee: a back end was asked for more than it does best with. Claimed: the fit names a knee.
+	// Knee: in the surge a back end had more in service than it does best with. Shown: it had so in what the fit saw.
+	// Claimed: the fit names a knee.
 	Knee    bool `json:"knee"`
+	Shown   bool `json:"shown"`
 	Claimed bool `json:"claimed"`
 	// Warnings are the codes of the fit's.
 	Warnings []string `json:"warnings"`
@@ -45,6 +47,9 @@ func (x *subject) prove(ctx context.Context, dir string, alter func(*fit.Model))
 	out := trial{Seed: x.seed, Tenants: len(x.surge.Tenants.List)}
 	records, err := x.learn(ctx, dir)
 	if err != nil {
+		return out, err
+	}
+	if out.Shown, err = x.shown(records); err != nil {
 		return out, err
 	}
 	model, err := fit.Fit(ctx, records, fit.Options{Seed: uint64(x.seed)})
@@ -85,10 +90,27 @@ func (x *subject) prove(ctx context.Context, dir string, alter func(*fit.Model))
 	return out, nil
 }
 
+// shown says whether a back end's knee was passed in one of the records.
+func (x *subject) shown(records []*record.Record) (bool, error) {
+	for _, rec := range records {
+		events, err := rec.Timeline()
+		if err != nil {
+			return false, err
+		}
+		if slices.ContainsFunc(events, x.pastKnee) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // learned notes what the fit says of itself.
 func (t *trial) learned(m *fit.Model) {
 	for _, w := range m.Workloads {
 		t.Claimed = t.Claimed || w.Capacity.KneeObserved
+	}
+	for _, b := range m.Backends {
+		t.Claimed = t.Claimed || b.KneeObserved
 	}
 	for _, w := range m.Warnings {
 		if !slices.Contains(t.Warnings, w.Code) {

@@ -145,18 +145,24 @@ func pooled(trials []trial, whose func(*trial) gaps) [2]float64 {
 
 // kneeText says whether the fits know a knee when they see one, and only then.
 func kneeText(trials []trial) string {
-	var passed, seen, invented int
+	var passed, seen, shown, told, invented int
 	for _, t := range trials {
-		switch {
-		case t.Knee:
+		if t.Knee {
 			passed++
 			if t.Claimed {
 				seen++
+			}
+		}
+		switch {
+		case t.Shown:
+			shown++
+			if t.Claimed {
+				told++
 			}
 		case t.Claimed:
 			invented++
 		}
 	}
-	return fmt.Sprintf("A back end's knee was passed in the surge of %d platforms; the fit names a knee in %d of them, and in %d of the %d others.",
-		passed, seen, invented, len(trials)-passed)
+	return fmt.Sprintf("A back end's knee was passed in the surge of %d platforms; the fit names a knee in %d of them. In the runs fitted it was passed on %d: there the fit names one in %d, and in %d of the %d others.",
+		passed, seen, shown, told, invented, len(trials)-shown)
 }
