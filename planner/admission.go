@@ -112,7 +112,7 @@ func (s *search) admits(ctx context.Context, nodes int, rate float64) (bool, err
 	if err != nil {
 		return false, err
 	}
-	return d.enough(ctx, nodes, fewWorlds)
+	return d.enough(ctx, nodes, d.shown(fewWorlds))
 }
 
 // certifier chooses the autoscaling behind a waiting room and proves it; nil where it does not hold.
@@ -136,11 +136,11 @@ const glimpsed = 64
 
 // inSomeWorlds is a cheaper proof, in a fair sample with the most cautious target.
 func inSomeWorlds(ctx context.Context, d *search, nodes int) (*doored, error) {
-	if ok, err := d.enough(ctx, nodes, first); err != nil || !ok {
+	if ok, err := d.enough(ctx, nodes, d.shown(first)); err != nil || !ok {
 		return nil, err
 	}
 	c := d.candidate(nodes, lowestTarget)
-	fair := d.crew.in(d.worlds.thinned(max(1, d.opts.Worlds/glimpsed)))
+	fair := d.crew.in(d.worlds.thinned(max(1, d.opts.Worlds/d.shown(glimpsed))))
 	n := len(fair.worlds.worlds)
 	out, err := fair.try(ctx, trial{platform: c.platform, mayLose: max(1, nodes-1)}, 0, n, 0, d.opts.ticks(StageAdmission, n))
 	if err != nil || out.broken > 0 {
@@ -198,12 +198,13 @@ func (d *doored) down(ctx context.Context, door *scenarios.Admission) (bool, err
 		return false, err
 	}
 	count := 0
-	runner := &sim.Runner{Detail: true}
-	for seed := range uint64(3) {
+	runner, tick := &sim.Runner{Detail: true}, s.opts.ticks(StageAdmission, expectedSurges)
+	for seed := range uint64(expectedSurges) {
 		r, err := runner.Run(ctx, p, sim.World{Seed: s.opts.Seed + 200 + seed, Demand: demandAt(s.model, 0.95)})
 		if err != nil {
 			return false, fmt.Errorf("plan: simulate a storm: %w", err)
 		}
+		tick()
 		end := min(len(r.Series.Failed), int(s.f.length/60))
 		if last := r.Series.Failed[end-min(2, max(1, end/4)) : end]; len(last) > 0 && mean(last) > storming {
 			count++

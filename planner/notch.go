@@ -43,26 +43,29 @@ func (s *search) notch(ctx context.Context, chosen candidate, all *outcome) (Not
 	return best, nil
 }
 
-// sampled is in how many worlds the notch is tried for its risk, and in how many of the worst for one that shows it.
-const sampled, worstShown = 85, first / 2
+// In how many of the worst worlds the notch is tried, and in how many of all others.
+const worstShown, sampled = first / 2, 85
 
-// tryNotch estimates the notch's risk in a fair sample of the worlds and looks for the world that shows it best.
+// tryNotch estimates the notch's risk and looks for the world that shows it best: in all of the worst worlds, which break
+// it if any do, and in a fair sample of the others, which stands for them.
 func (s *search) tryNotch(ctx context.Context, kind string, less, chosen candidate, all *outcome) (Notch, error) {
 	out := Notch{Kind: kind, Platform: less.platform, What: s.what(kind, less, chosen)}
-	mayLose := max(1, chosen.nodes-1)
-	fair := s.crew.in(s.worlds.thinned(max(1, s.opts.Worlds/s.shown(sampled))))
-	n := len(fair.worlds.worlds)
+	t := trial{platform: less.platform, mayLose: max(1, chosen.nodes-1), whole: true}
 	worse := min(s.shown(worstShown), s.opts.Worlds)
-	tick := s.opts.ticks(StageNotch, n+worse+s.looks())
-	risk, err := fair.try(ctx, trial{platform: less.platform, mayLose: mayLose, whole: true}, 0, n, n, tick)
+	others := s.opts.Worlds - worse
+	fair := s.crew.in(s.worlds.from(worse).thinned(max(1, others/s.shown(sampled))))
+	n := len(fair.worlds.worlds)
+	tick := s.opts.ticks(StageNotch, worse+n+s.looks())
+	worst, err := s.crew.try(ctx, t, 0, worse, worse, tick)
 	if err != nil {
 		return out, err
 	}
-	out.Risk = riskOf(s.opts.Delta, risk.done, risk.broken)
-	worst, err := s.crew.try(ctx, trial{platform: less.platform, mayLose: mayLose, whole: true}, 0, worse, s.opts.Worlds, tick)
+	sample, err := fair.try(ctx, t, 0, n, n, tick)
 	if err != nil {
 		return out, err
 	}
+	broken := float64(worst.broken) + float64(sample.broken)*float64(others)/float64(max(1, n))
+	out.Risk = riskOf(s.opts.Delta, s.opts.Worlds, int(math.Round(broken)))
 	byIndex := map[int]*sim.Result{}
 	for i, r := range all.results {
 		if r != nil {
@@ -70,7 +73,7 @@ func (s *search) tryNotch(ctx context.Context, kind string, less, chosen candida
 		}
 	}
 	var shown []showing
-	for _, o := range []*outcome{risk, worst} {
+	for _, o := range []*outcome{sample, worst} {
 		for i, r := range o.results {
 			plan := byIndex[o.worlds[i].Index]
 			if r == nil || plan == nil || plan.Broken || !r.Broken {

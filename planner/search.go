@@ -132,6 +132,9 @@ func (u *futures) worstFirst(peak float64) {
 	*u = *u.in(order)
 }
 
+// from are the worlds from the i-th on.
+func (u *futures) from(i int) *futures { return &futures{u.worlds[i:], u.node[i:], u.at[i:]} }
+
 // thinned is every n-th of the worlds: a fair sample.
 func (u *futures) thinned(n int) *futures {
 	var every []int
@@ -432,38 +435,27 @@ const (
 // certify tries a candidate in all worlds. One that breaks too often is mended: a pod more for the tenants that broke and
 // their likes, where those that broke are few; then a node more, up to those its autoscaling was made for.
 //
-// A candidate is given up as soon as it is certain that it breaks too often. The mended one meets the worlds that broke
-// it first, next those that nobody has met yet, and last those in which its forerunners held: it must hold in all of them,
-// but there it is least likely to be news.
+// A candidate is given up as soon as it is certain that it breaks too often, or likely. The mended one meets the worlds that
+// broke it first, next those that nobody has met yet, and last those in which its forerunners held: it must hold in all of
+// them, but there it is least likely to be news.
 func (s *search) certify(ctx context.Context, c candidate, attempts int) (candidate, *outcome, error) {
-	most := mostBroken(s.opts.Worlds, s.opts.Delta)
-	crew, again := s.crew.in(s.worlds.thinned(1)), 0
+	crew, again, stubborn := s.crew.in(s.worlds.thinned(1)), 0, 0
 	for range attempts {
-		t := trial{platform: c.platform, mayLose: max(1, c.nodes-1)}
-		tick := s.opts.ticks(StageCertify, s.opts.Worlds)
-		all, err := crew.try(ctx, t, 0, s.opts.Worlds, most, tick)
-		if err != nil {
-			return c, nil, err
+		all, holds, err := s.everywhere(ctx, c, crew, stubborn)
+		if err != nil || holds {
+			return c, all, err
 		}
-		if all.broken <= most {
-			return c, all, nil
-		}
-		more, err := crew.try(ctx, t, all.done, min(all.done+s.shown(gathered), s.opts.Worlds), gathered, tick)
-		if err != nil {
-			return c, nil, err
-		}
-		all.join(more)
 		s.worlds.harden(all.broke())
 		crew.worlds.postpone(all)
 		hurt := s.hurt(all, nearly*s.allowed())
 		switch {
 		case len(hurt) > 0 && (again < mends || c.nodes >= c.roomy):
 			again++
-			if c, err = s.heal(ctx, c, hurt, crew, all.broken); err != nil {
+			if c, stubborn, err = s.heal(ctx, c, hurt, crew, all.broken); err != nil {
 				return c, nil, err
 			}
 		case c.nodes < c.roomy:
-			c, again = s.on(c, c.nodes+1), 0
+			c, again, stubborn = s.on(c, c.nodes+1), 0, 0
 		default:
 			return c, nil, nil
 		}
@@ -471,21 +463,43 @@ func (s *search) certify(ctx context.Context, c candidate, attempts int) (candid
 	return c, nil, nil
 }
 
+// everywhere tries a candidate in all worlds of a crew. In their first half already one more that breaks than the stubborn
+// ones gives it up: it would hardly get through the second without another, and until then all would be worlds to meet again.
+func (s *search) everywhere(ctx context.Context, c candidate, crew *crew, stubborn int) (*outcome, bool, error) {
+	worlds, most := s.opts.Worlds, mostBroken(s.opts.Worlds, s.opts.Delta)
+	t := trial{platform: c.platform, mayLose: max(1, c.nodes-1)}
+	tick := s.opts.ticks(StageCertify, worlds)
+	all, err := crew.try(ctx, t, 0, worlds/2, min(stubborn, most), tick)
+	if err != nil {
+		return nil, false, err
+	}
+	to, left := worlds, most-all.broken
+	if all.broken > min(stubborn, most) {
+		to, left = min(all.done+s.shown(gathered), worlds), gathered
+	}
+	more, err := crew.try(ctx, t, all.done, to, left, tick)
+	if err != nil {
+		return nil, false, err
+	}
+	all.join(more)
+	return all, all.done == worlds && all.broken <= most, nil
+}
+
 // heal mends a candidate, and once more where that was too little, until it holds in the first worlds of a crew: those that
-// broke it.
-func (s *search) heal(ctx context.Context, c candidate, hurt []int, crew *crew, broke int) (candidate, error) {
+// broke it. In the stubborn ones it does not.
+func (s *search) heal(ctx context.Context, c candidate, hurt []int, crew *crew, broke int) (_ candidate, stubborn int, _ error) {
 	for range repairs {
 		c = s.mended(c, hurt)
 		t := trial{platform: c.platform, mayLose: max(1, c.nodes-1)}
 		out, err := crew.try(ctx, t, 0, broke, broke, s.opts.ticks(StageCertify, broke))
 		if err != nil {
-			return c, err
+			return c, 0, err
 		}
-		if hurt = s.hurt(out, math.Inf(1)); len(hurt) == 0 {
+		if hurt, stubborn = s.hurt(out, math.Inf(1)), out.broken; len(hurt) == 0 {
 			break
 		}
 	}
-	return c, nil
+	return c, stubborn, nil
 }
 
 // mended is the candidate with a pod more for some tenants, of a hundred pods two, and as many as before for all others.
@@ -531,7 +545,7 @@ func (s *search) hurt(o *outcome, above float64) []int {
 }
 
 // nearly is the part of what a promise allows from which on a tenant that held is mended with those that broke.
-const nearly = 0.7
+const nearly = 0.5
 
 // alike is by how much, of itself, the load of tenants may differ that are mended together.
 const alike = 0.03
