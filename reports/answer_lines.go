@@ -59,6 +59,11 @@ func settingLines(p *planner.Plan, t tongue) []string {
 
 // basisLines say what the answer rests on.
 func basisLines(in *Input, t tongue) []string {
+	return append(runLines(in, t), proofLines(in, t)...)
+}
+
+// runLines say what was fired.
+func runLines(in *Input, t tongue) []string {
 	run := &in.Surge.Record.Run
 	lines := []string{t.say("basis.surge", t.count(run.Scenario.Arrivals.Total), t.length(run.Scenario.Arrivals.Over), t.stamp(run.StartedAt))}
 	if in.Surge.Record.Run.Target == "lab" {
@@ -67,17 +72,25 @@ func basisLines(in *Input, t tongue) []string {
 	if n := len(in.Calibration); n > 0 {
 		lines = append(lines, t.say("basis.calibration", t.count(int64(n))))
 	}
-	if p := in.Plan; p != nil {
-		if p.Risk.Worlds > 0 {
-			lines = append(lines, t.say("basis.worlds", t.count(int64(p.Risk.Worlds)), t.count(int64(p.Risk.Broken)), t.share(p.Risk.Upper), t.share(p.Risk.Delta)))
-		}
-		lines = append(lines, verifyLine(in, t))
-		if notch := notchLine(p, t); notch != "" {
-			lines = append(lines, notch)
-		}
-		if in.Verify != nil && in.Verify.Notch != nil {
-			lines = append(lines, firedLine(in.Verify.Notch, t))
-		}
+	return lines
+}
+
+// proofLines say how sure the plan is: computed, fired, and held against one notch less.
+func proofLines(in *Input, t tongue) []string {
+	p := in.Plan
+	if p == nil {
+		return nil
+	}
+	var lines []string
+	if p.Risk.Worlds > 0 {
+		lines = append(lines, t.say("basis.worlds", t.count(int64(p.Risk.Worlds)), t.count(int64(p.Risk.Broken)), t.share(p.Risk.Upper), t.share(p.Risk.Delta)))
+	}
+	lines = append(lines, verifyLine(in, t))
+	if notch := notchLine(p, t); notch != "" {
+		lines = append(lines, notch)
+	}
+	if in.Verify != nil && in.Verify.Notch != nil {
+		lines = append(lines, firedLine(in.Verify.Notch, t))
 	}
 	return lines
 }

@@ -1,5 +1,5 @@
 // Package reports tells people what a run, a plan and a verdict say: as one self-contained HTML file for a head of
-// department, as text for a terminal, and as JUnit XML for a build server.
+// department, as text for a terminal, as Markdown for a wiki or a ticket, and as JUnit XML for a build server.
 //
 // Reports never recompute. Every judgement comes from the verdict, every recommendation from the plan; the record is
 // only summed into series that can be drawn. What is missing is named as missing.

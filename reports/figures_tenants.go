@@ -135,16 +135,11 @@ func (f *figurist) planCells(p *planner.TenantPlan) []cell {
 	if p == nil {
 		return []cell{{Text: "–", Sort: "0", Bar: -1}, {Text: "–", Sort: "0", Bar: -1}, {Text: "–", Sort: "0", Bar: -1}, {Text: "–", Sort: "0", Bar: -1}}
 	}
-	peak := f.decimal(p.Peak.Value, 0)
-	if p.Peak.High > p.Peak.Low {
-		peak += " (" + f.decimal(p.Peak.Low, 0) + "–" + f.decimal(p.Peak.High, 0) + ")"
+	cells := words(f.settings(p)...)
+	for i, v := range []float64{float64(p.Target), float64(p.Min), float64(p.Max), p.Peak.Value} {
+		cells[i].Sort = key(v)
 	}
-	return []cell{
-		{Text: f.count(int64(p.Target)) + nbsp + "%", Sort: key(float64(p.Target)), Bar: -1},
-		{Text: f.count(int64(p.Min)), Sort: key(float64(p.Min)), Bar: -1},
-		{Text: f.count(int64(p.Max)), Sort: key(float64(p.Max)), Bar: -1},
-		{Text: peak, Sort: key(p.Peak.Value), Bar: -1},
-	}
+	return cells
 }
 
 func (f *figurist) secondsCell(d time.Duration) cell {

@@ -32,16 +32,21 @@ func decisionParts(p *planner.Plan, t tongue) []part {
 // movers are how many assumptions a terminal shows; the page's table has all.
 const movers = 5
 
-// evidenceParts say what the answer hangs on, for a terminal.
-func evidenceParts(p *planner.Plan, t tongue) []part {
+// sensitivityParts say what the answer hangs on.
+func sensitivityParts(p *planner.Plan, t tongue) []part {
 	var lines []string
 	for _, a := range p.Sensitivity[:min(len(p.Sensitivity), movers)] {
 		lines = append(lines, sentence(t.text(a.Says)))
 	}
-	var parts []part
-	if len(lines) > 0 {
-		parts = append(parts, part{t.say("sensitivity.title"), append(lines, t.say("sensitivity.say"))})
+	if len(lines) == 0 {
+		return nil
 	}
+	return []part{{t.say("sensitivity.title"), append(lines, t.say("sensitivity.say"))}}
+}
+
+// evidenceParts say what the answer hangs on and what is not known, for a terminal.
+func evidenceParts(p *planner.Plan, t tongue) []part {
+	parts := sensitivityParts(p, t)
 	if open := t.stillOpen(p.Model); len(open) > 0 {
 		parts = append(parts, part{t.say("known.open"), open})
 	}

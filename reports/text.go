@@ -145,26 +145,35 @@ func (s *sheet) orders(a answer) {
 	if a.limit != "" {
 		s.line("  ! ", s.say("order.limit")+" "+a.limit)
 	}
-	rows := [][]string{{s.say("order.pool"), s.say("order.now"), s.say("order.planned"), s.say("order.more"), s.say("order.bound"), s.say("order.by")}}
-	for _, p := range a.pools {
-		rows = append(rows, []string{p.Pool, p.Now, p.Planned, p.More, p.Bound, p.OrderBy})
-	}
 	if len(a.pools) > 0 {
-		s.grid(rows)
+		s.grid(s.orderRows(a.pools))
 	}
 }
 
-// arrivals writes the ledger of the runs that have one.
-func (s *sheet) arrivals(at seen) {
-	rows := [][]string{{"", s.say("ledger.completed"), s.say("ledger.failed"), s.say("text.indeterminate"), s.say("ledger.unsent"), s.say("ledger.total")}}
+// orderRows are the orders under their head.
+func (t tongue) orderRows(pools []poolLine) [][]string {
+	rows := [][]string{{t.say("order.pool"), t.say("order.now"), t.say("order.planned"), t.say("order.more"), t.say("order.bound"), t.say("order.by")}}
+	for _, p := range pools {
+		rows = append(rows, []string{p.Pool, p.Now, p.Planned, p.More, p.Bound, p.OrderBy})
+	}
+	return rows
+}
+
+// ledgerRows are the ledgers of the runs that have one, under their head.
+func (t tongue) ledgerRows(at seen) [][]string {
+	rows := [][]string{{"", t.say("ledger.completed"), t.say("ledger.failed"), t.say("text.indeterminate"), t.say("ledger.unsent"), t.say("ledger.total")}}
 	add := func(caption string, l *record.LedgerAccount) {
 		if l != nil {
-			rows = append(rows, []string{caption, s.count(l.Completed), s.count(l.Failed), s.count(l.Indeterminate), s.count(l.Unsent), s.count(l.Total)})
+			rows = append(rows, []string{caption, t.count(l.Completed), t.count(l.Failed), t.count(l.Indeterminate), t.count(l.Unsent), t.count(l.Total)})
 		}
 	}
-	add(s.say("side.before"), at.before)
-	add(s.say("side.after"), at.after)
-	if len(rows) > 1 {
+	add(t.say("side.before"), at.before)
+	add(t.say("side.after"), at.after)
+	return rows
+}
+
+func (s *sheet) arrivals(at seen) {
+	if rows := s.ledgerRows(at); len(rows) > 1 {
 		s.head(s.say("text.arrivals"))
 		s.grid(rows)
 	}

@@ -285,15 +285,19 @@ func TestReportsTellWhatElseThePlanSays(t *testing.T) {
 func says(t *testing.T, in *Input, words map[string][]string) {
 	t.Helper()
 	for lang, want := range words {
-		var plan, summary, page bytes.Buffer
-		for _, err := range []error{PlanText(&plan, in.Plan, lang), Text(&summary, in, lang), HTML(&page, in, lang)} {
+		var plan, summary, page, document, whole bytes.Buffer
+		for _, err := range []error{
+			PlanText(&plan, in.Plan, lang), Text(&summary, in, lang), HTML(&page, in, lang), PlanMarkdown(&document, in.Plan, lang), Markdown(&whole, in, lang),
+		} {
 			if err != nil {
 				t.Fatal(err)
 			}
 		}
 		narrow(t, plan.String())
 		narrow(t, summary.String())
-		for name, text := range map[string]string{"plan": plan.String(), "summary": summary.String(), "page": page.String()} {
+		for name, text := range map[string]string{
+			"plan": plan.String(), "summary": summary.String(), "page": page.String(), "document of the plan": document.String(), "document": whole.String(),
+		} {
 			flat := strings.Join(strings.Fields(strings.ReplaceAll(text, nbsp, " ")), " ")
 			for _, w := range want {
 				if !strings.Contains(flat, w) {

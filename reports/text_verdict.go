@@ -96,6 +96,17 @@ func (s *sheet) hitMost(v *gate.Verdict) {
 	}
 }
 
+// boundLines say why fewer nodes never do.
+func boundLines(p *planner.Plan, t tongue) []string {
+	var lines []string
+	for _, pool := range p.Pools {
+		if bound := t.text(pool.BoundBy); pool.LowerBound > 0 && bound != "" {
+			lines = append(lines, t.say("text.bound", t.count(int64(pool.LowerBound)), pool.Pool, bound))
+		}
+	}
+	return lines
+}
+
 // PlanText writes a plan for a terminal: what to order, how to set the autoscaling, what decides it, risk, warnings.
 func PlanText(w io.Writer, p *planner.Plan, lang string) error {
 	s := newSheet(lang)
@@ -112,11 +123,7 @@ func PlanText(w io.Writer, p *planner.Plan, lang string) error {
 	}
 	s.line("", s.say("order.title"))
 	s.orders(a)
-	for _, pool := range p.Pools {
-		if bound := s.text(pool.BoundBy); pool.LowerBound > 0 && bound != "" {
-			s.line("  - ", s.say("text.bound", s.count(int64(pool.LowerBound)), pool.Pool, bound))
-		}
-	}
+	s.list(boundLines(p, s.tongue))
 	if len(a.settings) > 0 {
 		s.head(s.say("settings.title"))
 		s.list(a.settings)

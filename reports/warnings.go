@@ -3,6 +3,7 @@ package reports
 import (
 	"cmp"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -39,6 +40,13 @@ func warningLines(in *Input, t tongue) []string {
 	if in.Plan != nil {
 		for _, line := range t.planWarnings(in.Plan) {
 			add(line)
+		}
+	}
+	for _, rec := range in.Calibration {
+		for _, w := range rec.Run.Warnings {
+			if !w.Uncovered() { // which the plan says for all of its runs
+				add(t.say("warnings.run", filepath.Base(rec.Dir), t.warning(w)))
+			}
 		}
 	}
 	if in.Verify != nil && in.Verify.Verdict != nil {
@@ -79,7 +87,15 @@ func (t tongue) plain(w record.Warning, p *planner.Plan) []string {
 			return lines
 		}
 	case w.Code == "no-warm-up":
-		return []string{t.say("warnings.warmUp")}
+		var of []string
+		for _, name := range slices.Sorted(maps.Keys(model.Workloads)) {
+			if m := model.Workloads[name]; m != nil && !m.WarmUpSeen {
+				of = append(of, name)
+			}
+		}
+		if len(of) > 0 {
+			return []string{t.say("warnings.warmUp", strings.Join(of, ", "))}
+		}
 	case w.Code == fit.CodeOpen && len(t.stillOpen(model)) > 0: // the page's table and the terminal's list say which
 		open, runs := 0, []string(nil)
 		for i := range model.Parameters {

@@ -80,7 +80,7 @@ func (d *demo) run(ctx context.Context) (int, error) {
 		return 0, &exitError{code: gate.Invalid.ExitCode(), err: errors.New(verdict.Reasons[0].In("en"))}
 	}
 	d.say("the platform as it is: %s", verdict.Reasons[0].In("en"))
-	plan, err := d.makePlan(ctx, d.p, runs, planner.Options{}, filepath.Join(d.dir, "plan"))
+	plan, err := d.makePlan(ctx, d.p, runs, planner.Options{}, filepath.Join(d.dir, "plan"), d.lang)
 	if err != nil {
 		return 0, err
 	}

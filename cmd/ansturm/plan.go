@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -69,7 +70,7 @@ there holds here, so that the answer to less is never more.`,
 				return inputError(fmt.Errorf("%s holds a plan already", out), "name another directory with -o")
 			}
 			p := a.progress()
-			plan, err := a.makePlan(c.Context(), p, runs, opts, out)
+			plan, err := a.makePlan(c.Context(), p, runs, opts, out, lang)
 			p.wait()
 			if err != nil {
 				return err
@@ -93,8 +94,8 @@ there holds here, so that the answer to less is never more.`,
 	return c
 }
 
-// makePlan plans and writes the plan's directory.
-func (a *app) makePlan(ctx context.Context, p *progress, runs []*record.Record, opts planner.Options, dir string) (*planner.Plan, error) {
+// makePlan plans and writes the plan's directory, the document in it in one language.
+func (a *app) makePlan(ctx context.Context, p *progress, runs []*record.Record, opts planner.Options, dir, lang string) (*planner.Plan, error) {
 	stages, worlds := map[string]*stage{}, map[string]int{}
 	note := func(name string) string {
 		if name == planner.StageFit {
@@ -126,6 +127,9 @@ func (a *app) makePlan(ctx context.Context, p *progress, runs []*record.Record, 
 	}
 	if err := plan.Write(dir); err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
+	}
+	if err := writeFile(filepath.Join(dir, "plan.md"), func(w io.Writer) error { return reports.PlanMarkdown(w, plan, lang) }); err != nil {
+		return nil, err
 	}
 	a.say("plan written to %s", filepath.Join(dir, "plan.json"))
 	return plan, nil

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,8 +22,9 @@ func (a *app) reportCommand() *cobra.Command {
 		Use:   "report RUN",
 		Short: "The run, the plan and the proof as one page for management and planners",
 		Long: `Writes one self-contained HTML file; no request leaves the page. With --plan the plan and, where ansturm verify
-was run, its proof are part of it. Without -o a summary goes to the terminal.`,
-		Example: "  ansturm report runs/surge --plan plan -o report.html --lang de",
+was run, its proof are part of it. A file whose name ends in .md becomes Markdown, for a wiki or a ticket. Without -o a
+summary goes to the terminal.`,
+		Example: "  ansturm report runs/surge --plan plan -o report.html --lang de\n  ansturm report runs/surge --plan plan -o report.md",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := checkLang(lang); err != nil {
@@ -32,7 +35,11 @@ was run, its proof are part of it. Without -o a summary goes to the terminal.`,
 				return err
 			}
 			if out != "" {
-				if err := writeFile(out, func(w io.Writer) error { return reports.HTML(w, in, lang) }); err != nil {
+				write := reports.HTML
+				if strings.EqualFold(filepath.Ext(out), ".md") {
+					write = reports.Markdown
+				}
+				if err := writeFile(out, func(w io.Writer) error { return write(w, in, lang) }); err != nil {
 					return err
 				}
 				a.say("report written to %s", out)
@@ -47,7 +54,7 @@ was run, its proof are part of it. Without -o a summary goes to the terminal.`,
 		},
 	}
 	c.Flags().StringVar(&plan, "plan", "", "directory of the plan made from this run")
-	c.Flags().StringVarP(&out, "output", "o", "", "write the page to this file")
+	c.Flags().StringVarP(&out, "output", "o", "", "write the page to this file, or Markdown to one that ends in .md")
 	addLang(c, &lang, "de")
 	return c
 }
