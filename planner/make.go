@@ -81,7 +81,7 @@ func Make(ctx context.Context, runs []*record.Record, opts Options) (*Plan, erro
 	if sc == nil {
 		return nil, fmt.Errorf("plan: run %s names no scenario", surge.Run.ID)
 	}
-	if _, err := ask(sc, surge.Run.Platform, opts); err != nil { // before the fit, which takes its time
+	if err := askable(sc, surge.Run.Platform, opts); err != nil {
 		return nil, err
 	}
 	if err := forSameTenants(opts.Candidates, sc); err != nil {
@@ -109,6 +109,19 @@ func Make(ctx context.Context, runs []*record.Record, opts Options) (*Plan, erro
 		}})
 	}
 	return plan, nil
+}
+
+// askable says what is wrong with the question itself: before the fit, which takes its time, and would find other fault
+// with a run in which no pod ever found a node.
+func askable(sc *scenarios.Scenario, pf *scenarios.Platform, opts Options) error {
+	q, err := ask(sc, pf, opts)
+	if err != nil {
+		return err
+	}
+	if q != nil {
+		sc, pf = q.asked, q.pf
+	}
+	return fitsSomewhere(sc, pf)
 }
 
 // forSameTenants says which candidate is not for the scenario's tenants.
