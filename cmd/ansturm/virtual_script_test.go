@@ -55,7 +55,7 @@ func happen(dir, purpose string, s *scenarios.Scenario, pf *scenarios.Platform) 
 	if err != nil {
 		return err
 	}
-	if err := attend(p, s, w.Shard()); err != nil {
+	if err := attend(p, s, w); err != nil {
 		return err
 	}
 	p.Advance(p.Now() + 30*time.Second) // until the last work is in a scrape
@@ -79,12 +79,12 @@ type visit struct {
 }
 
 // attend sends every person through their steps, those who come first.
-func attend(p *lab.Virtual, s *scenarios.Scenario, into *record.Shard) error {
+func attend(p *lab.Virtual, s *scenarios.Scenario, w *record.Writer) error {
 	schedule, err := arrivals.New(s)
 	if err != nil {
 		return err
 	}
-	var due []visit
+	into, due, told := w.Shard(), []visit(nil), time.Duration(0)
 	next := func(at time.Duration, seq uint32, tenant int32, from int) {
 		who := schedule.Person(seq)
 		first, end := who.Steps()
@@ -112,7 +112,12 @@ func attend(p *lab.Virtual, s *scenarios.Scenario, into *record.Shard) error {
 			continue
 		}
 		v := due[0]
-		due = due[1:]
+		if due = due[1:]; v.due-told > time.Second {
+			told = v.due
+			if err := w.Flush(told); err != nil {
+				return err
+			}
+		}
 		p.Advance(v.due)
 		flying++
 		err := p.Submit(int(v.tenant), v.step, v.seq, true, func(o record.Outcome) {
