@@ -61,7 +61,8 @@ func Simulate(ctx context.Context, sc *scenarios.Scenario, pf *scenarios.Platfor
 	}
 	world := sim.World{Seed: sc.Arrivals.Seed + opts.Seed}
 	world.Lost, world.At = disruption(p, pf)
-	r, err := sim.Run(ctx, p, world)
+	runner := sim.Runner{Detail: true, Told: func(done, end int) { opts.Progress("simulate", int64(done), int64(end)) }}
+	r, err := runner.Run(ctx, p, world)
 	if err != nil {
 		return nil, fmt.Errorf("simulate: %w", err)
 	}

@@ -9,22 +9,31 @@ import (
 	"github.com/ansturm/ansturm/loadgen/record"
 )
 
-// columns is how wide terminal text may be.
-const columns = 100
+// columns is how wide terminal text may be, least how narrow it is made for a terminal that says it is narrower.
+const columns, leastColumns = 100, 60
 
-// sheet gathers lines for a terminal. Lines are wrapped at words and never wider than columns.
+// sheet gathers lines for a terminal. Lines are wrapped at words and not wider than width, those of
+// tables not wider than columns.
 type sheet struct {
 	tongue
-	out strings.Builder
+	width int
+	out   strings.Builder
 }
 
-func newSheet(lang string) *sheet { return &sheet{tongue: speak(lang)} }
+// newSheet is a sheet for a writer: as wide as that says its columns are, if it does.
+func newSheet(w io.Writer, lang string) *sheet {
+	s := &sheet{tongue: speak(lang), width: columns}
+	if screen, ok := w.(interface{ Columns() int }); ok && screen.Columns() > 0 {
+		s.width = min(columns, max(leastColumns, screen.Columns()))
+	}
+	return s
+}
 
 // line writes one line, wrapped, the following lines indented as the first one's text.
 func (s *sheet) line(indent, text string) {
 	text = strings.ReplaceAll(text, nbsp, "\x00") // wrap at plain spaces only
 	hang := strings.Repeat(" ", utf8.RuneCountInString(indent))
-	width, prefix := columns-utf8.RuneCountInString(indent), indent
+	width, prefix := s.width-utf8.RuneCountInString(indent), indent
 	current := ""
 	flush := func() {
 		s.out.WriteString(strings.TrimRight(prefix+strings.ReplaceAll(current, "\x00", " "), " ") + "\n")
@@ -80,7 +89,7 @@ func (s *sheet) grid(rows [][]string) {
 			}
 		}
 		line := []rune(strings.TrimRight(strings.ReplaceAll(b.String(), nbsp, " "), " "))
-		if len(line) > columns {
+		if len(line) > columns { // a narrower terminal breaks it, which is better than an order date that is cut off
 			line = append(line[:columns-1], '…')
 		}
 		s.out.WriteString(string(line) + "\n")
@@ -94,7 +103,8 @@ func (s *sheet) write(w io.Writer) error {
 	return nil
 }
 
-// Text writes page one for a terminal: the answer, why, what to order, what it rests on, warnings. At most 100 columns.
+// Text writes page one for a terminal: the answer, why, what to order, what it rests on, warnings. At most 100 columns, or as many
+// as a writer with a method Columns() int has.
 func Text(w io.Writer, in *Input, lang string) error {
 	lang, err := in.check(lang)
 	if err != nil {
@@ -103,7 +113,7 @@ func Text(w io.Writer, in *Input, lang string) error {
 	if in.Surge.Record.Run.Scenario == nil {
 		return fmt.Errorf("reports: record %s names no scenario", in.Surge.Record.Dir)
 	}
-	s := newSheet(lang)
+	s := newSheet(w, lang)
 	at := seeIn(in)
 	a := answerTo(in, at, s.tongue)
 	s.line("", s.say("title"))

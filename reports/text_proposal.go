@@ -12,7 +12,7 @@ import (
 // ProposalText writes the proposed calibration runs for a terminal: each with what it settles and how long it takes, and
 // what stays open.
 func ProposalText(w io.Writer, p *planner.Proposal, lang string) error {
-	s := newSheet(lang)
+	s := newSheet(w, lang)
 	if len(p.Runs) == 0 {
 		s.line("", s.say("propose.none"))
 	} else {

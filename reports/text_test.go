@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -107,11 +108,41 @@ func narrow(t *testing.T, text string) {
 }
 
 func TestLongWordsAreCut(t *testing.T) {
-	s := newSheet("en")
+	s := newSheet(io.Discard, "en")
 	s.line("  - ", "before "+strings.Repeat("x", 250)+" after")
 	narrow(t, s.out.String())
 	if n := strings.Count(s.out.String(), "x"); n != 250 {
 		t.Errorf("%d of 250 letters are left", n)
+	}
+}
+
+// narrowScreen is a terminal of few columns.
+type narrowScreen struct {
+	bytes.Buffer
+	columns int
+}
+
+func (n *narrowScreen) Columns() int { return n.columns }
+
+// TestTextFitsTheTerminal: no line is wider than the terminal, however narrow, and nothing gets lost by that.
+func TestTextFitsTheTerminal(t *testing.T) {
+	var wide bytes.Buffer
+	if err := PlanText(&wide, rushPlan(1000), "de"); err != nil {
+		t.Fatal(err)
+	}
+	for columns, want := range map[int]int{80: 80, 20: leastColumns, 300: 100, 0: 100} {
+		screen := &narrowScreen{columns: columns}
+		if err := PlanText(screen, rushPlan(1000), "de"); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(screen.String()) {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > want && (columns >= 80 || strings.HasPrefix(line, "  - ")) {
+				t.Errorf("%d columns on a terminal of %d: %s", n, columns, line)
+			}
+		}
+		if columns == 80 && !slices.Equal(strings.Fields(screen.String()), strings.Fields(wide.String())) {
+			t.Errorf("on 80 columns the plan has other words:\n%s", screen)
+		}
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 
 // VerdictText writes a verdict for a terminal: the result, its reasons, each promise, the tenants hit most, warnings.
 func VerdictText(w io.Writer, v *gate.Verdict, lang string) error {
-	s := newSheet(lang)
+	s := newSheet(w, lang)
 	s.verdict(v)
 	return s.write(w)
 }
@@ -109,7 +109,7 @@ func boundLines(p *planner.Plan, t tongue) []string {
 
 // PlanText writes a plan for a terminal: what to order, how to set the autoscaling, what decides it, risk, warnings.
 func PlanText(w io.Writer, p *planner.Plan, lang string) error {
-	s := newSheet(lang)
+	s := newSheet(w, lang)
 	if p == nil {
 		s.line("", s.say("order.noPlan"))
 		return s.write(w)

@@ -15,7 +15,7 @@ const figureColumn = 36
 // VerificationText writes what came of firing again on a plan for a terminal: the run's verdict, predicted against
 // measured, and the notch pair where it was fired.
 func VerificationText(w io.Writer, v *planner.Verification, lang string) error {
-	s := newSheet(lang)
+	s := newSheet(w, lang)
 	if v == nil {
 		s.line("", s.say("basis.verify.none"))
 		return s.write(w)

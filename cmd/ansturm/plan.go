@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -96,29 +97,10 @@ there holds here, so that the answer to less is never more.`,
 
 // makePlan plans and writes the plan's directory, the document in it in one language.
 func (a *app) makePlan(ctx context.Context, p *progress, runs []*record.Record, opts planner.Options, dir, lang string) (*planner.Plan, error) {
-	stages, worlds := map[string]*stage{}, map[string]int{}
-	note := func(name string) string {
-		if name == planner.StageFit {
-			return ""
-		}
-		return fmt.Sprintf("%d worlds", worlds[name])
-	}
-	var mu sync.Mutex
-	opts.Progress = func(name string, done, total int64) {
-		mu.Lock()
-		defer mu.Unlock()
-		if stages[name] == nil {
-			stages[name] = p.stage(name, 100)
-		}
-		worlds[name]++
-		if total > 0 { // a stage may be gone through several times, so that only the end of all ends it
-			stages[name].set(min(99, 100*done/total), note(name))
-		}
-	}
+	steps := &planSteps{p: p}
+	opts.Progress = steps.tell
 	plan, err := planner.Make(ctx, runs, opts)
-	for name, st := range stages {
-		st.done(note(name))
-	}
+	steps.end(err)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -133,4 +115,67 @@ func (a *app) makePlan(ctx context.Context, p *progress, runs []*record.Record, 
 	}
 	a.say("plan written to %s", filepath.Join(dir, "plan.json"))
 	return plan, nil
+}
+
+// planSteps shows how far a plan is. A stage may be gone through several times, and back and forth with others: each time
+// its bar begins anew, and is full while another one is at work.
+type planSteps struct {
+	p   *progress
+	mu  sync.Mutex
+	all []*planStep
+	at  *planStep // the one at work
+}
+
+type planStep struct {
+	*stage
+	tries, counted int
+}
+
+// tell is planner.Options' Progress.
+func (s *planSteps) tell(name string, done, total int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.at == nil || s.at.name != name {
+		if s.at != nil {
+			s.at.set(100, s.at.beside())
+		}
+		s.at = s.step(name)
+	}
+	if s.at.counted++; done <= 1 {
+		s.at.tries++
+	}
+	if total > 0 {
+		s.at.set(100*done/total, s.at.beside())
+	}
+}
+
+// step is the stage of that name, a new one if need be.
+func (s *planSteps) step(name string) *planStep {
+	if i := slices.IndexFunc(s.all, func(t *planStep) bool { return t.name == name }); i >= 0 {
+		return s.all[i]
+	}
+	s.all = append(s.all, &planStep{stage: s.p.stage(name, 100)})
+	return s.all[len(s.all)-1]
+}
+
+// end ends all stages, the one at work where it stands if it failed.
+func (s *planSteps) end(err error) {
+	for _, t := range s.all {
+		if err != nil && t == s.at {
+			t.abort(t.beside())
+		} else {
+			t.done(t.beside())
+		}
+	}
+}
+
+// beside is what stands beside the bar.
+func (t *planStep) beside() string {
+	switch {
+	case t.name == planner.StageFit:
+		return ""
+	case t.tries > 1:
+		return fmt.Sprintf("try %d, %d worlds", t.tries, t.counted)
+	}
+	return fmt.Sprintf("%d worlds", t.counted)
 }

@@ -57,10 +57,11 @@ func (p *progress) stage(name string, total int64) *stage {
 	s.note.Store(&empty)
 	if p.bars != nil {
 		// The bar is redrawn from where the cursor stands, and a terminal echoes ^C: so each line returns to its beginning.
-		s.bar = p.bars.AddBar(s.total,
+		s.bar = p.bars.AddBar(0, // no total yet: a bar that has one ends itself when it is full, and what is full may begin anew
 			mpb.PrependDecorators(decor.Name(fmt.Sprintf("\r%-14s", name)), decor.Percentage(decor.WC{W: 5})),
 			mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return *s.note.Load() })),
 		)
+		s.bar.SetTotal(s.total, false)
 	} else if !p.mute {
 		fmt.Fprintf(p.out, "%s …\n", name)
 	}
@@ -71,7 +72,7 @@ func (p *progress) stage(name string, total int64) *stage {
 func (s *stage) set(n int64, note string) {
 	s.note.Store(&note)
 	if s.bar != nil {
-		s.bar.SetCurrent(min(n, s.total-1)) // only done ends a bar
+		s.bar.SetCurrent(min(n, s.total))
 		return
 	}
 	n = min(n, s.total)

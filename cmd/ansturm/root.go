@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 )
 
 // The exit codes, the same for every command. A verdict's codes (0, 1, 3, 4) are gate.Result.ExitCode's.
@@ -63,6 +65,9 @@ func ended(code int) error {
 // run is the whole program: args as given by the system, the exit code as the result.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
+	if file, ok := stdout.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		a.stdout = screen{file}
+	}
 	root := a.root()
 	root.SetArgs(args[1:])
 	root.SetIn(stdin)
@@ -70,6 +75,18 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
 	return a.exitCode(ctx, err)
+}
+
+// screen is a terminal, for texts that are wrapped at words.
+type screen struct{ *os.File }
+
+// Columns is how wide the terminal is now, 0 where it does not say.
+func (s screen) Columns() int {
+	width, _, err := term.GetSize(int(s.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
 }
 
 // exitCode says what went wrong, and gives the code that says it to programs.

@@ -25,6 +25,10 @@ func (f firing) show(p *progress) *show {
 
 // now shows how far the run is.
 func (s *show) now(p loadgen.Progress) {
+	if s.over == 0 && s.p.bars != nil {
+		s.set(p.Offered, barNote(p))
+		return
+	}
 	if s.over == 0 {
 		s.set(p.Offered, progressNote(p))
 		return
@@ -39,7 +43,10 @@ func (s *show) now(p loadgen.Progress) {
 // end shows where it ended.
 func (s *show) end(p loadgen.Progress, interrupted bool) {
 	note := progressNote(p)
-	if s.over > 0 {
+	switch {
+	case s.over == 0 && s.p.bars != nil:
+		note = fmt.Sprintf("%d completed, %d in vain", p.Completed, p.Failed+p.Indeterminate)
+	case s.over > 0:
 		note = fmt.Sprintf("%d shots, %d not ok", p.Shots, p.Shots-p.ShotsOK)
 	}
 	if interrupted {
@@ -52,6 +59,11 @@ func (s *show) end(p loadgen.Progress, interrupted bool) {
 func progressNote(p loadgen.Progress) string {
 	return fmt.Sprintf("%d offered, %d completed, %d failed, %d indeterminate, %d in flight, lateness p99 %v",
 		p.Offered, p.Completed, p.Failed, p.Indeterminate, p.InFlight, p.LatenessP99.Round(100*time.Microsecond))
+}
+
+// barNote is short: it stands beside a bar on 80 columns.
+func barNote(p loadgen.Progress) string {
+	return fmt.Sprintf("%d in vain, %d in flight, late %s", p.Failed+p.Indeterminate, p.InFlight, brief(p.LatenessP99))
 }
 
 // fireNote is short: it stands beside a bar on 80 columns.

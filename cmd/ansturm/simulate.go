@@ -22,7 +22,17 @@ shows what the platform does.`,
 			if err != nil {
 				return err
 			}
-			simulation, err := planner.Simulate(c.Context(), w.scenario, w.platform, nil, planner.Options{})
+			p := a.progress()
+			st := p.stage("simulate", 100)
+			simulation, err := planner.Simulate(c.Context(), w.scenario, w.platform, nil, planner.Options{
+				Progress: func(_ string, done, total int64) { st.set(100*done/max(total, 1), "") },
+			})
+			if err != nil {
+				st.abort("")
+			} else {
+				st.done(fmt.Sprintf("%s of platform time", time.Duration(len(simulation.Prediction.Offered))*simulation.Prediction.Step))
+			}
+			p.wait()
 			if err != nil && c.Context().Err() == nil {
 				return inputError(err, "")
 			}
@@ -57,6 +67,9 @@ func printPrediction(a *app, p *planner.Prediction) error {
 		}
 		fmt.Fprintln(w)
 	}
-	fmt.Fprintf(w, "worst window: %.1f %% of the shots slow or failed\t\n", 100*p.SlowWorst)
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(a.stdout, "worst window: %.1f %% of the shots slow or failed\n", 100*p.SlowWorst)
+	return err
 }

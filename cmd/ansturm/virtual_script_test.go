@@ -1,7 +1,7 @@
 package main
 
 import (
-	"cmp"
+	"container/heap"
 	"path/filepath"
 	"slices"
 	"time"
@@ -55,7 +55,7 @@ func happen(dir, purpose string, s *scenarios.Scenario, pf *scenarios.Platform) 
 	if err != nil {
 		return err
 	}
-	if err := attend(p, s, w.Shard()); err != nil {
+	if err := attend(p, s, w); err != nil {
 		return err
 	}
 	p.Advance(p.Now() + 30*time.Second) // until the last work is in a scrape
@@ -78,56 +78,90 @@ type visit struct {
 	step   int
 }
 
-// attend sends every person through their steps, those who come first.
-func attend(p *lab.Virtual, s *scenarios.Scenario, into *record.Shard) error {
+// agenda are visits, the next one first.
+type agenda []visit
+
+func (a agenda) Len() int      { return len(a) }
+func (a agenda) Swap(i, j int) { a[i], a[j] = a[j], a[i] }
+func (a *agenda) Push(x any)   { *a = append(*a, x.(visit)) }
+
+func (a agenda) Less(i, j int) bool {
+	return a[i].due < a[j].due || a[i].due == a[j].due && a[i].seq < a[j].seq
+}
+
+func (a *agenda) Pop() any {
+	last := (*a)[len(*a)-1]
+	*a = (*a)[:len(*a)-1]
+	return last
+}
+
+// party is a scenario's persons on a virtual platform.
+type party struct {
+	platform *lab.Virtual
+	schedule *arrivals.Schedule
+	into     *record.Shard
+	due      agenda
+	flying   int
+}
+
+// attend sends every person through their steps.
+func attend(platform *lab.Virtual, s *scenarios.Scenario, w *record.Writer) error {
 	schedule, err := arrivals.New(s)
 	if err != nil {
 		return err
 	}
-	var due []visit
-	next := func(at time.Duration, seq uint32, tenant int32, from int) {
-		who := schedule.Person(seq)
-		first, end := who.Steps()
-		for step := max(from, first); step < end; step++ {
-			if !who.Takes(step) {
-				continue
-			}
-			v := visit{at, seq, tenant, step}
-			if from > first {
-				v.due += who.Think(step)
-			}
-			i, _ := slices.BinarySearchFunc(due, v, func(a, b visit) int { return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(a.seq, b.seq)) })
-			due = slices.Insert(due, i, v)
-			return
-		}
-		into.Fate(seq, record.Completed)
-	}
+	p := &party{platform: platform, schedule: schedule, into: w.Shard()}
 	for a := range schedule.All(arrivals.Share{}) {
-		next(a.Due, a.Seq, a.Tenant, 0)
+		p.next(a.Due, a.Seq, a.Tenant, 0)
 	}
-	flying := 0 // not the loop's own, of which there is one a turn
-	for len(due) > 0 || flying > 0 {
-		if at := p.Next(); len(due) == 0 || at < due[0].due {
-			p.Advance(at)
+	for told := time.Duration(0); len(p.due) > 0 || p.flying > 0; {
+		if at := platform.Next(); len(p.due) == 0 || at < p.due[0].due {
+			platform.Advance(at)
 			continue
 		}
-		v := due[0]
-		due = due[1:]
-		p.Advance(v.due)
-		flying++
-		err := p.Submit(int(v.tenant), v.step, v.seq, true, func(o record.Outcome) {
-			flying--
-			now := p.Now()
-			into.Sample(record.Sample{Seq: v.seq, Tenant: v.tenant, Step: int32(v.step), Outcome: o, Due: v.due, Sent: v.due, FirstByte: now, Done: now})
-			if o != record.OK {
-				into.Fate(v.seq, record.FailedArrival)
-				return
+		v := heap.Pop(&p.due).(visit)
+		if v.due-told > time.Second {
+			told = v.due
+			if err := w.Flush(told); err != nil {
+				return err
 			}
-			next(now, v.seq, v.tenant, v.step+1)
-		})
-		if err != nil {
+		}
+		platform.Advance(v.due)
+		if err := p.send(v); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// next has a person make the next of their visits, from a step on, now or after thinking.
+func (p *party) next(at time.Duration, seq uint32, tenant int32, from int) {
+	who := p.schedule.Person(seq)
+	first, end := who.Steps()
+	for step := max(from, first); step < end; step++ {
+		if !who.Takes(step) {
+			continue
+		}
+		v := visit{at, seq, tenant, step}
+		if from > first {
+			v.due += who.Think(step)
+		}
+		heap.Push(&p.due, v)
+		return
+	}
+	p.into.Fate(seq, record.Completed)
+}
+
+func (p *party) send(v visit) error {
+	p.flying++
+	return p.platform.Submit(int(v.tenant), v.step, v.seq, true, func(o record.Outcome) {
+		p.flying--
+		now := p.platform.Now()
+		p.into.Sample(record.Sample{Seq: v.seq, Tenant: v.tenant, Step: int32(v.step), Outcome: o, Due: v.due, Sent: v.due, FirstByte: now, Done: now})
+		if o != record.OK {
+			p.into.Fate(v.seq, record.FailedArrival)
+			return
+		}
+		p.next(now, v.seq, v.tenant, v.step+1)
+	})
 }

@@ -50,6 +50,8 @@ type Runner struct {
 	Tails bool
 	// Hasty ends a world as soon as a promise is clearly broken in it; the rest of its result is then of the time so far.
 	Hasty bool
+	// Told is told now and then how many seconds of the surge are over, and of how many at the least; nil means no one listens.
+	Told func(over, of int)
 
 	// thorough leaves no sync out and shows autoscalers every pod by itself: what comes of it is the same.
 	thorough bool
@@ -71,8 +73,13 @@ func (r *Runner) Run(ctx context.Context, p *Params, w World) (*Result, error) {
 		return nil, err
 	}
 	for sec := 0; sec < r.end; sec++ {
-		if sec&63 == 0 && ctx.Err() != nil {
-			return nil, ctx.Err()
+		if sec&63 == 0 {
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			if r.Told != nil {
+				r.Told(sec, r.end)
+			}
 		}
 		if r.Hasty && sec%60 == 0 && r.clearlyBroken(sec/60) {
 			out := r.result()
