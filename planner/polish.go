@@ -139,31 +139,83 @@ func (p *polisher) try(ctx context.Context, c candidate) (*outcome, error) {
 	return out, nil
 }
 
-// fewer looks for settings that hold on fewer nodes, and for smaller ones on as many: the fewest pods that could do, all
-// there from the start, and one more for whom that was too few.
+// fewTenants is up to how many tenants every number of pods that are there from the start is tried.
+const fewTenants = 3
+
+// fewer looks for settings that hold on fewer nodes, and for smaller ones on as many, with all pods there from the start.
 func (p *polisher) fewer(ctx context.Context) error {
 	s := p.s
 	for nodes := max(1+s.lose, s.bound.nodes); nodes <= min(p.cost.nodes, s.generous()); nodes++ {
-		list := make([]setting, len(s.list))
-		for i, n := range s.list {
-			pods := max(1, int32(n.minute))
-			list[i] = setting{need: n, target: lowestTarget, least: pods, most: pods}
+		search := p.growing
+		if len(s.list) <= fewTenants {
+			search = p.allStill
 		}
-		have := room(withNodes(s.pf, s.ladder.of(nodes)), s.list, 0)
-		for c := s.made(nodes, list); p.left > 0 && s.sumOf(c) <= have.cpu; c = s.made(nodes, c.list) {
-			out, err := p.try(ctx, c)
-			if err != nil {
-				return err
-			}
-			if p.outcome == out {
-				return nil // with more nodes it is dearer
-			}
-			if !grow(c.list, out) {
-				break
-			}
+		if found, err := search(ctx, nodes); found || err != nil {
+			return err // with more nodes it is dearer
 		}
 	}
 	return nil
+}
+
+// still is the candidate of so many pods more than could do, by tenant, which are all there from the start.
+func (s *search) still(nodes int, more []int32) candidate {
+	list := make([]setting, len(s.list))
+	for i, n := range s.list {
+		pods := max(1, int32(n.minute)) + more[i]
+		list[i] = setting{need: n, target: lowestTarget, least: pods, most: pods}
+	}
+	return s.made(nodes, list)
+}
+
+// growing begins with the fewest pods that could do, and gives one more to those for whom that was too few.
+func (p *polisher) growing(ctx context.Context, nodes int) (found bool, err error) {
+	s := p.s
+	have := room(withNodes(s.pf, s.ladder.of(nodes)), s.list, 0)
+	for c := s.still(nodes, make([]int32, len(s.list))); p.left > 0 && s.sumOf(c) <= have.cpu; c = s.made(nodes, c.list) {
+		out, err := p.try(ctx, c)
+		if err != nil || p.outcome == out {
+			return err == nil, err
+		}
+		if !grow(c.list, out) {
+			break
+		}
+	}
+	return false, nil
+}
+
+// allStill tries every number of pods, the fewest in all first. Who breaks does not always say who needs more: pods that are
+// too few for one tenant take the node's cores from another's. Half of the effort is left for what comes after.
+func (p *polisher) allStill(ctx context.Context, nodes int) (found bool, err error) {
+	s := p.s
+	have := room(withNodes(s.pf, s.ladder.of(nodes)), s.list, 0)
+	for more, fits := int32(0), true; fits && p.left > effort/2; more++ {
+		fits = false
+		for _, split := range splits(more, len(s.list)) {
+			c := s.still(nodes, split)
+			if s.sumOf(c) > have.cpu || nodes == p.cost.nodes && p.hopeless(c.list) {
+				continue
+			}
+			fits = true
+			out, err := p.try(ctx, c)
+			if err != nil || p.outcome == out {
+				return err == nil, err
+			}
+		}
+	}
+	return false, nil
+}
+
+// splits are all ways to share n out among so many.
+func splits(n int32, among int) (out [][]int32) {
+	if among == 1 {
+		return [][]int32{{n}}
+	}
+	for first := range n + 1 {
+		for _, rest := range splits(n-first, among-1) {
+			out = append(out, append([]int32{first}, rest...))
+		}
+	}
+	return out
 }
 
 // grow gives a pod more to the tenants that a promise was broken to; false where it holds.
