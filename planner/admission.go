@@ -112,7 +112,7 @@ func (s *search) admits(ctx context.Context, nodes int, rate float64) (bool, err
 	if err != nil {
 		return false, err
 	}
-	return d.enough(ctx, nodes, d.shown(fewWorlds))
+	return d.enough(ctx, nodes, fewWorlds)
 }
 
 // certifier chooses the autoscaling behind a waiting room and proves it; nil where it does not hold.

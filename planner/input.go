@@ -48,20 +48,20 @@ func contradictions(sc *scenarios.Scenario) []record.Warning {
 	for i := range sc.SLOs {
 		a := &sc.SLOs[i]
 		if slow := 1 - a.Percentile/100; a.Errors > slow+1e-9 {
-			warn(fmt.Sprintf("Zusage %s widerspricht sich: %s %% dürfen fehlschlagen, aber nur %s %% zu langsam oder fehlgeschlagen sein. Es gilt das Strengere.", named(a), percent(a.Errors, "de"), percent(slow, "de")),
-				fmt.Sprintf("Promise %s contradicts itself: %s %% may fail, but only %s %% may be slow or failed. The stricter one holds.", named(a), percent(a.Errors, "en"), percent(slow, "en")))
+			warn(fmt.Sprintf("Zusage %s widerspricht sich: %s %% dürfen fehlschlagen, aber nur %s %% zu langsam oder fehlgeschlagen sein. Es gilt das Strengere.", named(a, "de"), percent(a.Errors, "de"), percent(slow, "de")),
+				fmt.Sprintf("Promise %s contradicts itself: %s %% may fail, but only %s %% may be slow or failed. The stricter one holds.", named(a, "en"), percent(a.Errors, "en"), percent(slow, "en")))
 		}
 		for _, step := range sc.AllSteps() {
 			patience := cmp.Or(step.Timeout, time.Minute)
 			if (a.Step == "" || a.Step == step.Name) && a.Within >= patience {
-				warn(fmt.Sprintf("Zusage %s: %s sind zugesagt, aber der Schritt „%s“ wird nach %s abgebrochen; zu langsam ist dann nie etwas, nur fehlgeschlagen.", named(a), a.Within, step.Name, patience),
-					fmt.Sprintf("Promise %s: %s are promised, but step %q is given up after %s; nothing is ever slow then, only failed.", named(a), a.Within, step.Name, patience))
+				warn(fmt.Sprintf("Zusage %s: %s sind zugesagt, aber der Schritt „%s“ wird nach %s abgebrochen; zu langsam ist dann nie etwas, nur fehlgeschlagen.", named(a, "de"), a.Within, step.Name, patience),
+					fmt.Sprintf("Promise %s: %s are promised, but step %q is given up after %s; nothing is ever slow then, only failed.", named(a, "en"), a.Within, step.Name, patience))
 			}
 		}
 		for k := range sc.SLOs {
 			if b := &sc.SLOs[k]; k != i && outdone(a, b) {
-				warn(fmt.Sprintf("Zusage %s (%g %% in %s) widerspricht %s (%g %% in %s): Diese verlangt in allem mehr, jene gilt nie.", named(a), a.Percentile, a.Within, named(b), b.Percentile, b.Within),
-					fmt.Sprintf("Promise %s (%g %% within %s) contradicts %s (%g %% within %s): the latter asks more in everything, the former never counts.", named(a), a.Percentile, a.Within, named(b), b.Percentile, b.Within))
+				warn(fmt.Sprintf("Zusage %s (%g %% in %s) widerspricht %s (%g %% in %s): Diese verlangt in allem mehr, jene gilt nie.", named(a, "de"), a.Percentile, a.Within, named(b, "de"), b.Percentile, b.Within),
+					fmt.Sprintf("Promise %s (%g %% within %s) contradicts %s (%g %% within %s): the latter asks more in everything, the former never counts.", named(a, "en"), a.Percentile, a.Within, named(b, "en"), b.Percentile, b.Within))
 			}
 		}
 	}
@@ -77,8 +77,12 @@ func outdone(a, b *scenarios.SLO) bool {
 }
 
 // named is what a promise is called, or the step it is about.
-func named(o *scenarios.SLO) string {
-	return "“" + cmp.Or(o.Name, o.Step, "*") + "”"
+func named(o *scenarios.SLO, lang string) string {
+	name := cmp.Or(o.Name, o.Step, "*")
+	if lang == "de" {
+		return "„" + name + "“"
+	}
+	return "“" + name + "”"
 }
 
 func percent(share float64, lang string) string {

@@ -21,7 +21,7 @@ func (s *search) notch(ctx context.Context, chosen candidate, all *outcome) (Not
 		if err != nil {
 			return n, err
 		}
-		if float64(n.Risk.Broken) > s.opts.Delta*float64(n.Risk.Worlds) {
+		if n.Share > s.opts.Delta {
 			return n, nil
 		}
 		best = n
@@ -36,7 +36,7 @@ func (s *search) notch(ctx context.Context, chosen candidate, all *outcome) (Not
 		if err != nil {
 			return n, err
 		}
-		if n.Risk.Broken > best.Risk.Broken || best.Platform == nil {
+		if n.Share > best.Share || best.Platform == nil {
 			best = n
 		}
 	}
@@ -46,7 +46,7 @@ func (s *search) notch(ctx context.Context, chosen candidate, all *outcome) (Not
 // In how many of the worst worlds the notch is tried, and in how many of all others.
 const worstShown, sampled = first / 2, 85
 
-// tryNotch estimates the notch's risk and looks for the world that shows it best: in all of the worst worlds, which break
+// tryNotch estimates how many worlds break the notch and looks for the world that shows it best: in all of the worst worlds, which break
 // it if any do, and in a fair sample of the others, which stands for them.
 func (s *search) tryNotch(ctx context.Context, kind string, less, chosen candidate, all *outcome) (Notch, error) {
 	out := Notch{Kind: kind, Platform: less.platform, What: s.what(kind, less, chosen)}
@@ -65,7 +65,7 @@ func (s *search) tryNotch(ctx context.Context, kind string, less, chosen candida
 		return out, err
 	}
 	broken := float64(worst.broken) + float64(sample.broken)*float64(others)/float64(max(1, n))
-	out.Risk = riskOf(s.opts.Delta, s.opts.Worlds, int(math.Round(broken)))
+	out.Share, out.Tried = broken/float64(s.opts.Worlds), worse+n
 	byIndex := map[int]*sim.Result{}
 	for i, r := range all.results {
 		if r != nil {

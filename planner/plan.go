@@ -151,9 +151,11 @@ type Notch struct {
 	Kind     string              `json:"kind"`
 	What     scenarios.Text      `json:"what"`
 	Platform *scenarios.Platform `json:"platform"`
-	// Risk is an estimate for all worlds of the plan's: the worst of them are simulated, and of the others a fair sample.
-	Risk  Risk  `json:"risk"`
-	World World `json:"world"`
+	// Share of the plan's worlds that break it, an estimate: Tried of them were simulated, all of the worst and a fair sample of
+	// the others.
+	Share float64 `json:"share"`
+	Tried int     `json:"tried"`
+	World World   `json:"world"`
 	// Breaks says what breaks in that world, in plain words.
 	Breaks scenarios.Text `json:"breaks"`
 	// PlanSlow and NotchSlow are the share of slow or failed shots in the worst window of that world, plan and notch.

@@ -85,8 +85,8 @@ func (s *search) oneTrial() float64 {
 	return float64(s.opts.Worlds) * float64(len(s.list)) * float64(len(s.expected.Shape[0]))
 }
 
-// shown is how many worlds, or looks at one, there are for what is shown beside a plan and proves nothing: half as many where
-// the worlds are long.
+// shown is how many worlds, or looks at one, there are for what is looked for or shown beside a plan and proves nothing: half
+// as many where the worlds are long.
 func (s *search) shown(n int) int {
 	if s.oneTrial() > 3*effort {
 		return (n + 1) / 2
@@ -145,7 +145,7 @@ const fewTenants = 3
 // fewer looks for settings that hold on fewer nodes, and for smaller ones on as many, with all pods there from the start.
 func (p *polisher) fewer(ctx context.Context) error {
 	s := p.s
-	for nodes := max(1+s.lose, s.bound.nodes); nodes <= min(p.cost.nodes, s.generous()); nodes++ {
+	for nodes := s.fewestAtAll(); nodes <= min(p.cost.nodes, s.generous()); nodes++ {
 		search := p.growing
 		if len(s.list) <= fewTenants {
 			search = p.allStill
@@ -262,7 +262,7 @@ func (p *polisher) pass(ctx context.Context) (bool, error) {
 			}
 		}
 	}
-	if p.best.nodes > max(1+p.s.lose, p.s.bound.nodes) {
+	if p.best.nodes > p.s.fewestAtAll() {
 		if _, err := p.try(ctx, p.s.made(p.best.nodes-1, p.best.list)); err != nil {
 			return false, err
 		}

@@ -21,8 +21,8 @@ const (
 	targetStep    = 5
 )
 
-// first is how many of the worst worlds a candidate must get through unbroken before it is tried in all, fewWorlds how many
-// where it is only looked for where to begin.
+// first is in how many of the worst worlds a target must hold, fewWorlds in how many a number of nodes is looked at, before a
+// candidate is tried in all.
 const (
 	first     = 48
 	fewWorlds = 16
@@ -409,8 +409,9 @@ func (s *search) shed(ctx context.Context, c candidate) (candidate, error) {
 // of all worlds: what breaks only there is no reason to have a node more.
 func (s *search) settle(ctx context.Context, c candidate) (candidate, bool, error) {
 	most := mostBroken(s.opts.Worlds, s.opts.Delta)
+	tried := min(fewWorlds+2*most, s.opts.Worlds) // always more than may break
 	for again := 0; ; again++ {
-		out, err := s.try(ctx, c, min(fewWorlds, s.opts.Worlds), most, StageSearch)
+		out, err := s.try(ctx, c, tried, most, StageSearch)
 		if err != nil || out.broken <= most {
 			return c, err == nil, err
 		}
@@ -440,12 +441,15 @@ const (
 // them, but there it is least likely to be news.
 func (s *search) certify(ctx context.Context, c candidate, attempts int) (candidate, *outcome, error) {
 	crew, again, stubborn := s.crew.in(s.worlds.thinned(1)), 0, 0
-	for range attempts {
+	for left := attempts - 1; ; left-- {
 		all, holds, err := s.everywhere(ctx, c, crew, stubborn)
 		if err != nil || holds {
 			return c, all, err
 		}
 		s.worlds.harden(all.broke())
+		if left == 0 {
+			return c, nil, nil
+		}
 		crew.worlds.postpone(all)
 		hurt := s.hurt(all, nearly*s.allowed())
 		switch {
@@ -460,23 +464,23 @@ func (s *search) certify(ctx context.Context, c candidate, attempts int) (candid
 			return c, nil, nil
 		}
 	}
-	return c, nil, nil
 }
 
-// everywhere tries a candidate in all worlds of a crew. In their first half already one more that breaks than the stubborn
-// ones gives it up: it would hardly get through the second without another, and until then all would be worlds to meet again.
+// everywhere tries a candidate in all worlds of a crew. Where more break in their first half than the stubborn ones, and more
+// than half of what may, it is given up: it would hardly get through the second, and until then all would be worlds to meet again.
 func (s *search) everywhere(ctx context.Context, c candidate, crew *crew, stubborn int) (*outcome, bool, error) {
 	worlds, most := s.opts.Worlds, mostBroken(s.opts.Worlds, s.opts.Delta)
 	t := trial{platform: c.platform, mayLose: max(1, c.nodes-1)}
 	tick := s.opts.ticks(StageCertify, worlds)
-	all, err := crew.try(ctx, t, 0, worlds/2, min(stubborn, most), tick)
+	early := min(max(stubborn, most/2), most)
+	all, err := crew.try(ctx, t, 0, worlds/2, early, tick)
 	if err != nil {
 		return nil, false, err
 	}
 	to, left := worlds, most-all.broken
-	if all.broken > min(stubborn, most) {
+	if all.broken > early && (all.broken > most || len(s.hurt(all, math.Inf(1))) > 0) {
 		to, left = min(all.done+s.shown(gathered), worlds), gathered
-	}
+	} // else only all worlds can tell: there is nobody to mend
 	more, err := crew.try(ctx, t, all.done, to, left, tick)
 	if err != nil {
 		return nil, false, err

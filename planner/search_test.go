@@ -39,7 +39,7 @@ func nodesOf(t *testing.T, total int64) *Plan {
 func TestPlanHoldsAndItsNotchBreaks(t *testing.T) {
 	p := nodesOf(t, 6000)
 	t.Logf("%d nodes, target %d, risk %+v, notch %s %+v: plan %.3f, notch %.3f; %s", p.Decided(), p.Tenants[0].Target, p.Risk,
-		p.Notch.Kind, p.Notch.Risk, p.Notch.PlanSlow, p.Notch.NotchSlow, p.Notch.Breaks["en"])
+		p.Notch.Kind, p.Notch.Share, p.Notch.PlanSlow, p.Notch.NotchSlow, p.Notch.Breaks["en"])
 	if !p.Mendable || p.Risk.Upper > p.Risk.Delta {
 		t.Fatalf("mendable %v (%s), risk at most %.4f, accepted %.4f", p.Mendable, p.Limit["en"], p.Risk.Upper, p.Risk.Delta)
 	}
@@ -49,8 +49,8 @@ func TestPlanHoldsAndItsNotchBreaks(t *testing.T) {
 	if p.Pools[0].LowerBound > p.Pools[0].Planned || p.Pools[0].LowerBound < 1 {
 		t.Errorf("lower bound %d for %d nodes", p.Pools[0].LowerBound, p.Pools[0].Planned)
 	}
-	if float64(p.Notch.Risk.Broken) <= p.Risk.Delta*float64(p.Notch.Risk.Worlds) {
-		t.Errorf("the notch breaks in %d of %d worlds only", p.Notch.Risk.Broken, p.Notch.Risk.Worlds)
+	if p.Notch.Share <= p.Risk.Delta {
+		t.Errorf("the notch breaks in %.3f of the worlds only", p.Notch.Share)
 	}
 	if p.Notch.NotchSlow <= p.Notch.PlanSlow {
 		t.Errorf("in the binding world the notch's worst window has %.3f slow, the plan's %.3f", p.Notch.NotchSlow, p.Notch.PlanSlow)
@@ -179,11 +179,27 @@ func TestBriefwahl(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, x := range []any{p.Stands, p.Pools, p.Risk, p.Notch.Kind, p.Notch.Risk, p.Notch.World, p.Notch.Breaks, p.Frontier} {
+	for _, x := range []any{p.Stands, p.Pools, p.Risk, p.Notch.Kind, p.Notch.Share, p.Notch.World, p.Notch.Breaks, p.Frontier} {
 		b, _ := json.Marshal(x)
 		t.Log(string(b))
 	}
-	if !p.Mendable || p.Risk.Upper > 0.01 || p.Notch.Risk.Broken == 0 {
-		t.Errorf("mendable %v, risk %+v, notch %+v", p.Mendable, p.Risk, p.Notch.Risk)
+	if !p.Mendable || p.Risk.Upper > 0.01 || p.Notch.Share == 0 {
+		t.Errorf("mendable %v, risk %+v, notch %+v", p.Mendable, p.Risk, p.Notch.Share)
+	}
+}
+
+// A candidate that breaks in all of the worst worlds is no candidate, however many worlds may break.
+func TestWhatBreaksEverywhereDoesNotSettle(t *testing.T) {
+	for _, delta := range []float64{0.01, 0.05, 0.2} {
+		f := smallFleet(t, 1)
+		f.opts.Delta, f.opts.Worlds = delta, 512
+		f.sc.Arrivals.Total *= 30
+		s, err := newSearch(f.model, f.sc, f.pf, f.opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, settled, err := s.settle(context.Background(), s.candidate(2, lowestTarget)); err != nil || settled {
+			t.Errorf("%v accepted: settled %v, %v", delta, settled, err)
+		}
 	}
 }

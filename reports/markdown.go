@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/ansturm/ansturm/loadgen/record"
 	"github.com/ansturm/ansturm/planner"
 	"github.com/ansturm/ansturm/scenarios"
 )
@@ -23,10 +25,17 @@ type document struct {
 func newDocument(lang string) *document { return &document{tongue: speak(lang)} }
 
 // marks are what Markdown would take for its own.
-var marks = strings.NewReplacer(nbsp, " ", `\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "<", `\<`, "[", `\[`, "]", `\]`, "|", `\|`, "#", `\#`)
+var marks = strings.NewReplacer(nbsp, " ", `\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "<", `\<`, "[", `\[`, "]", `\]`, "|", `\|`, "#", `\#`,
+	"~", `\~`, "&", `\&`, ">", `\>`, "://", `\://`, "www.", `www\.`)
+
+// opening are the marks that make a line a list, a rule or the line under a heading, where they stand at its beginning.
+var opening = regexp.MustCompile(`^(\d{0,9})([.)+=-])(\s|$|[-=])`)
 
 // literal is a text on one line, in which nothing is taken for Markdown.
-func literal(text string) string { return strings.Join(strings.Fields(marks.Replace(text)), " ") }
+func literal(text string) string {
+	text = strings.Join(strings.Fields(marks.Replace(text)), " ")
+	return opening.ReplaceAllString(text, `$1\$2$3`)
+}
 
 func (d *document) block(text string) {
 	if d.out.Len() > 0 {
@@ -118,7 +127,7 @@ func Markdown(w io.Writer, in *Input, lang string) error {
 		d.head(2, d.say("text.arrivals"))
 		d.table(rows)
 	}
-	d.section(d.say("warnings.title"), a.warnings)
+	d.section(d.say("warnings.title"), d.covered(a.warnings, in.Plan))
 	d.line(d.say("footer", run.ID, d.stamp(in.Made), run.Ansturm))
 	return d.write(w)
 }
@@ -136,9 +145,10 @@ func PlanMarkdown(w io.Writer, p *planner.Plan, lang string) error {
 	}
 	d.head(1, title)
 	d.plan(p)
-	d.section(d.say("proof.title"), proofLines(&Input{Plan: p}, d.tongue))
+	// Whether it was fired since, verify.json says: this document is written once.
+	d.section(d.say("proof.title"), slices.DeleteFunc(proofLines(&Input{Plan: p}, d.tongue), func(line string) bool { return line == d.say("basis.verify.none") }))
 	d.uncovered(p)
-	d.section(d.say("warnings.title"), d.planWarnings(p))
+	d.section(d.say("warnings.title"), d.covered(d.planWarnings(p), p))
 	return d.write(w)
 }
 
@@ -242,6 +252,16 @@ func tenantTitle(s *scenarios.Scenario, name string) string {
 		}
 	}
 	return name
+}
+
+// covered are the warnings without those that have a section of their own.
+func (d *document) covered(lines []string, p *planner.Plan) []string {
+	if p == nil {
+		return lines
+	}
+	return slices.DeleteFunc(slices.Clone(lines), func(line string) bool {
+		return slices.ContainsFunc(p.Warnings, func(w record.Warning) bool { return w.Uncovered() && sentence(d.warning(w)) == sentence(line) })
+	})
 }
 
 // uncovered says what of the platform no model covers, how far the model has seen, and what is still open.

@@ -69,7 +69,15 @@ func TestMarkdownTakesNothingForItsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	wellFormed(t, out.String())
-	for _, want := range []string{`A\|B \# \<script>x\</script> \[y\](http://127.0.0.1) \*z\* \` + "`q\\` \\\\", `vm\|x \|---\|`} {
+	for text, want := range map[string]string{
+		"1. Mai": `1\. Mai`, "- x": `\- x`, "> x": `\> x`, "---": `\---`, "~~x~~": `\~\~x\~\~`, "&lt;": `\&lt;`, "https://a.b": `https\://a.b`,
+		"www.a.b": `www\.a.b`, "1.05": "1.05", "-3 %": "-3 %",
+	} {
+		if got := literal(text); got != want {
+			t.Errorf("%q is written as %q, want %q", text, got, want)
+		}
+	}
+	for _, want := range []string{`A\|B \# \<script\>x\</script\> \[y\](http\://127.0.0.1) \*z\* \` + "`q\\` \\\\", `vm\|x \|---\|`} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("lacks %q:\n%s", want, &out)
 		}

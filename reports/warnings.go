@@ -3,7 +3,6 @@ package reports
 import (
 	"cmp"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -44,8 +43,8 @@ func warningLines(in *Input, t tongue) []string {
 	}
 	for _, rec := range in.Calibration {
 		for _, w := range rec.Run.Warnings {
-			if !w.Uncovered() { // which the plan says for all of its runs
-				add(t.say("warnings.run", filepath.Base(rec.Dir), t.warning(w)))
+			if !w.Uncovered() || in.Plan == nil { // the plan says those for all of its runs
+				add(t.say("warnings.run", rec.Run.ID, t.warning(w)))
 			}
 		}
 	}
