@@ -21,6 +21,8 @@ const (
 	overload = 1.08
 	// leastStarts is the number of pods to be started: those that a fit calls sound.
 	leastStarts = 12
+	// louder is how many times its load a loud neighbour is given.
+	louder = 1.5
 )
 
 // group is some tenants of one workload.
@@ -29,11 +31,12 @@ type group struct {
 	tenants  []member
 }
 
-// member is one tenant: what it needs in the surge, and the cores that a person costs it.
+// member is one tenant: what it needs in the surge, and what a person costs it: cores, and work at each shared back end.
 type member struct {
 	need
-	title string
-	each  float64
+	title  string
+	each   float64
+	behind []float64
 }
 
 // groups are the largest tenants of every workload, at most so many.
@@ -50,8 +53,12 @@ func (d *designer) groups(most int) []group {
 			out, at = append(out, group{workload: n.workload.Name}), len(out)
 		}
 		g := member{need: n, title: titles[n.tenant]}
+		w := &d.base.Workloads[d.base.Tenants[i].Workload]
 		for k := range d.each {
-			g.each += d.each[k] * d.base.Workloads[d.base.Tenants[i].Workload].Work[k].Mean
+			g.each += d.each[k] * w.Work[k].Mean
+		}
+		for b := range d.base.Backends {
+			g.behind = append(g.behind, askedThrough(w, d.each, b))
 		}
 		out[at].tenants = append(out[at].tenants, g)
 	}
@@ -68,17 +75,22 @@ func (d *designer) busy(name string, chosen []member, pods []float64, levels []f
 	s := mixedAsIs(d.sc, name, seed)
 	s.Tenants = d.sc.Tenants
 	s.Tenants.List = nil
-	persons := 0.0
+	persons, work := 0.0, make([]float64, len(d.base.Backends))
 	for i, g := range chosen {
 		rate := pods[i] * g.pod / math.Max(g.each, 1e-9)
 		persons += rate
+		for b := range work {
+			work[b] += rate * g.behind[b]
+		}
 		s.Tenants.List = append(s.Tenants.List, scenarios.Tenant{Name: g.tenant, Title: g.title, Weight: rate})
 	}
 	if persons*summed(d.each) > d.shots {
 		return nil, tooFast()
 	}
-	if persons > calm*d.carried {
-		return nil, behind()
+	for b := range work {
+		if work[b] > calm*d.base.Backends[b].Best() {
+			return nil, behind()
+		}
 	}
 	s.Arrivals = stepped(levels, each, each, d.sc.Arrivals.Seed+seed)
 	s.Arrivals.Total = max(1, int64(math.Round(persons*mean(levels)*s.Arrivals.Over.Seconds())))
@@ -204,7 +216,7 @@ func (d *designer) loud() (*ProposedRun, error) {
 			neighbour = name
 		}
 	}
-	e, err := mixture(d.sc, d.pf, fit.RunLoud, func(int, int) float64 { return rare }, 13, calibrationLength, d.shots/1.5, d.peak)
+	e, err := mixture(d.sc, d.pf, fit.RunLoud, func(int, int) float64 { return rare }, 13, calibrationLength, d.shots, d.peak, louder)
 	if err != nil {
 		return nil, err
 	}
@@ -224,7 +236,7 @@ func (d *designer) loud() (*ProposedRun, error) {
 		w := weightOf(tenants[i].Weight)
 		before += w
 		if of(tenants[i].Name).Name == neighbour {
-			w *= 1.5
+			w *= louder
 		}
 		tenants[i].Weight = w
 		after += w
@@ -248,14 +260,7 @@ func (d *designer) withBackends(list []option) ([]option, error) {
 	for b := range d.base.Backends {
 		spec := &d.base.Backends[b]
 		key := fit.KindBackend + " " + spec.Name
-		work := 0.0
-		for i := range d.base.Workloads {
-			each := 0.0
-			for k := range d.each {
-				each += d.each[k] * d.base.Workloads[i].Work[k].Backends[b]
-			}
-			work = math.Max(work, each)
-		}
+		work := askedOf(d.base, d.each, b)
 		limit := spec.Best() / math.Max(work, 1e-12)
 		switch {
 		case work == 0:
