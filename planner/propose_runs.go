@@ -103,21 +103,20 @@ func (d *designer) busy(name string, chosen []member, pods []float64, levels []f
 
 // knee takes pods of unlike number past their limit, tenant by tenant, of as many tenants as can be fired at.
 func (d *designer) knee() (*ProposedRun, error) {
+	if !slices.ContainsFunc(d.groups(leastTenants), func(g group) bool { return len(g.tenants) == leastTenants }) {
+		d.left[fit.KindKnee] = scenarios.Text{
+			"de": fmt.Sprintf("Dazu gehören Mandanten mit unterschiedlich vielen Pods; keine Anwendung hat wenigstens %d.", leastTenants),
+			"en": fmt.Sprintf("That takes tenants with different numbers of pods; no workload has at least %d.", leastTenants),
+		}
+		return nil, nil
+	}
+	var why scenarios.Text
 	for most := mostTenants; most >= leastTenants; most-- {
 		chosen, sets, pods := staircase(d.groups(most))
-		if len(chosen) == 0 {
-			d.left[fit.KindKnee] = scenarios.Text{
-				"de": fmt.Sprintf("Dazu gehören Mandanten mit unterschiedlich vielen Pods; keine Anwendung hat wenigstens %d.", leastTenants),
-				"en": fmt.Sprintf("That takes tenants with different numbers of pods; no workload has at least %d.", leastTenants),
-			}
-			return nil, nil
-		}
-		s, why := d.busy(fit.RunKnee, chosen, pods, []float64{0.5, 0.8, 1, 1, 1, 1, 0.3}, time.Minute, 11)
-		if s == nil {
-			d.left[fit.KindKnee] = why
+		var s *scenarios.Scenario
+		if s, why = d.busy(fit.RunKnee, chosen, pods, []float64{0.5, 0.8, 1, 1, 1, 1, 0.3}, time.Minute, 11); s == nil {
 			continue
 		}
-		delete(d.left, fit.KindKnee)
 		return &ProposedRun{
 			Name: fit.RunKnee, Experiment: Experiment{fit.RunKnee, s, housed(d.pf, sets, 1.25, 1)},
 			Why: scenarios.Text{
@@ -126,6 +125,7 @@ func (d *designer) knee() (*ProposedRun, error) {
 			},
 		}, nil
 	}
+	d.left[fit.KindKnee] = why
 	return nil, nil
 }
 
