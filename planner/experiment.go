@@ -47,7 +47,7 @@ func Calibration(sc *scenarios.Scenario, pf *scenarios.Platform) []Experiment {
 	_, peak := curve.Peak() // arrivals/s: no need to learn about more than the surge brings
 	var out []Experiment
 	for i, share := range []float64{0.1, 0.9} {
-		e, err := mixture(sc, pf, fmt.Sprintf("calibration-%d", i+1), func(int, int) float64 { return share }, uint64(i+1), calibrationLength, mostCalibration, peak, 1)
+		e, err := mixture(sc, pf, fmt.Sprintf("calibration-%d", i+1), func(int, int) float64 { return share }, uint64(i+1), calibrationLength, mostCalibration, peak)
 		if err != nil {
 			return nil
 		}
@@ -56,9 +56,9 @@ func Calibration(sc *scenarios.Scenario, pf *scenarios.Platform) []Experiment {
 	return out
 }
 
-// mixture is a run with fixed replicas, the rate in steps and the optional steps' shares as given. Shots a second and
-// arrivals a second bound its rate; shots and back ends leave room for it to be raised so many times afterwards.
-func mixture(sc *scenarios.Scenario, pf *scenarios.Platform, name string, share func(journey, step int) float64, seed uint64, length time.Duration, shots, arrivals, raised float64) (Experiment, error) {
+// mixture is a run with fixed replicas, the rate in steps and the optional steps' shares as given; shots a second and
+// arrivals a second bound its rate.
+func mixture(sc *scenarios.Scenario, pf *scenarios.Platform, name string, share func(journey, step int) float64, seed uint64, length time.Duration, shots, arrivals float64) (Experiment, error) {
 	s := mixed(sc, name, share, seed, length)
 	f, err := newForge(s, nil)
 	if err != nil {
@@ -69,8 +69,8 @@ func mixture(sc *scenarios.Scenario, pf *scenarios.Platform, name string, share 
 		return Experiment{}, err
 	}
 	each := perPerson(p, s)
-	rate := math.Min(shots/raised/summed(each), arrivals)
-	if most := calm / raised * carried(p, each); rate > most { // longer, so that as much is seen
+	rate := math.Min(shots/summed(each), arrivals)
+	if most := calm * carried(p, each); rate > most { // longer, so that as much is seen
 		length = time.Duration(float64(length) * math.Min(2, rate/most))
 		rate = most
 	}

@@ -35,7 +35,7 @@ func (d *designer) mix(n int, length time.Duration, often ...stepAt) (ProposedRu
 		}
 		return rare
 	}
-	e, err := mixture(d.sc, d.pf, fmt.Sprintf("calibration-%d", n), share, uint64(n), length, d.shots, d.peak, 1)
+	e, err := mixture(d.sc, d.pf, fmt.Sprintf("calibration-%d", n), share, uint64(n), length, d.shots, d.peak)
 	run := ProposedRun{Name: e.Name, Experiment: e, Why: scenarios.Text{
 		"de": "Feste Replikate, die Rate in Stufen, Wahlschritte selten: was ein Schritt und was ein leerer Pod kostet",
 		"en": "Fixed replicas, the rate in steps, optional steps rare: what a step costs, and an idle pod",

@@ -206,8 +206,7 @@ func (d *designer) loud() (*ProposedRun, error) {
 		return nil, nil
 	}
 	limits := map[string]float64{}
-	list := needs(d.base, d.pf, 1, 1)
-	for _, n := range list {
+	for _, n := range needs(d.base, d.pf, 1, 1) {
 		limits[n.workload.Name] += n.peak * n.pod
 	}
 	neighbour := ""
@@ -216,11 +215,17 @@ func (d *designer) loud() (*ProposedRun, error) {
 			neighbour = name
 		}
 	}
-	e, err := mixture(d.sc, d.pf, fit.RunLoud, func(int, int) float64 { return rare }, 13, calibrationLength, d.shots, d.peak, louder)
+	sc := *d.sc
+	list, raised := d.raised(neighbour)
+	sc.Tenants.List = list
+	e, err := mixture(&sc, d.pf, fit.RunLoud, func(int, int) float64 { return rare }, 13, calibrationLength, d.shots, raised*d.peak)
 	if err != nil {
 		return nil, err
 	}
-	f, err := newForge(e.Scenario, nil)
+	quiet := *e.Scenario // the pods are those for everybody as loud as ever
+	quiet.Tenants.List = d.sc.Tenants.List
+	quiet.Arrivals.Total = int64(math.Round(float64(quiet.Arrivals.Total) / raised))
+	f, err := newForge(&quiet, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -229,28 +234,29 @@ func (d *designer) loud() (*ProposedRun, error) {
 		return nil, err
 	}
 	sets := quietSettings(needs(p, d.pf, 1, 1))
-	var before, after float64
-	of := servers(d.pf)
-	tenants := slices.Clone(e.Scenario.Tenants.List)
-	for i := range tenants {
-		w := weightOf(tenants[i].Weight)
-		before += w
-		if of(tenants[i].Name).Name == neighbour {
-			w *= louder
-		}
-		tenants[i].Weight = w
-		after += w
-	}
-	s := *e.Scenario
-	s.Tenants.List = tenants
-	s.Arrivals.Total = int64(math.Round(float64(s.Arrivals.Total) * after / before))
 	return &ProposedRun{
-		Name: fit.RunLoud, Experiment: Experiment{fit.RunLoud, &s, housed(d.pf, sets, 1, 0)},
+		Name: fit.RunLoud, Experiment: Experiment{fit.RunLoud, e.Scenario, housed(d.pf, sets, 1, 0)},
 		Why: scenarios.Text{
 			"de": fmt.Sprintf("Wie der erste Lauf, aber %s um die Hälfte lauter und die Knoten voll: wie sehr ein Nachbar bremst", neighbour),
 			"en": fmt.Sprintf("As the first run, but %s half as loud again and the nodes full: how much a neighbour slows the others", neighbour),
 		},
 	}, nil
+}
+
+// raised are the tenants with those of a workload louder, and how many times as many persons come for it.
+func (d *designer) raised(workload string) ([]scenarios.Tenant, float64) {
+	var before, after float64
+	of, list := servers(d.pf), slices.Clone(d.sc.Tenants.List)
+	for i := range list {
+		w := weightOf(list[i].Weight)
+		before += w
+		if of(list[i].Name).Name == workload {
+			w *= louder
+		}
+		list[i].Weight = w
+		after += w
+	}
+	return list, after / before
 }
 
 // withBackends adds the run that tells how much the shared back ends serve: the only one that takes them past their limit.
