@@ -71,10 +71,12 @@ func mixture(sc *scenarios.Scenario, pf *scenarios.Platform, name string, share 
 	each := perPerson(p, s)
 	rate := math.Min(shots/summed(each), arrivals)
 	if most := calm * carried(p, each); rate > most { // longer, so that as much is seen
-		s.Arrivals = calibrated(time.Duration(float64(length)*math.Min(2, rate/most)), s.Arrivals.Seed)
+		length = time.Duration(float64(length) * math.Min(2, rate/most))
 		rate = most
 	}
-	s.Arrivals.Total = int64(rate * meanLevel(s.Arrivals.Over) * s.Arrivals.Over.Seconds())
+	level := 0.0
+	s.Arrivals, level = calibrated(length, s.Arrivals.Seed)
+	s.Arrivals.Total = int64(rate * level * s.Arrivals.Over.Seconds())
 	return Experiment{Name: name, Scenario: s, Platform: still(s, pf)}, nil
 }
 
@@ -87,34 +89,40 @@ const calm = 0.55
 func carried(p *sim.Params, each []float64) float64 {
 	least := math.Inf(1)
 	for b := range p.Backends {
-		work := 0.0
-		for _, t := range p.Tenants {
-			for k, n := range each {
-				work += t.Weight * n * p.Workloads[t.Workload].Work[k].Backends[b]
-			}
-		}
-		if work > 0 {
+		if work := askedOf(p, each, b); work > 0 {
 			least = math.Min(least, p.Backends[b].Best()/work)
 		}
 	}
 	return least
 }
 
+// askedOf is the work in seconds that a person asks of a back end on average over the tenants, with each person's shots by step.
+func askedOf(p *sim.Params, each []float64, b int) (work float64) {
+	for _, t := range p.Tenants {
+		work += t.Weight * askedThrough(&p.Workloads[t.Workload], each, b)
+	}
+	return work
+}
+
+// askedThrough is the same of a person whose tenant has this workload.
+func askedThrough(w *sim.Workload, each []float64, b int) (work float64) {
+	for k, n := range each {
+		work += n * w.Work[k].Backends[b]
+	}
+	return work
+}
+
 // steps of the rate, relative to the largest.
 var calibrationSteps = []float64{0.25, 0.5, 0.75, 1, 0.4}
 
-// calibrated are arrivals through the levels in about so long, the first of them for quietLead at the least.
-func calibrated(length time.Duration, seed uint64) scenarios.Arrivals {
+// calibrated are arrivals through the levels, and the mean level: each level for a fifth of length, the first for quietLead
+// at the least, so that the whole may last longer.
+func calibrated(length time.Duration, seed uint64) (scenarios.Arrivals, float64) {
 	each := length / time.Duration(len(calibrationSteps))
-	return stepped(calibrationSteps, max(each, quietLead), each, seed)
-}
-
-// meanLevel is the mean of the levels over a calibrated run that lasts so long.
-func meanLevel(over time.Duration) float64 {
-	rest := float64(len(calibrationSteps) - 1)
-	each := math.Min(float64(over-quietLead)/rest, float64(over)/(rest+1))
-	first := float64(over) - rest*each
-	return (calibrationSteps[0]*first + summed(calibrationSteps[1:])*each) / float64(over)
+	first := max(each, quietLead)
+	a := stepped(calibrationSteps, first, each, seed)
+	sum := calibrationSteps[0]*first.Seconds() + summed(calibrationSteps[1:])*each.Seconds()
+	return a, sum / a.Over.Seconds()
 }
 
 // mixed is the scenario with a stepped rate, another share for every optional step, short thinking and patient persons.
@@ -122,7 +130,7 @@ func mixed(sc *scenarios.Scenario, name string, share func(journey, step int) fl
 	s := *sc
 	s.Name = name
 	s.On = time.Time{}
-	s.Arrivals = calibrated(length, sc.Arrivals.Seed+seed)
+	s.Arrivals, _ = calibrated(length, sc.Arrivals.Seed+seed)
 	s.Arrivals.Total = 30_000
 	s.Journeys = slices.Clone(sc.Journeys)
 	for j := range s.Journeys {

@@ -170,10 +170,8 @@ type designer struct {
 	peak  float64 // arrivals a second of the surge at its peak
 	base  *sim.Params
 	each  []float64 // expected shots of a person, by step
-	// carried is how many of these persons a second the shared back ends serve at best, as described.
-	carried float64
-	with    []int // of each step the first one that always comes with it
-	left    map[string]scenarios.Text
+	with  []int     // of each step the first one that always comes with it
+	left  map[string]scenarios.Text
 	// needless are the back ends whose limit the surge comes nowhere near.
 	needless map[string]bool
 }
@@ -199,7 +197,6 @@ func newDesigner(sc *scenarios.Scenario, pf *scenarios.Platform, speed float64) 
 		return nil, err
 	}
 	d.each = perPerson(d.base, sc)
-	d.carried = carried(d.base, d.each)
 	return d, nil
 }
 

@@ -21,6 +21,8 @@ const (
 	overload = 1.08
 	// leastStarts is the number of pods to be started: those that a fit calls sound.
 	leastStarts = 12
+	// louder is how many times its load a loud neighbour is given.
+	louder = 1.5
 )
 
 // group is some tenants of one workload.
@@ -29,11 +31,12 @@ type group struct {
 	tenants  []member
 }
 
-// member is one tenant: what it needs in the surge, and the cores that a person costs it.
+// member is one tenant: what it needs in the surge, and what a person costs it: cores, and work at each shared back end.
 type member struct {
 	need
-	title string
-	each  float64
+	title  string
+	each   float64
+	behind []float64
 }
 
 // groups are the largest tenants of every workload, at most so many.
@@ -50,8 +53,12 @@ func (d *designer) groups(most int) []group {
 			out, at = append(out, group{workload: n.workload.Name}), len(out)
 		}
 		g := member{need: n, title: titles[n.tenant]}
+		w := &d.base.Workloads[d.base.Tenants[i].Workload]
 		for k := range d.each {
-			g.each += d.each[k] * d.base.Workloads[d.base.Tenants[i].Workload].Work[k].Mean
+			g.each += d.each[k] * w.Work[k].Mean
+		}
+		for b := range d.base.Backends {
+			g.behind = append(g.behind, askedThrough(w, d.each, b))
 		}
 		out[at].tenants = append(out[at].tenants, g)
 	}
@@ -68,17 +75,22 @@ func (d *designer) busy(name string, chosen []member, pods []float64, levels []f
 	s := mixedAsIs(d.sc, name, seed)
 	s.Tenants = d.sc.Tenants
 	s.Tenants.List = nil
-	persons := 0.0
+	persons, work := 0.0, make([]float64, len(d.base.Backends))
 	for i, g := range chosen {
 		rate := pods[i] * g.pod / math.Max(g.each, 1e-9)
 		persons += rate
+		for b := range work {
+			work[b] += rate * g.behind[b]
+		}
 		s.Tenants.List = append(s.Tenants.List, scenarios.Tenant{Name: g.tenant, Title: g.title, Weight: rate})
 	}
 	if persons*summed(d.each) > d.shots {
 		return nil, tooFast()
 	}
-	if persons > calm*d.carried {
-		return nil, behind()
+	for b := range work {
+		if work[b] > calm*d.base.Backends[b].Best() {
+			return nil, behind()
+		}
 	}
 	s.Arrivals = stepped(levels, each, each, d.sc.Arrivals.Seed+seed)
 	s.Arrivals.Total = max(1, int64(math.Round(persons*mean(levels)*s.Arrivals.Over.Seconds())))
@@ -91,21 +103,20 @@ func (d *designer) busy(name string, chosen []member, pods []float64, levels []f
 
 // knee takes pods of unlike number past their limit, tenant by tenant, of as many tenants as can be fired at.
 func (d *designer) knee() (*ProposedRun, error) {
+	if !slices.ContainsFunc(d.groups(leastTenants), func(g group) bool { return len(g.tenants) == leastTenants }) {
+		d.left[fit.KindKnee] = scenarios.Text{
+			"de": fmt.Sprintf("Dazu gehören Mandanten mit unterschiedlich vielen Pods; keine Anwendung hat wenigstens %d.", leastTenants),
+			"en": fmt.Sprintf("That takes tenants with different numbers of pods; no workload has at least %d.", leastTenants),
+		}
+		return nil, nil
+	}
+	var why scenarios.Text
 	for most := mostTenants; most >= leastTenants; most-- {
 		chosen, sets, pods := staircase(d.groups(most))
-		if len(chosen) == 0 {
-			d.left[fit.KindKnee] = scenarios.Text{
-				"de": fmt.Sprintf("Dazu gehören Mandanten mit unterschiedlich vielen Pods; keine Anwendung hat wenigstens %d.", leastTenants),
-				"en": fmt.Sprintf("That takes tenants with different numbers of pods; no workload has at least %d.", leastTenants),
-			}
-			return nil, nil
-		}
-		s, why := d.busy(fit.RunKnee, chosen, pods, []float64{0.5, 0.8, 1, 1, 1, 1, 0.3}, time.Minute, 11)
-		if s == nil {
-			d.left[fit.KindKnee] = why
+		var s *scenarios.Scenario
+		if s, why = d.busy(fit.RunKnee, chosen, pods, []float64{0.5, 0.8, 1, 1, 1, 1, 0.3}, time.Minute, 11); s == nil {
 			continue
 		}
-		delete(d.left, fit.KindKnee)
 		return &ProposedRun{
 			Name: fit.RunKnee, Experiment: Experiment{fit.RunKnee, s, housed(d.pf, sets, 1.25, 1)},
 			Why: scenarios.Text{
@@ -114,6 +125,7 @@ func (d *designer) knee() (*ProposedRun, error) {
 			},
 		}, nil
 	}
+	d.left[fit.KindKnee] = why
 	return nil, nil
 }
 
@@ -194,8 +206,7 @@ func (d *designer) loud() (*ProposedRun, error) {
 		return nil, nil
 	}
 	limits := map[string]float64{}
-	list := needs(d.base, d.pf, 1, 1)
-	for _, n := range list {
+	for _, n := range needs(d.base, d.pf, 1, 1) {
 		limits[n.workload.Name] += n.peak * n.pod
 	}
 	neighbour := ""
@@ -204,11 +215,17 @@ func (d *designer) loud() (*ProposedRun, error) {
 			neighbour = name
 		}
 	}
-	e, err := mixture(d.sc, d.pf, fit.RunLoud, func(int, int) float64 { return rare }, 13, calibrationLength, d.shots/1.5, d.peak)
+	sc := *d.sc
+	list, raised := d.raised(neighbour)
+	sc.Tenants.List = list
+	e, err := mixture(&sc, d.pf, fit.RunLoud, func(int, int) float64 { return rare }, 13, calibrationLength, d.shots, raised*d.peak)
 	if err != nil {
 		return nil, err
 	}
-	f, err := newForge(e.Scenario, nil)
+	quiet := *e.Scenario // the pods are those for everybody as loud as ever
+	quiet.Tenants.List = d.sc.Tenants.List
+	quiet.Arrivals.Total = int64(math.Round(float64(quiet.Arrivals.Total) / raised))
+	f, err := newForge(&quiet, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -217,28 +234,29 @@ func (d *designer) loud() (*ProposedRun, error) {
 		return nil, err
 	}
 	sets := quietSettings(needs(p, d.pf, 1, 1))
-	var before, after float64
-	of := servers(d.pf)
-	tenants := slices.Clone(e.Scenario.Tenants.List)
-	for i := range tenants {
-		w := weightOf(tenants[i].Weight)
-		before += w
-		if of(tenants[i].Name).Name == neighbour {
-			w *= 1.5
-		}
-		tenants[i].Weight = w
-		after += w
-	}
-	s := *e.Scenario
-	s.Tenants.List = tenants
-	s.Arrivals.Total = int64(math.Round(float64(s.Arrivals.Total) * after / before))
 	return &ProposedRun{
-		Name: fit.RunLoud, Experiment: Experiment{fit.RunLoud, &s, housed(d.pf, sets, 1, 0)},
+		Name: fit.RunLoud, Experiment: Experiment{fit.RunLoud, e.Scenario, housed(d.pf, sets, 1, 0)},
 		Why: scenarios.Text{
 			"de": fmt.Sprintf("Wie der erste Lauf, aber %s um die Hälfte lauter und die Knoten voll: wie sehr ein Nachbar bremst", neighbour),
 			"en": fmt.Sprintf("As the first run, but %s half as loud again and the nodes full: how much a neighbour slows the others", neighbour),
 		},
 	}, nil
+}
+
+// raised are the tenants with those of a workload louder, and how many times as many persons come for it.
+func (d *designer) raised(workload string) ([]scenarios.Tenant, float64) {
+	var before, after float64
+	of, list := servers(d.pf), slices.Clone(d.sc.Tenants.List)
+	for i := range list {
+		w := weightOf(list[i].Weight)
+		before += w
+		if of(list[i].Name).Name == workload {
+			w *= louder
+		}
+		list[i].Weight = w
+		after += w
+	}
+	return list, after / before
 }
 
 // withBackends adds the run that tells how much the shared back ends serve: the only one that takes them past their limit.
@@ -248,14 +266,7 @@ func (d *designer) withBackends(list []option) ([]option, error) {
 	for b := range d.base.Backends {
 		spec := &d.base.Backends[b]
 		key := fit.KindBackend + " " + spec.Name
-		work := 0.0
-		for i := range d.base.Workloads {
-			each := 0.0
-			for k := range d.each {
-				each += d.each[k] * d.base.Workloads[i].Work[k].Backends[b]
-			}
-			work = math.Max(work, each)
-		}
+		work := askedOf(d.base, d.each, b)
 		limit := spec.Best() / math.Max(work, 1e-12)
 		switch {
 		case work == 0:

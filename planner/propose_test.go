@@ -2,6 +2,7 @@ package planner
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -251,6 +252,42 @@ func TestBackEndsAreTakenToTheirLimitWhereTheSurgeComesNear(t *testing.T) {
 	}
 	if !status(1) || status(10) { // at ten times life's speed the generator's 5,500/s are 550/s
 		t.Errorf("settled at life's speed %v, at ten times %v", status(1), status(10))
+	}
+}
+
+// Where one workload of two uses a back end, a person asks of it what the tenants' mean is, and in a run with other tenants
+// what theirs is: what mustPropose holds of every run holds here too, and the run for the back end goes past the true limit.
+func TestABackEndThatOneWorkloadOfTwoUses(t *testing.T) {
+	for user := range 2 {
+		sc, pf := shipped(t, "briefwahl")
+		beside(t, sc, pf, "1")
+		ours, sum := 0.0, 0.0 // weights: of those who use the back end, and of all
+		for _, tenant := range sc.Tenants.List {
+			sum += weightOf(tenant.Weight)
+			if slices.Contains(pf.Workloads[1].Tenants, tenant.Name) == (user == 1) {
+				ours += weightOf(tenant.Weight)
+			}
+		}
+		spared := &pf.Workloads[1-user]
+		spared.Steps = maps.Clone(spared.Steps)
+		submit := spared.Steps["submit"]
+		submit.Backends = nil
+		spared.Steps["submit"] = submit
+		_, peak := mustPeak(sc)
+		for _, limit := range []float64{0.9, 1.1, 1.7} { // of the surge's peak
+			pf.Backends[0] = scenarios.Backend{Name: "meldung", Cores: limit * peak * 0.008 * ours / sum}
+			p := mustPropose(t, sc, pf, nil, 1)
+			at := slices.Index(runNames(p), fit.RunBackends)
+			if at < 0 {
+				t.Fatalf("user %d, limit %g: proposed %v", user, limit, runNames(p))
+			}
+			if !slices.Contains(runNames(p), fit.RunLoud) {
+				t.Errorf("user %d, limit %g: proposed %v", user, limit, runNames(p))
+			}
+			if _, got := mustPeak(p.Runs[at].Experiment.Scenario); got < 1.19*limit*peak || got > 1.21*limit*peak {
+				t.Errorf("user %d, limit %g: fired at %.2f times the limit", user, limit, got/limit/peak)
+			}
+		}
 	}
 }
 

@@ -114,15 +114,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // piece that is not there.
 func (s settings) prove(ctx context.Context, say func(string)) error {
 	began, k := time.Now(), s.kind
-	lines, err := proofs.Read[line](s.proofs)
+	lines, err := s.lines()
 	if err != nil {
 		return err
 	}
 	done := []proofs.Span{{From: 0, To: k.first}}
 	for _, l := range lines {
-		if l.Kind == k.name {
-			done = append(done, proofs.Span{From: l.From, To: l.To})
-		}
+		done = append(done, proofs.Span{From: l.From, To: l.To})
 	}
 	commit := proofs.Commit()
 	for from, to := range proofs.Pieces(s.from, s.to, k.first+k.goal, k.piece, done) {
@@ -134,7 +132,7 @@ func (s settings) prove(ctx context.Context, say func(string)) error {
 		if err != nil {
 			return err
 		}
-		l.Commit = commit
+		l.Commit, l.Method = commit, truthMethod
 		if err := proofs.Append(s.proofs, l); err != nil {
 			return err
 		}

@@ -167,10 +167,14 @@ func (x *subject) run(ctx context.Context, dir string, s *scenarios.Scenario) (*
 	return x.fired(rec)
 }
 
+// truthMethod counts how often platforms or trials were made otherwise: lines of other counts say nothing of these.
+const truthMethod = 2
+
 // line is a line of testdata/proofs/truth.jsonl: some platforms of one kind.
 type line struct {
 	Date   string `json:"date"`
 	Commit string `json:"commit"`
+	Method int    `json:"method"`
 	// Kind is "virtual", package lab in virtual time, or "processes", burning CPU under a real control plane.
 	Kind string `json:"kind"`
 	From int64  `json:"from"`

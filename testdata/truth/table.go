@@ -12,16 +12,13 @@ import (
 
 // table prints what all lines of proof say together, and puts it into the page.
 func (s settings) table(stdout io.Writer) error {
-	lines, err := proofs.Read[line](s.proofs)
+	lines, err := s.lines()
 	if err != nil {
 		return err
 	}
 	latest := map[int64]line{} // a piece that was proved again counts once, as it was proved last
 	var order []int64
 	for _, l := range lines {
-		if l.Kind != s.kind.name {
-			continue
-		}
 		if _, known := latest[l.From]; !known {
 			order = append(order, l.From)
 		}
@@ -48,6 +45,12 @@ func (s settings) table(stdout io.Writer) error {
 		return fmt.Errorf("%s: %w", s.doc, err)
 	}
 	return os.WriteFile(s.doc, []byte(filled), 0o644)
+}
+
+// lines are the lines of proof for this kind of platforms, made as they are made now.
+func (s settings) lines() ([]line, error) {
+	all, err := proofs.Read[line](s.proofs)
+	return slices.DeleteFunc(all, func(l line) bool { return l.Kind != s.kind.name || l.Method != truthMethod }), err
 }
 
 // summary is the tables as Markdown.

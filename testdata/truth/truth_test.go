@@ -11,6 +11,7 @@ import (
 
 	"github.com/ansturm/ansturm/loadgen/record"
 	"github.com/ansturm/ansturm/planner/fit"
+	"github.com/ansturm/ansturm/testdata/proofs"
 )
 
 // small is a seed's subject with fewer persons, for tests.
@@ -149,6 +150,25 @@ func TestPartners(t *testing.T) {
 		if got := partners(c.a, c.b, 15); got != c.want {
 			t.Errorf("%v and %v: %d pairs, want %d", c.a, c.b, got, c.want)
 		}
+	}
+}
+
+// TestLinesOfAnotherMethodDoNotCount: what they lack would be read as a no.
+func TestLinesOfAnotherMethodDoNotCount(t *testing.T) {
+	s := settings{proofs: filepath.Join(t.TempDir(), "truth.jsonl"), kind: kinds[0]}
+	for i, l := range []line{
+		{Kind: virtual},
+		{Kind: virtual, Method: truthMethod},
+		{Kind: processes, Method: truthMethod},
+		{Kind: virtual, Method: truthMethod + 1},
+	} {
+		l.From = int64(i)
+		if err := proofs.Append(s.proofs, l); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := s.lines(); err != nil || len(got) != 1 || got[0].From != 1 {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 
