@@ -131,6 +131,20 @@ func TestABackendsFiguresAreCutLast(t *testing.T) {
 	}
 }
 
+// Where nothing is served the wait is not known: what was worked for no answer lies no further off than the slowest answer.
+func TestStrainReachesAsFarAsAnswersTake(t *testing.T) {
+	h := record.NewHistogram(3)
+	if err := h.Add(3*time.Second, 1); err != nil {
+		t.Fatal(err)
+	}
+	r := arrange(&Data{Run: usual().data().Run, Windows: []record.Window{{Key: record.Key{Measure: record.Service, Step: "submit"}, Start: time.Second, Length: time.Second, Histogram: h}}})
+	calm := crowds([]float64{1}, []float64{20}, 5)
+	strain([]*run{r}, map[string][]serving{"registry": append(calm, serving{from: 500, to: 505, in: 2000, residence: 10000})})
+	if !r.strainedIn(498, 499) || r.strainedIn(0, 496) || r.strainedIn(509, 1000) {
+		t.Errorf("under strain %v", r.strained)
+	}
+}
+
 // What was sent and not answered in time costs what an answer does, when it was sent; and neither moment can be trusted.
 func TestWorkOfRequestsGivenUpIsTheirSteps(t *testing.T) {
 	h := record.NewHistogram(3)
@@ -140,7 +154,7 @@ func TestWorkOfRequestsGivenUpIsTheirSteps(t *testing.T) {
 	r := arrange(&Data{Run: usual().data().Run, Windows: []record.Window{{
 		Key: record.Key{Measure: record.Service, Step: "submit", Outcome: record.TimedOut}, Start: 30 * time.Second, Length: time.Second, Histogram: h,
 	}}})
-	if got := between(r.given["submit"], 10, 11); got != 7 {
+	if got := between(r.givenUp["submit"], 10, 11); got != 7 {
 		t.Errorf("%g at the moment they were sent", got)
 	}
 	if r.bad[10] != 7 || r.bad[30] != 7 || sum(r.ok["submit"]) != 0 {
