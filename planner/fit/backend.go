@@ -78,7 +78,8 @@ func (r *run) servings(index int) map[string][]serving {
 	return out
 }
 
-// servingOf averages a bin's seconds; each is told of at its end.
+// servingOf averages a bin's seconds; each is told of at its end. It is steady where there was no crowd, or never less than
+// half of what there was on average.
 func servingOf(bin []record.Event) serving {
 	s := serving{from: bin[0].At.Seconds() - 1, to: bin[len(bin)-1].At.Seconds()}
 	least := math.Inf(1)
@@ -142,8 +143,9 @@ type figure struct {
 	draws []float64
 }
 
+// estimate is told of uncut draws: a fall that may as well be a rise is none.
 func (f *figure) estimate(unit string, opts Options) Estimate {
-	return estimate(f.value, f.draws, unit, opts)
+	return positive(estimate(f.value, f.draws, unit, opts))
 }
 
 // drawn are figures of a list and of resamples of it.
@@ -163,7 +165,7 @@ func drawn(list []serving, rng *rand.Rand, opts Options, of func([]serving) []fl
 	}
 	short := len(list) - blockOf(len(list))
 	for i := range out {
-		stretch(out[i].draws, out[i].value, math.Sqrt(float64(len(list))/float64(short)), short, opts.Level)
+		widen(out[i].draws, out[i].value, math.Sqrt(float64(len(list))/float64(short)), short, opts.Level)
 	}
 	return out
 }

@@ -65,7 +65,7 @@ func fitDemand(ctx context.Context, s *subject, described *scenarios.Workload, c
 	if f.x, err = f.solve(a, b, nil); err != nil {
 		return nil, fmt.Errorf("fit: workload %s: demand: %w", name, err)
 	}
-	if f.belief = beliefOf(described, f.steps, f.slots, a, b, f.x); f.belief != nil {
+	if f.belief = f.believe(described, a, b); f.belief != nil {
 		if f.x, err = f.solve(a, b, nil); err != nil {
 			return nil, fmt.Errorf("fit: workload %s: demand: %w", name, err)
 		}

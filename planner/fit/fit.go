@@ -186,13 +186,14 @@ func (s *subject) under(c *crowd) {
 
 // fit fits everything about one workload.
 func (s *subject) fit(ctx context.Context, c *crowd, runs []*run, opts Options, warn *warnings) (*WorkloadModel, error) {
-	f, err := fitDemand(ctx, s, describedWorkload(s.name, runs), c, opts, warn)
+	described := describedWorkload(s.name, runs)
+	f, err := fitDemand(ctx, s, described, c, opts, warn)
 	if err != nil {
 		return nil, err
 	}
 	w := &WorkloadModel{
 		Idle:      estimate(f.x[0], f.draws[0], "cores", opts),
-		Steps:     f.fitSteps(runs, s.limit, opts, warn, s.name),
+		Steps:     f.fitSteps(runs, described, s.limit, opts, warn, s.name),
 		Condition: math.Min(f.condition, 1e16), // JSON knows no infinity
 		Capacity:  f.fitCapacity(s.points, s.limit, opts, warn, s.name),
 		Chain:     fitChain(runs, s.name, opts, warn),

@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+
+	"github.com/ansturm/ansturm/scenarios"
 )
 
 const (
@@ -31,7 +33,7 @@ type quiet struct {
 }
 
 // fitSteps gives each step its demand and the response times of an unloaded pod.
-func (f *demandFit) fitSteps(runs []*run, limit float64, opts Options, warn *warnings, name string) map[string]*StepModel {
+func (f *demandFit) fitSteps(runs []*run, described *scenarios.Workload, limit float64, opts Options, warn *warnings, name string) map[string]*StepModel {
 	out := map[string]*StepModel{}
 	rng := source(opts, streamFloor)
 	for k, step := range f.steps {
@@ -50,7 +52,7 @@ func (f *demandFit) fitSteps(runs []*run, limit float64, opts Options, warn *war
 			m.floor(rng, minutes, limit, opts)
 		}
 		if m.Divided {
-			m.Spread = m.undivided(f.belief.behind(k), limit)
+			m.Spread = m.undivided(waitOf(described, step), limit)
 		}
 		out[step] = m
 	}

@@ -69,7 +69,7 @@ type StepModel struct {
 	// Demand is d_k, CPU seconds a request.
 	Demand Estimate `json:"demand"`
 	// Divided: the runs tell what this step and others cost together, but hardly what each does; Demand is then the part that
-	// the platform's description gives it.
+	// the platform's description gives it, or leaves to it; without one it is any part that the sum allows.
 	Divided bool `json:"divided,omitempty"`
 	// Floor is the response time in seconds of an unloaded pod (median of the calibration's quietest tenant-minutes).
 	Floor Estimate `json:"floor"`

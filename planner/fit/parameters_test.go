@@ -78,6 +78,71 @@ func TestABackendsKnee(t *testing.T) {
 	if p := parameterOf(m, KindBackend, "", "registry"); p.Status == Known && p.High < law(cores)*0.95 || p.Low > law(cores)*1.1 {
 		t.Errorf("parameter %+v, truth %.1f", p, law(cores))
 	}
+	says := func(b *Backend) scenarios.Text {
+		w := &warnings{}
+		w.backend("registry", b)
+		return w.list[0].Text
+	}
+	if got := says(&Backend{KneeObserved: true, Reached: true, Most: Estimate{Value: 70}, Knee: Estimate{Value: 10, Low: 8, High: 20}}); !strings.Contains(got["de"], "70,0 Anfragen/s, mit 10 zugleich (8 bis 20)") || !strings.Contains(got["en"], "70.0 requests/s, with 10 at a time (8 to 20)") {
+		t.Errorf("seen: %v", got)
+	}
+	if got := says(&Backend{KneeObserved: true, AtLeast: 60, Knee: Estimate{Value: 40, Low: 2, High: 100}}); !strings.Contains(got["de"], "zwischen 2 und 100 Anfragen zugleich") || !strings.Contains(got["de"], "mindestens 60,0 Anfragen/s") ||
+		!strings.Contains(got["en"], "between 2 and 100 requests at a time") || !strings.Contains(got["en"], "at least 60.0 requests/s") {
+		t.Errorf("rushed past: %v", got)
+	}
+}
+
+// crowds are bins in which a back end served so much with so many in service.
+func crowds(in, rate []float64, each int) (out []serving) {
+	for i, n := range in {
+		for range each {
+			out = append(out, serving{in: n, rate: rate[i], residence: n / rate[i], steady: true})
+		}
+	}
+	return out
+}
+
+// A back end that rushed past its knee, which lies below the number with which it was seen to serve most: nobody knows
+// where, nor what it gives there. Where it went slowly both are known.
+func TestAKneeRushedPast(t *testing.T) {
+	opts := Options{}.withDefaults()
+	if b := fitBackend(crowds([]float64{2, 40, 100}, []float64{20, 60, 30}, 8), opts); !b.KneeObserved || b.Reached || b.Knee.Low > 2 || b.Knee.High < 100 || b.Most.Value != 0 {
+		t.Errorf("rushed past: %+v", b)
+	}
+	if b := fitBackend(crowds([]float64{2, 7, 10, 15, 25}, []float64{20, 50, 70, 50, 30}, 8), opts); !b.KneeObserved || !b.Reached || b.Knee.Low > 10 || b.Knee.High < 10 || b.Most.Low > 70 || b.Most.High < 70 {
+		t.Errorf("seen: %+v", b)
+	}
+}
+
+// What may as well be less than nothing is as uncertain as what may not: its draws are cut once its interval is told.
+func TestABackendsFiguresAreCutLast(t *testing.T) {
+	opts := Options{}.withDefaults()
+	width := func(less float64) float64 {
+		list := crowds([]float64{10, 10}, []float64{10, 30}, 8)
+		f := drawn(list, source(opts, streamBackend), opts, func(list []serving) []float64 { return []float64{rateOf(list) - less} })[0]
+		e := f.estimate("1/s", opts)
+		if e.Low < 0 || slices.Min(e.Draws) < 0 {
+			t.Errorf("%+v", e)
+		}
+		return e.High - e.Value
+	}
+	if got, want := width(20), width(0); !near(got, want, 1e-9) {
+		t.Errorf("half as wide as %g at nought, and as %g elsewhere", got, want)
+	}
+}
+
+// Where nothing is served the wait is not known: what was worked for no answer lies no further off than the slowest answer.
+func TestStrainReachesAsFarAsAnswersTake(t *testing.T) {
+	h := record.NewHistogram(3)
+	if err := h.Add(3*time.Second, 1); err != nil {
+		t.Fatal(err)
+	}
+	r := arrange(&Data{Run: usual().data().Run, Windows: []record.Window{{Key: record.Key{Measure: record.Service, Step: "submit"}, Start: time.Second, Length: time.Second, Histogram: h}}})
+	calm := crowds([]float64{1}, []float64{20}, 5)
+	strain([]*run{r}, map[string][]serving{"registry": append(calm, serving{from: 500, to: 505, in: 2000, residence: 10000})})
+	if !r.strainedIn(498, 499) || r.strainedIn(0, 496) || r.strainedIn(509, 1000) {
+		t.Errorf("under strain %v", r.strained)
+	}
 }
 
 // What was sent and not answered in time costs what an answer does, when it was sent; and neither moment can be trusted.
@@ -89,7 +154,7 @@ func TestWorkOfRequestsGivenUpIsTheirSteps(t *testing.T) {
 	r := arrange(&Data{Run: usual().data().Run, Windows: []record.Window{{
 		Key: record.Key{Measure: record.Service, Step: "submit", Outcome: record.TimedOut}, Start: 30 * time.Second, Length: time.Second, Histogram: h,
 	}}})
-	if got := between(r.given["submit"], 10, 11); got != 7 {
+	if got := between(r.givenUp["submit"], 10, 11); got != 7 {
 		t.Errorf("%g at the moment they were sent", got)
 	}
 	if r.bad[10] != 7 || r.bad[30] != 7 || sum(r.ok["submit"]) != 0 {

@@ -3,6 +3,7 @@ package fit
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -18,34 +19,29 @@ const vague = 0.5
 // regression towards a point: Hoerl and Kennard 1970), worth what a measurement with its deviation would be.
 type belief struct {
 	mean  []float64 // CPU seconds by step; 0: nothing is said
-	waits []float64 // seconds at back ends by step
 	sigma float64   // of the regression's residuals
 }
 
-// beliefOf scales a description to the slots; nil where it says nothing of the division.
-func beliefOf(described *scenarios.Workload, steps []string, slots []slot, a *mat.Dense, b, x []float64) *belief {
+// believe scales a description to the slots; nil where it says nothing of the division.
+func (f *demandFit) believe(described *scenarios.Workload, a *mat.Dense, b []float64) *belief {
 	if described == nil {
 		return nil
 	}
-	p := &belief{mean: make([]float64, len(steps)), waits: make([]float64, len(steps))}
+	p := &belief{mean: make([]float64, len(f.steps))}
 	said := 0
-	for k, step := range steps {
-		work := described.Steps[step]
-		p.mean[k] = work.CPU.Mean().Seconds()
-		for _, wait := range work.Backends {
-			p.waits[k] += wait.Seconds()
-		}
-		if p.mean[k] > 0 {
+	for k, step := range f.steps {
+		if p.mean[k] = described.Steps[step].CPU.Mean().Seconds(); p.mean[k] > 0 {
 			said++
 		}
 	}
 	var both, square, measured float64
-	for i := range slots {
+	idle := math.Min(f.x[0], f.quietPod) // which is no request's work
+	for i := range b {
 		told := 0.0
-		for k := range steps {
-			told += a.At(i, 1+k) * p.mean[k]
+		for k, mean := range p.mean {
+			told += a.At(i, 1+k) * mean
 		}
-		both, square, measured = both+told*b[i], square+told*told, measured+b[i]*b[i]
+		both, square, measured = both+told*(b[i]-idle*a.At(i, 0)), square+told*told, measured+b[i]*b[i]
 	}
 	if said < 2 || both <= 0 {
 		return nil
@@ -53,16 +49,9 @@ func beliefOf(described *scenarios.Workload, steps []string, slots []slot, a *ma
 	for k := range p.mean {
 		p.mean[k] *= both / square
 	}
-	off := 0.0
-	for i := range slots {
-		left := b[i]
-		for k := range x {
-			left -= a.At(i, k) * x[k]
-		}
-		off += left * left
-	}
+	off, n := squares(a, b, f.x, 0, len(b)), float64(len(b))
 	// Where nothing is left over the description still has to break a tie.
-	p.sigma = math.Sqrt(math.Max(off/math.Max(1, float64(len(slots)-len(x))), 1e-12*measured/float64(len(slots))))
+	p.sigma = math.Sqrt(math.Max(off/math.Max(1, n-float64(len(f.x))), 1e-12*measured/n))
 	return p
 }
 
@@ -104,37 +93,64 @@ func (p *belief) deviations(rng *rand.Rand) []float64 {
 // faint is how many times as vague the description is taken to be where it is asked what the slots tell without it.
 const faint = 10
 
-// divided says of which steps the slots tell so little that the description counts: by half of how vague it is, or worse.
+// divided says of which steps the slots tell so little that the description counts: by half of how vague it is, or worse. A
+// step of which nothing is described is taken to cost what the others do on average; one that never came is not divided.
 func (p *belief) divided(a *mat.Dense) []bool {
 	if p == nil {
 		return nil
 	}
-	out := make([]bool, len(p.mean))
+	out, cost, length := make([]bool, len(p.mean)), p.costs(), make([]float64, len(p.mean)+1)
 	var square, inverse mat.Dense
 	square.Mul(a.T(), a)
-	square.Set(0, 0, math.Max(square.At(0, 0), 1)) // where it was taken out
-	for k, mean := range p.mean {
-		if at := square.At(1+k, 1+k); mean > 0 {
-			square.Set(1+k, 1+k, at+math.Pow(p.sigma/(faint*vague*mean), 2))
-		} else {
-			square.Set(1+k, 1+k, math.Max(at, 1e-12))
+	for c := range length {
+		if c > 0 && (p.mean[c-1] > 0 || square.At(c, c) > 0) {
+			square.Set(c, c, square.At(c, c)+math.Pow(p.sigma/(faint*vague*cost[c-1]), 2))
+		}
+		length[c] = math.Sqrt(square.At(c, c))
+	}
+	for i, one := range length {
+		for j, other := range length {
+			if one > 0 && other > 0 { // in like units, else the inverse tells of these
+				square.Set(i, j, square.At(i, j)/one/other)
+			}
+		}
+		if one == 0 { // taken out
+			square.Set(i, i, 1)
 		}
 	}
-	if err := inverse.Inverse(&square); err != nil {
-		return out
-	}
-	for k, mean := range p.mean {
-		out[k] = math.Sqrt(inverse.At(1+k, 1+k))*p.sigma > vague/2*mean && mean > 0
+	err := inverse.Inverse(&square)
+	for k, mean := range cost {
+		told := err == nil && math.Sqrt(inverse.At(1+k, 1+k))/length[1+k]*p.sigma <= vague/2*mean // not if it is no number
+		out[k] = length[1+k] > 0 && !told
 	}
 	return out
 }
 
-// behind is how long a step waits for back ends as described, in seconds.
-func (p *belief) behind(step int) float64 {
-	if p == nil {
+// costs are what the steps are taken to cost where it is asked how much the slots tell.
+func (p *belief) costs() []float64 {
+	out, said := slices.Clone(p.mean), 0.0
+	for _, mean := range p.mean {
+		if mean > 0 {
+			said++
+		}
+	}
+	for k := range out {
+		if out[k] <= 0 {
+			out[k] = sum(p.mean) / said
+		}
+	}
+	return out
+}
+
+// waitOf is how long a step waits for back ends as described, in seconds.
+func waitOf(described *scenarios.Workload, step string) (seconds float64) {
+	if described == nil {
 		return 0
 	}
-	return p.waits[step]
+	for _, wait := range described.Steps[step].Backends {
+		seconds += wait.Seconds()
+	}
+	return seconds
 }
 
 // undivided is the spread of a step whose demand is a described part of a sum. What its answers took beyond that is not all

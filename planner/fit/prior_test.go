@@ -2,8 +2,12 @@ package fit
 
 import (
 	"math"
+	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
+
+	"gonum.org/v1/gonum/mat"
 
 	"github.com/ansturm/ansturm/scenarios"
 )
@@ -83,5 +87,73 @@ func TestTheMinuteAfterABusyOneIsNotQuiet(t *testing.T) {
 	r.strained = []span{{100, 130}}
 	if !r.restless(busy, 120) || r.restless(busy, 180) {
 		t.Error("back ends under strain")
+	}
+}
+
+// Three steps, of which the third always comes with the first and nothing is described of it: neither is known, the second is.
+func TestWhatHidesInAnotherStepIsNotKnown(t *testing.T) {
+	described := &scenarios.Workload{Steps: map[string]scenarios.Work{}}
+	for step, cost := range map[string]time.Duration{"a": 100 * time.Millisecond, "b": 200 * time.Millisecond} {
+		described.Steps[step] = scenarios.Work{CPU: scenarios.Distribution{Fixed: new(cost)}}
+	}
+	for _, apart := range []float64{0, 1e-9, 1} {
+		rng := rand.New(rand.NewPCG(1, 1))
+		s := &subject{name: "app", steps: []string{"a", "b", "c"}, quietPod: math.Inf(1)}
+		for i := range 60 {
+			a, b := float64(5+i%7), float64(3+i%4)
+			rate := []float64{a, b, a + apart*float64(i%5)}
+			s.chosen = append(s.chosen, slot{
+				from: float64(15 * i), to: float64(15*i + 15), pods: float64(1 + i%3), rate: rate, fresh: []float64{0},
+				cores: 0.1*rate[0] + 0.2*b + 0.05*rate[2] + 0.02*rng.NormFloat64(),
+			})
+		}
+		warn := &warnings{}
+		f, err := fitDemand(t.Context(), s, described, nil, Options{}.withDefaults(), warn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		together := apart < 1
+		if want := []bool{together, false, together}; !slices.Equal(f.divided, want) {
+			t.Errorf("apart by %g: divided %v, want %v, cost %v", apart, f.divided, want, f.x)
+		}
+		if both := f.x[1] + f.x[3]; !near(both, 0.15, 0.03) || !near(f.x[2], 0.2, 0.05) {
+			t.Errorf("apart by %g: cost %v", apart, f.x)
+		}
+	}
+}
+
+// What pods use when idle is no request's work, of which the description's scale is one.
+func TestTheDescriptionIsScaledToTheRequestsWork(t *testing.T) {
+	described := &scenarios.Workload{Steps: map[string]scenarios.Work{}}
+	for _, step := range []string{"a", "b"} {
+		described.Steps[step] = scenarios.Work{CPU: scenarios.Distribution{Fixed: new(time.Second)}}
+	}
+	f := &demandFit{steps: []string{"a", "b"}, x: []float64{0.5, 0.1, 0.1}, quietPod: 0.5}
+	a := mat.NewDense(4, 3, []float64{2, 1, 1, 4, 1, 1, 2, 3, 3, 4, 3, 3})
+	b := []float64{1.2, 2.2, 1.6, 2.6}
+	if p := f.believe(described, a, b); !near(p.mean[0], 0.1, 1e-9) || !near(p.mean[1], 0.1, 1e-9) {
+		t.Errorf("each costs %v, truth 0.1", p.mean)
+	}
+}
+
+// A platform that says nothing of what steps cost may still say how long they wait: that wait is no work that was divided away.
+func TestADescribedWaitIsNoWork(t *testing.T) {
+	described := &scenarios.Workload{Steps: map[string]scenarios.Work{"a": {Backends: map[string]time.Duration{"x": 200 * time.Millisecond, "y": 100 * time.Millisecond}}}}
+	if got := waitOf(described, "a"); !near(got, 0.3, 1e-9) || waitOf(described, "b") != 0 || waitOf(nil, "a") != 0 {
+		t.Errorf("%g s at back ends", got)
+	}
+	tr := usual()
+	tr.rate = func(s int) (float64, float64) { r := []float64{40, 80}[s/75%2]; return r, r }
+	spread := func(wait time.Duration) float64 {
+		d := tr.data()
+		d.Run.Platform.Workloads[0].Steps = map[string]scenarios.Work{"submit": {Backends: map[string]time.Duration{"x": wait}}, "form": {}}
+		s := mustFit(t, d).Workloads["app"].Steps["submit"]
+		if !s.Divided {
+			t.Fatalf("%+v", s)
+		}
+		return s.Spread.Value
+	}
+	if with, without := spread(time.Hour), spread(0); with <= without {
+		t.Errorf("spread %g with the wait described, %g without", with, without)
 	}
 }

@@ -3,6 +3,7 @@ package fit
 import (
 	"cmp"
 	"maps"
+	"math"
 	"slices"
 	"sort"
 	"time"
@@ -83,12 +84,13 @@ type run struct {
 	*Data
 	steps   []string
 	tenants []*tenant
-	// ok are good answers by step and second; bad counts all others by second.
+	// ok are good answers by step and second; bad counts all others by second, those given up also in the one they were sent in.
 	ok  map[string][]float64
 	bad []float64
-	// given are shots that were sent and not answered in time, by step and the second they were sent in.
-	given    map[string][]float64
-	strained []span // back ends were past what they do well
+	// givenUp are shots that were sent and not answered in time, by step and the second they were sent in.
+	givenUp  map[string][]float64
+	longest  float64 // seconds that the slowest good answer took
+	strained []span  // back ends were past what they do well
 	moments  []moment
 	minutes  map[minuteKey]*tally
 	homes    map[[2]string]map[string]float64 // by workload and tenant: the share of its pods in each pool
@@ -96,7 +98,7 @@ type run struct {
 
 // arrange sorts a record's windows and events.
 func arrange(d *Data) *run {
-	r := &run{Data: d, ok: map[string][]float64{}, given: map[string][]float64{}, minutes: map[minuteKey]*tally{}}
+	r := &run{Data: d, ok: map[string][]float64{}, givenUp: map[string][]float64{}, minutes: map[minuteKey]*tally{}}
 	for _, w := range d.Windows {
 		if w.Measure != record.Service || w.Histogram == nil {
 			continue
@@ -129,6 +131,7 @@ func (r *run) second(w record.Window) {
 	}
 	r.ok[w.Step] = grown(r.ok[w.Step], s)
 	r.ok[w.Step][s] += n
+	r.longest = math.Max(r.longest, w.Histogram.Max().Seconds())
 }
 
 func (r *run) minute(w record.Window) {

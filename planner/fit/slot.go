@@ -66,8 +66,8 @@ func (r *run) answers(in []*tenant, steps []string) []smeared {
 	out := make([]smeared, len(steps))
 	for k, step := range steps {
 		total := []float64{0}
-		for s := range max(len(r.ok[step]), len(r.given[step])) {
-			total = append(total, total[len(total)-1]+second(r.ok[step], s)+second(r.given[step], s))
+		for s := range max(len(r.ok[step]), len(r.givenUp[step])) {
+			total = append(total, total[len(total)-1]+second(r.ok[step], s)+second(r.givenUp[step], s))
 		}
 		for i, t := range in {
 			c := counter{t: t.cpu.t, v: make([]float64, len(t.cpu.t))}

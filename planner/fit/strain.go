@@ -1,6 +1,7 @@
 package fit
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -14,14 +15,16 @@ const crowded = 2
 type span struct{ from, to float64 }
 
 // strain notes when a run's back ends were past what they do well: requests then wait for them for a time that nobody
-// knows, or are given up, and the CPU time they had belongs to no answer of the same scrape.
+// knows, or are given up, and the CPU time they had belongs to no answer of the same scrape. No answer was worked for longer
+// before or after than the longest of the run took: what waits where nothing is served says nothing of how long it will.
 func strain(runs []*run, seen map[string][]serving) {
 	for _, list := range seen {
 		least := crowded * alone(list)
 		for _, s := range list {
 			if s.in >= leastCrowd && s.residence >= least {
 				r := runs[s.run]
-				r.strained = append(r.strained, span{s.from - s.residence, s.to + s.residence})
+				reach := math.Min(s.residence, r.longest)
+				r.strained = append(r.strained, span{s.from - reach, s.to + reach})
 			}
 		}
 	}
@@ -53,7 +56,7 @@ func (r *run) abandon(w record.Window) {
 		s := max(0, int(middle-waited.Seconds()))
 		r.bad = grown(r.bad, s)
 		r.bad[s] += float64(n)
-		r.given[w.Step] = grown(r.given[w.Step], s)
-		r.given[w.Step][s] += float64(n)
+		r.givenUp[w.Step] = grown(r.givenUp[w.Step], s)
+		r.givenUp[w.Step][s] += float64(n)
 	})
 }

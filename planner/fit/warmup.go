@@ -55,7 +55,7 @@ func (f *demandFit) fitWarmUp(all []slot, described scenarios.WarmUp, opts Optio
 }
 
 // warmUp is the least-squares factor and length over the slots named by rows; factor 1, length 0 where there is no rise.
-// Between two of the lengths tried φ goes in a straight line from one to the other, so the best of all lengths is found.
+// Between two of the lengths tried φ is taken to go in a straight line from one to the other.
 func warmUp(in []slot, rows []int, x []float64) (factor, length float64) {
 	xy, xx, across := make([]float64, len(warmUps)), make([]float64, len(warmUps)), make([]float64, len(warmUps))
 	for _, r := range rows {

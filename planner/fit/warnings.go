@@ -109,6 +109,13 @@ func (w *warnings) backend(name string, b *Backend) {
 	atDe, atEn := number(b.Knee.Value, 0)
 	lowDe, lowEn := number(b.Knee.Low, 0)
 	highDe, highEn := number(b.Knee.High, 0)
+	if !b.Reached { // it rushed past
+		leastDe, leastEn := number(b.AtLeast, 1)
+		w.say("backend-knee-observed",
+			fmt.Sprintf("Hintergrunddienst %s: Wendepunkt beobachtet, zwischen %s und %s Anfragen zugleich; mit mehr schafft er weniger. Wie viel er dort schafft, war nicht zu sehen: mindestens %s Anfragen/s.", name, lowDe, highDe, leastDe),
+			fmt.Sprintf("Back end %s: knee observed, between %s and %s requests at a time; with more it serves less. What it serves there was not seen: at least %s requests/s.", name, lowEn, highEn, leastEn))
+		return
+	}
 	mostDe, mostEn := number(b.Most.Value, 1)
 	w.say("backend-knee-observed",
 		fmt.Sprintf("Hintergrunddienst %s: Wendepunkt beobachtet. Er schafft am meisten, %s Anfragen/s, mit %s zugleich (%s bis %s); mit mehr schafft er weniger.", name, mostDe, atDe, lowDe, highDe),
