@@ -89,7 +89,7 @@ type run struct {
 	bad []float64
 	// givenUp are shots that were sent and not answered in time, by step and the second they were sent in.
 	givenUp  map[string][]float64
-	longest  float64 // seconds that the slowest good answer took
+	longest  float64 // seconds that anyone waited at most, answered or not
 	strained []span  // back ends were past what they do well
 	moments  []moment
 	minutes  map[minuteKey]*tally
@@ -123,6 +123,7 @@ func (r *run) second(w record.Window) {
 	if s < 0 {
 		return
 	}
+	r.longest = math.Max(r.longest, w.Histogram.Max().Seconds())
 	if w.Outcome != record.OK {
 		r.bad = grown(r.bad, s)
 		r.bad[s] += n
@@ -131,7 +132,6 @@ func (r *run) second(w record.Window) {
 	}
 	r.ok[w.Step] = grown(r.ok[w.Step], s)
 	r.ok[w.Step][s] += n
-	r.longest = math.Max(r.longest, w.Histogram.Max().Seconds())
 }
 
 func (r *run) minute(w record.Window) {

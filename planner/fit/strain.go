@@ -15,8 +15,8 @@ const crowded = 2
 type span struct{ from, to float64 }
 
 // strain notes when a run's back ends were past what they do well: requests then wait for them for a time that nobody
-// knows, or are given up, and the CPU time they had belongs to no answer of the same scrape. No answer was worked for longer
-// before or after than the longest of the run took: what waits where nothing is served says nothing of how long it will.
+// knows, or are given up, and the CPU time they had belongs to no answer of the same scrape. Nobody's work lies further off than
+// anyone of the run waited, answered or not: a queue where nothing is served says nothing of how long it will last.
 func strain(runs []*run, seen map[string][]serving) {
 	for _, list := range seen {
 		least := crowded * alone(list)
