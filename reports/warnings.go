@@ -44,7 +44,7 @@ func warningLines(in *Input, t tongue) []string {
 	for _, rec := range in.Calibration {
 		for _, w := range rec.Run.Warnings {
 			if !w.Uncovered() || in.Plan == nil { // the plan says those for all of its runs
-				add(t.say("warnings.run", rec.Run.ID, t.warning(w)))
+				add(t.say("warnings.run", calledRun(rec), t.warning(w)))
 			}
 		}
 	}
@@ -52,6 +52,14 @@ func warningLines(in *Input, t tongue) []string {
 		run(t.say("side.after"), in.Verify.Verdict.Warnings)
 	}
 	return lines
+}
+
+// calledRun is what a calibration run is called: calibration-1.
+func calledRun(r *record.Record) string {
+	if r.Run.Scenario == nil {
+		return r.Run.ID
+	}
+	return cmp.Or(r.Run.Scenario.Name, r.Run.ID)
 }
 
 // planWarnings are the warnings of a plan and its model, each once.
