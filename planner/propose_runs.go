@@ -101,6 +101,32 @@ func (d *designer) busy(name string, chosen []member, pods []float64, levels []f
 	return s, nil
 }
 
+// lineup is the tenants that a run is about, how they are set, and how many pods each is to keep busy.
+type lineup struct {
+	chosen []member
+	sets   []setting
+	pods   []float64
+}
+
+func (l *lineup) add(m member, set setting, pods float64) {
+	l.chosen, l.sets, l.pods = append(l.chosen, m), append(l.sets, set), append(l.pods, pods)
+}
+
+// levels are a run's rates, relative to each other and each for a minute, and the seed of its own.
+type levels struct {
+	rates []float64
+	seed  uint64
+}
+
+// stood is the run of a line-up; nil, and why, where it cannot be fired.
+func (d *designer) stood(name string, of lineup, at levels, why scenarios.Text) (*ProposedRun, scenarios.Text) {
+	s, not := d.busy(name, of.chosen, of.pods, at.rates, time.Minute, at.seed)
+	if s == nil {
+		return nil, not
+	}
+	return &ProposedRun{Name: name, Experiment: Experiment{name, s, housed(d.pf, of.sets, 1.25, 1)}, Why: why}, nil
+}
+
 // knee takes pods of unlike number past their limit, tenant by tenant, of as many tenants as can be fired at.
 func (d *designer) knee() (*ProposedRun, error) {
 	if !slices.ContainsFunc(d.groups(leastTenants), func(g group) bool { return len(g.tenants) == leastTenants }) {
@@ -110,38 +136,33 @@ func (d *designer) knee() (*ProposedRun, error) {
 		}
 		return nil, nil
 	}
-	var why scenarios.Text
+	var not scenarios.Text
 	for most := mostTenants; most >= leastTenants; most-- {
-		chosen, sets, pods := staircase(d.groups(most))
-		var s *scenarios.Scenario
-		if s, why = d.busy(fit.RunKnee, chosen, pods, []float64{0.5, 0.8, 1, 1, 1, 1, 0.3}, time.Minute, 11); s == nil {
-			continue
+		var run *ProposedRun
+		run, not = d.stood(fit.RunKnee, staircase(d.groups(most)), levels{[]float64{0.5, 0.8, 1, 1, 1, 1, 0.3}, 11}, scenarios.Text{
+			"de": "Feste, unterschiedlich viele Replikate, die Rate in Stufen bis über ihre Grenze: ob weitere Replikate noch helfen",
+			"en": "Fixed, unlike numbers of replicas, the rate in steps past their limit: whether further replicas still help",
+		})
+		if run != nil {
+			return run, nil
 		}
-		return &ProposedRun{
-			Name: fit.RunKnee, Experiment: Experiment{fit.RunKnee, s, housed(d.pf, sets, 1.25, 1)},
-			Why: scenarios.Text{
-				"de": "Feste, unterschiedlich viele Replikate, die Rate in Stufen bis über ihre Grenze: ob weitere Replikate noch helfen",
-				"en": "Fixed, unlike numbers of replicas, the rate in steps past their limit: whether further replicas still help",
-			},
-		}, nil
 	}
-	d.left[fit.KindKnee] = why
+	d.left[fit.KindKnee] = not
 	return nil, nil
 }
 
-// staircase gives each group's tenants one pod fewer than the one before, and how many each is to keep busy.
-func staircase(groups []group) (chosen []member, sets []setting, pods []float64) {
+// staircase gives each group's tenants one pod fewer than the one before.
+func staircase(groups []group) (out lineup) {
 	for _, g := range groups {
 		if len(g.tenants) < leastTenants {
 			continue
 		}
 		for i, t := range g.tenants {
 			n := int32(len(g.tenants) - i)
-			chosen, pods = append(chosen, t), append(pods, overload*float64(n))
-			sets = append(sets, setting{need: t.need, least: n, most: n, target: 90})
+			out.add(t, setting{need: t.need, least: n, most: n, target: 90}, overload*float64(n))
 		}
 	}
-	return chosen, sets, pods
+	return out
 }
 
 func tooFast() scenarios.Text {
@@ -162,42 +183,37 @@ func behind() scenarios.Text {
 // load, as that shows best what young pods cost, or fewer under less.
 func (d *designer) starts() (*ProposedRun, error) {
 	groups := d.groups(4)
-	var why scenarios.Text
+	var not scenarios.Text
 	for _, try := range []struct {
 		starts int
 		load   float64
 	}{{leastStarts, 0.8}, {leastStarts, 0.4}, {leastStarts, 0.2}, {leastStarts / 2, 0.2}, {leastStarts / 4, 0.2}, {leastStarts / 4, 0.1}} {
 		for most := 4; most > 0; most-- {
-			chosen, sets, pods := doubled(groups, most, try.starts, try.load)
-			var s *scenarios.Scenario
-			if s, why = d.busy(fit.RunStarts, chosen, pods, []float64{0.4, 1, 1, 1}, time.Minute, 12); s == nil {
-				continue
+			var run *ProposedRun
+			run, not = d.stood(fit.RunStarts, doubled(groups, most, try.starts, try.load), levels{[]float64{0.4, 1, 1, 1}, 12}, scenarios.Text{
+				"de": "Die Autoskalierung verdoppelt mitten im Lauf die Pods: wie lange ein Start dauert, und was junge Pods kosten",
+				"en": "The autoscaler doubles the pods in the middle of the run: how long a start takes, and what young pods cost",
+			})
+			if run != nil {
+				return run, nil
 			}
-			return &ProposedRun{
-				Name: fit.RunStarts, Experiment: Experiment{fit.RunStarts, s, housed(d.pf, sets, 1.25, 1)},
-				Why: scenarios.Text{
-					"de": "Die Autoskalierung verdoppelt mitten im Lauf die Pods: wie lange ein Start dauert, und was junge Pods kosten",
-					"en": "The autoscaler doubles the pods in the middle of the run: how long a start takes, and what young pods cost",
-				},
-			}, nil
 		}
 	}
-	d.left[fit.KindDelay], d.left[fit.KindWarmUp] = why, why
+	d.left[fit.KindDelay], d.left[fit.KindWarmUp] = not, not
 	return nil, nil
 }
 
 // doubled are so many starts of each group's largest tenants, most of them at most, with pods that are so busy before.
-func doubled(groups []group, most, starts int, load float64) (chosen []member, sets []setting, pods []float64) {
+func doubled(groups []group, most, starts int, load float64) (out lineup) {
 	for _, g := range groups {
 		list := g.tenants[:min(most, len(g.tenants))]
 		n := int32(max(3, (starts+len(list)-1)/len(list)))
 		for _, t := range list {
 			target := int32(math.Round(100 * load / 2 * t.pod * 1000 / math.Max(1, float64(t.request))))
-			chosen, pods = append(chosen, t), append(pods, load*float64(n))
-			sets = append(sets, setting{need: t.need, least: n, most: 2 * n, target: max(1, target)})
+			out.add(t, setting{need: t.need, least: n, most: 2 * n, target: max(1, target)}, load*float64(n))
 		}
 	}
-	return chosen, sets, pods
+	return out
 }
 
 // loud makes one workload half as loud again, with all others as in the first mix, and the nodes full.

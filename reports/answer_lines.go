@@ -81,11 +81,7 @@ func proofLines(in *Input, t tongue) []string {
 	if p == nil {
 		return nil
 	}
-	var lines []string
-	if p.Risk.Worlds > 0 {
-		lines = append(lines, t.say("basis.worlds", t.count(int64(p.Risk.Worlds)), t.count(int64(p.Risk.Broken)), t.share(p.Risk.Upper), t.share(p.Risk.Delta)))
-	}
-	lines = append(lines, verifyLine(in, t))
+	lines := append(riskLines(p, t), verifyLine(in, t))
 	if notch := notchLine(p, t); notch != "" {
 		lines = append(lines, notch)
 	}
@@ -93,6 +89,14 @@ func proofLines(in *Input, t tongue) []string {
 		lines = append(lines, firedLine(in.Verify.Notch, t))
 	}
 	return lines
+}
+
+// riskLines say how often the plan was computed, and what came of it.
+func riskLines(p *planner.Plan, t tongue) []string {
+	if p.Risk.Worlds == 0 {
+		return nil
+	}
+	return []string{t.say("basis.worlds", t.count(int64(p.Risk.Worlds)), t.count(int64(p.Risk.Broken)), t.share(p.Risk.Upper), t.share(p.Risk.Delta))}
 }
 
 func verifyLine(in *Input, t tongue) string {

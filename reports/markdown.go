@@ -146,7 +146,11 @@ func PlanMarkdown(w io.Writer, p *planner.Plan, lang string) error {
 	d.head(1, title)
 	d.plan(p)
 	// Whether it was fired since, verify.json says: this document is written once.
-	d.section(d.say("proof.title"), slices.DeleteFunc(proofLines(&Input{Plan: p}, d.tongue), func(line string) bool { return line == d.say("basis.verify.none") }))
+	proof := riskLines(p, d.tongue)
+	if notch := notchLine(p, d.tongue); notch != "" {
+		proof = append(proof, notch)
+	}
+	d.section(d.say("proof.title"), proof)
 	d.uncovered(p)
 	d.section(d.say("warnings.title"), d.covered(d.planWarnings(p), p))
 	return d.write(w)

@@ -80,15 +80,10 @@ surge.
 func (a *app) proposal(ctx context.Context, w *world, c *calibration) (*planner.Proposal, error) {
 	var model *fit.Model
 	if len(c.have) > 0 {
-		records := make([]*record.Record, len(c.have))
-		for i, dir := range c.have {
-			rec, err := openRecord(dir)
-			if err != nil {
-				return nil, err
-			}
-			records[i] = rec
+		records, err := openRecords(c.have)
+		if err != nil {
+			return nil, err
 		}
-		var err error
 		if model, err = fit.Fit(ctx, records, fit.Options{}); err != nil {
 			return nil, inputError(err, "")
 		}

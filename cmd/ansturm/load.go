@@ -81,3 +81,16 @@ func openRecord(dir string) (*record.Record, error) {
 	}
 	return nil, inputError(err, hint)
 }
+
+// openRecords opens several, in order.
+func openRecords(dirs []string) ([]*record.Record, error) {
+	records := make([]*record.Record, len(dirs))
+	for i, dir := range dirs {
+		rec, err := openRecord(dir)
+		if err != nil {
+			return nil, err
+		}
+		records[i] = rec
+	}
+	return records, nil
+}

@@ -41,13 +41,9 @@ there holds here, so that the answer to less is never more.`,
 			if err := checkLang(lang); err != nil {
 				return err
 			}
-			runs := make([]*record.Record, len(args))
-			for i, dir := range args {
-				rec, err := openRecord(dir)
-				if err != nil {
-					return err
-				}
-				runs[i] = rec
+			runs, err := openRecords(args)
+			if err != nil {
+				return err
 			}
 			if forecast != "" {
 				w, err := loadScenario(forecast)

@@ -3,14 +3,12 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
-	"golang.org/x/term"
 )
 
 // plainEvery is how often a stage says how far it is where bars cannot be drawn.
@@ -25,7 +23,7 @@ type progress struct {
 
 func (a *app) progress() *progress {
 	p := &progress{out: a.stderr, mute: a.quiet}
-	if file, ok := a.stderr.(*os.File); ok && !a.quiet && term.IsTerminal(int(file.Fd())) {
+	if file := terminal(a.stderr); file != nil && !a.quiet {
 		p.bars = mpb.New(mpb.WithOutput(file), mpb.WithWidth(64), mpb.WithRefreshRate(200*time.Millisecond))
 	}
 	return p

@@ -65,7 +65,7 @@ func ended(code int) error {
 // run is the whole program: args as given by the system, the exit code as the result.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
-	if file, ok := stdout.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+	if file := terminal(stdout); file != nil {
 		a.stdout = screen{file}
 	}
 	root := a.root()
@@ -75,6 +75,14 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
 	return a.exitCode(ctx, err)
+}
+
+// terminal is the file behind a stream where that is a terminal; else nil.
+func terminal(stream any) *os.File {
+	if file, ok := stream.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		return file
+	}
+	return nil
 }
 
 // screen is a terminal, for texts that are wrapped at words.

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/term"
-
 	"github.com/ansturm/ansturm/loadgen/cluster"
 	"github.com/ansturm/ansturm/planner"
 )
@@ -125,8 +123,8 @@ func (k *clusterVerify) agreed(saved *cluster.Saved) error {
 	if k.apply {
 		return nil
 	}
-	in, ok := k.stdin.(*os.File)
-	if !ok || !term.IsTerminal(int(in.Fd())) {
+	in := terminal(k.stdin)
+	if in == nil {
 		return inputError(fmt.Errorf("nothing is written without consent: %s", what), "--apply gives it")
 	}
 	k.say("%s, and put back after it. Write %q to go on:", what, saved.Context)
