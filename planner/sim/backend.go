@@ -14,9 +14,9 @@ type backendState struct {
 	peak        float64
 }
 
-// behind moves gone requests from the CPU phase into the back ends and lets out those that are done there.
-func (r *Runner) behind(i, j int, gone float64, m *mix) {
-	t := &r.tenants[i]
+// behind moves gone requests from the CPU phase into the back ends, in which are held, and says how many are left there when
+// those are let out that are done.
+func (r *Runner) behind(i, j int, gone, held float64, over stay, m *mix) float64 {
 	for b, x := range m.visits {
 		if x <= 0 {
 			continue
@@ -31,13 +31,22 @@ func (r *Runner) behind(i, j int, gone float64, m *mix) {
 		back.inflow += gone * x
 		back.visits += gone
 	}
-	// Who was there lingers; of those who came in the course of the beat, as many as Little's law leaves.
-	before := t.held + gone
-	t.held = t.held*m.linger + gone*(1-m.linger)*m.lingers/beat
-	if t.held < 1e-6 {
-		t.held = 0
+	left := held*over.old + gone*over.young
+	if left < 1e-6 {
+		left = 0
 	}
-	r.served += before - t.held
+	r.served += held + gone - left
+	return left
+}
+
+// stay is what of requests in back ends is still there after a stretch of time, in shares: of those who were there at its
+// beginning, and of those who came in the course of it, as many as Little's law leaves.
+type stay struct{ old, young float64 }
+
+// stayOf is the stay of a stretch of so many seconds, where a request is in back ends for behind seconds.
+func stayOf(behind, seconds float64) stay {
+	old := math.Exp(-seconds / math.Max(behind, 1e-3))
+	return stay{old, (1 - old) * behind / seconds}
 }
 
 func (b *Backend) speedAt(n float64) float64 {

@@ -103,3 +103,36 @@ func TestScalingAgainstReference(t *testing.T) {
 		t.Errorf("%.0f core-seconds, one by one %.0f", cores, refCores)
 	}
 }
+
+// Served second by second or in beats, a wide tenant's surge comes to the same: the same persons, and of all that a plan goes by
+// as much, from hardly busy to up to its limit.
+func TestAWholeSecondIsTwoBeats(t *testing.T) {
+	const days = 12
+	for _, rate := range []float64{20, 40, 50, 60} {
+		p := small(rate, 600, 20)
+		came, cpu, p99, slow := map[bool]float64{}, map[bool]float64{}, map[bool]float64{}, map[bool]float64{}
+		for _, beatwise := range []bool{true, false} {
+			for seed := range uint64(days) {
+				out, err := (&Runner{Detail: true, Tails: true, beatwise: beatwise}).Run(t.Context(), p, World{Seed: seed})
+				if err != nil {
+					t.Fatal(err)
+				}
+				came[beatwise] += out.Flow.Arrived
+				cpu[beatwise] += out.TenantCPU[0]
+				p99[beatwise] += out.Series.StepP99[0] / days
+				slow[beatwise] += out.Slow / days
+			}
+		}
+		if came[true] != came[false] {
+			t.Errorf("rate %v: %v persons came instead of %v", rate, came[false], came[true])
+		}
+		near := func(what string, of map[bool]float64, share, more float64) {
+			if math.Abs(of[false]-of[true]) > share*of[true]+more {
+				t.Errorf("rate %v: %s %v, in beats %v", rate, what, of[false], of[true])
+			}
+		}
+		near("CPU", cpu, 0.002, 0)
+		near("p99", p99, 0.02, 0)
+		near("slow share", slow, 0.1, 0.001)
+	}
+}

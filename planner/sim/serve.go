@@ -56,8 +56,9 @@ func (r *Runner) blend(sec int) {
 			r.busyTime[kind*len(p.Steps)+k] = behind
 			m.behind += f * behind
 		}
-		if differs(m.behind, m.lingers) {
-			m.lingers, m.linger = m.behind, math.Exp(-beat/math.Max(m.behind, 1e-3))
+		if differs(m.behind, m.stayFor) {
+			m.stayFor, m.beat = m.behind, stayOf(m.behind, beat)
+			m.second = stayOf(m.behind, 1)
 		}
 		for j, q := range p.Promises {
 			left := q.Within - r.busyTime[kind*len(p.Steps)+q.Step]
@@ -89,25 +90,8 @@ func (r *Runner) serveTenant(i, sec int, x float64, before, after []float64) {
 	if differs(m.mean, t.decayFor) {
 		t.tune(m.mean)
 	}
-	began, came := t.cpu, 0.0
-	dice := t.chances.dice(sec)
-	for q := range beats {
-		j := sec*beats + q
-		a := 0.0
-		if x > 0 {
-			a = t.arrive.events(x, dice%draws)
-		}
-		came += a
-		slot := r.slot(i, j)
-		if a == 0 && t.n == 0 && t.held == 0 {
-			r.came[slot] = 0
-			r.v[slot] = t.v + t.speed*(beat/2)
-			t.v += t.speed * beat
-		} else {
-			r.step(i, j, slot, a, dice>>drawBits%draws, m)
-		}
-		dice >>= 2 * drawBits
-	}
+	began := t.cpu
+	came := r.serveSecond(i, sec, x, m)
 	after[i] = before[i] + t.idle
 	if t.inRotation > 0 {
 		after[i] += (t.cpu - began) / float64(t.inRotation)
@@ -118,6 +102,62 @@ func (r *Runner) serveTenant(i, sec int, x float64, before, after []float64) {
 		t.last = sec*beats + beats - 1
 	}
 	r.judgeSecond(i, sec, m)
+}
+
+// serveSecond moves a tenant's server on by a second, in which x shots a beat are expected, and says how many came.
+func (r *Runner) serveSecond(i, sec int, x float64, m *mix) float64 {
+	t, dice := &r.tenants[i], r.tenants[i].chances.dice(sec)
+	var came [beats]float64
+	if x > 0 {
+		came[0], came[1] = t.arrive.events(x, dice%draws), t.arrive.events(x, dice>>(2*drawBits)%draws)
+	}
+	if t.parallel >= wide && t.waited < sec*beats && !r.beatwise && r.serveWhole(i, sec, came, dice>>drawBits%draws, m) {
+		return came[0] + came[1]
+	}
+	for q, a := range came {
+		j := sec*beats + q
+		slot := r.slot(i, j)
+		if a == 0 && t.n == 0 && t.held == 0 {
+			r.came[slot] = 0
+			r.v[slot] = t.v + t.speed*(beat/2)
+			t.v += t.speed * beat
+		} else {
+			r.step(i, j, slot, a, dice>>drawBits%draws, m)
+		}
+		dice >>= 2 * drawBits
+	}
+	return came[0] + came[1]
+}
+
+// Where so many requests run at full speed side by side, and no more than the roomy share of them is in service, a second is
+// one step: who comes and goes within it cancels out.
+const (
+	wide  = 8
+	roomy = 0.9
+)
+
+// serveWhole is step over a second, in whose beats came requests come; it does nothing and says so where some would share or
+// wait. u is the draw of who departs.
+func (r *Runner) serveWhole(i, sec int, came [beats]float64, u uint64, m *mix) bool {
+	t, a := &r.tenants[i], came[0]+came[1]
+	even := 1 - unevenness*t.uneven(t.n+a/4) // who was there and half of those who come in a beat, as in step
+	mean := (t.n*(1-t.second.decay) + a*t.second.young) * even
+	if t.n+(a-mean)/2+tagged > t.parallel*roomy || t.n+a > t.threads-t.held {
+		return false
+	}
+	gone := min(t.depart.events(mean, u), t.n+a)
+	t.cpu += gone * t.burns
+	first, last, gain := r.slot(i, sec*beats), r.slot(i, sec*beats+1), beat*t.speed*even
+	r.came[first], r.came[last] = came[0], came[1]
+	r.v[first], r.v[last] = t.v+gain/2, t.v+gain*3/2
+	t.v += 2 * gain
+	t.n += a - gone
+	if m.cpuOnly {
+		r.served += gone
+	} else {
+		t.held = r.behind(i, sec*beats, gone, t.held, m.second, m)
+	}
+	return true
 }
 
 // passTime lets a second pass at an empty server to which nobody comes. Once it has been empty for as long as anybody's fate
@@ -139,16 +179,24 @@ func (r *Runner) passTime(i, sec int) {
 // tune works out what a server's speed makes of requests of that mean work.
 func (t *tenant) tune(mean float64) {
 	t.decayFor = mean
-	t.theta = t.speed * beat / mean
-	t.decay = math.Exp(-t.theta)
-	t.young = 0
-	if t.theta > 0 {
-		t.young = 1 - (1-t.decay)/t.theta
-	}
+	t.beat, t.second = paceOf(t.speed*beat/mean), paceOf(t.speed/mean)
 	t.most, t.burns = t.capacity*beat/mean, 0
 	if t.capacity > 0 {
 		t.burns = mean / t.capacity * t.burn
 	}
+}
+
+// pace is what becomes of requests at full speed in a stretch of time, in shares: of those who are there at its beginning decay
+// are at its end; of those who come in the course of it young are done.
+type pace struct{ decay, young float64 }
+
+// paceOf is the pace of a stretch in which a request at full speed gets theta times the mean work.
+func paceOf(theta float64) pace {
+	p := pace{decay: math.Exp(-theta)}
+	if theta > 0 {
+		p.young = 1 - (1-p.decay)/theta
+	}
+	return p
 }
 
 // slot is where the ring has a tenant's beat.
@@ -181,12 +229,12 @@ func (r *Runner) step(i, j, slot int, a float64, u uint64, m *mix) {
 	if busy > threads {
 		busy = threads
 	}
-	mean := (busy*(1-t.decay) + taken*t.young) * even
+	mean := (busy*(1-t.beat.decay) + taken*t.beat.young) * even
 	saturated := mean > t.most
 	if saturated {
 		mean = t.most
 	}
-	if free := threads + t.held*(1-m.linger); mean > free && !m.cpuOnly { // who goes to a back end takes the thread along
+	if free := threads + t.held*(1-m.beat.old); mean > free && !m.cpuOnly { // who goes to a back end takes the thread along
 		if room := max(free, beat*t.turnover(m)); mean > room {
 			mean, saturated = room, false
 		}
@@ -210,7 +258,7 @@ func (r *Runner) step(i, j, slot int, a float64, u uint64, m *mix) {
 	if m.cpuOnly {
 		r.served += gone
 	} else {
-		r.behind(i, j, gone, m)
+		t.held = r.behind(i, j, gone, t.held, m.beat, m)
 	}
 }
 

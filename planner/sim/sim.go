@@ -8,7 +8,8 @@
 // a birth-death chain is enough, stepped in beats of half a second: arrivals and departures are unit Poisson processes run
 // at the integral of their rates (Kurtz 1978). What a single request feels follows from the work v that every request in
 // service has had so far: one that came at t with work x is answered when v(t+R) − v(t) = x, so the share slower than B
-// is P(X > v(t+B) − v(t)). No queue discipline has to be replayed and no percentile assumed.
+// is P(X > v(t+B) − v(t)). No queue discipline has to be replayed and no percentile assumed. Where many run side by side and none
+// has to share, two beats are taken as one step.
 //
 // Tried and rejected: fluid backlog with whole seconds (hides the queue of a tenant with two pods, which is what breaks
 // first), and one event a request (exact, ten times slower; it is the reference in the tests).
@@ -55,6 +56,8 @@ type Runner struct {
 
 	// thorough leaves no sync out and shows autoscalers every pod by itself: what comes of it is the same.
 	thorough bool
+	// beatwise takes no two beats as one step.
+	beatwise bool
 
 	p *Params
 	w World

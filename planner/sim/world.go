@@ -90,7 +90,8 @@ type tenant struct {
 	capacity, parallel, speed, burn, threads, room float64
 	inRotation                                     int
 	perPod, apart                                  float64 // 1/parallel; 1 − 1/pods
-	decay, theta, young, most, decayFor            float64 // exp(−θ) for θ = speed·beat/mean, see step
+	beat, second                                   pace
+	most, decayFor                                 float64 // departures of a beat; the mean work that they are tuned for
 	burns                                          float64 // core-seconds a request takes in all
 
 	cpu      float64 // core-seconds so far
@@ -114,8 +115,9 @@ type tenant struct {
 type mix struct {
 	mean    float64 // CPU seconds
 	behind  float64 // seconds in back ends
-	linger  float64 // share of those in back ends who are still there a beat later: exp(−beat/behind) …
-	lingers float64 // … for this behind
+	stayFor float64 // seconds in back ends, for which there are …
+	beat    stay    // … this stay over a beat
+	second  stay    // … and over a second
 	most    float64 // largest work of a request, CPU seconds
 	visits  []float64
 	cpuOnly bool
@@ -274,7 +276,7 @@ func (r *Runner) lay() {
 	r.busyTime = zeroed(r.busyTime, len(p.Steps)*kinds)
 	r.mixes = resize(r.mixes, kinds)
 	for i := range r.mixes {
-		r.mixes[i].lingers = 0 // of another world
+		r.mixes[i].stayFor = 0 // of another world
 	}
 	r.backends = resize(r.backends, len(p.Backends))
 	for i := range r.backends {
