@@ -1,6 +1,9 @@
 package sim
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // The metrics pipeline: each pod is read by its kubelet at moments of its own, a scrape takes what was read last, and what
 // hpa.Meter makes of it (rule 22) is served a lag later. Only tenants with an autoscaler that may act are scraped, and the
@@ -33,24 +36,32 @@ func (r *Runner) eachAt(i int, at float64) float64 {
 	}
 	sec := int(at)
 	before := r.counter(i, sec)
-	part := at - float64(sec)
-	if part == 0 {
-		return before
-	}
-	return before + part*(r.counter(i, sec+1)-before)
+	return before + (at-float64(sec))*(r.counter(i, sec+1)-before)
 }
 
-// gauge is a pod's way through the pipeline.
+// gauge is a pod's way through the pipeline. A tenant's lie side by side, apart from what else is known of its pods: each
+// scrape goes through all of them.
 type gauge struct {
-	// joined: the pod has come into rotation, when its tenant's counter stood at base.
-	joined bool
-	// known: a scrape has brought a reading, the last one at lastAt. rated: there is one before it, at fromAt, to rate from.
-	known, rated                     bool
-	base                             float64
-	house                            source
-	read, next                       float64 // the kubelet's last and next reading
-	lastAt, lastCPU, fromAt, fromCPU float64
-	samples                          [2]sample
+	// started is the pod's, +Inf before and once its node is lost: no scrape finds it then.
+	started float64
+	// base is where its tenant's counter stood when the pod came into rotation; +Inf before.
+	base            float64
+	house           source
+	read, next      float64 // the kubelet's last and next reading
+	lastAt, lastCPU float64 // what the last scrape brought; lastAt is −Inf before the first
+	counts          float64 // from when on it is known to count where it has a sample, see countsFrom
+	samples         [2]sample
+}
+
+func newGauge(house source) gauge {
+	never := math.Inf(1)
+	return gauge{started: never, base: never, house: house, next: never, lastAt: -never, counts: never, samples: [2]sample{noSample, noSample}}
+}
+
+// gaugeOf is where the pod is read.
+func (r *Runner) gaugeOf(id int32) *gauge {
+	t := &r.tenants[r.pods[id].tenant]
+	return &t.gauges[slices.Index(t.pods, id)]
 }
 
 // sample is what comes of a scrape; no millicores are no sample.
@@ -80,23 +91,21 @@ type sum struct {
 // leastFresh is the age in seconds from which a container's start serves as its first reading; see hpa.Meter.
 const leastFresh = 10
 
-// take is hpa.Meter's Take and Usage.
-func (g *gauge) take(started, at, cpu, scrape float64) sample {
-	same := g.known && started < g.lastAt
-	switch age := at - started; {
-	case age >= leastFresh && age < scrape:
-		g.fromAt, g.fromCPU, g.rated = started, 0, true
-	case same && at > g.lastAt:
-		g.fromAt, g.fromCPU, g.rated = g.lastAt, g.lastCPU, true
-	default:
-		g.rated = same && g.rated && g.fromAt < at
+// take is hpa.Meter's Take and Usage, of a reading that is new: the same one again leaves the sample as it was.
+func (g *gauge) take(at, cpu, scrape float64) sample {
+	if cpu < 0 { // not in rotation yet
+		cpu = 0
 	}
-	g.lastAt, g.lastCPU, g.known = at, cpu, true
-	if !g.rated {
+	fromAt, fromCPU := g.lastAt, g.lastCPU
+	g.lastAt, g.lastCPU = at, cpu
+	switch age := at - g.started; {
+	case age >= leastFresh && age < scrape:
+		fromAt, fromCPU = g.started, 0
+	case fromAt <= g.started: // no reading before, or only that of the start
 		return noSample
 	}
-	window := at - g.fromAt
-	nanocores := int64((cpu - g.fromCPU) * 1e9 / window)
+	window := at - fromAt
+	nanocores := int64((cpu - fromCPU) * 1e9 / window)
 	return sample{(nanocores + 999_999) / 1_000_000, at, window}
 }
 
@@ -106,16 +115,16 @@ func (g *gauge) housekeep(period float64) float64 {
 }
 
 // startReading sets the first readings of a pod that starts; of one that was there before the surge, idle, one was scraped.
-func (r *Runner) startReading(p *pod) {
-	g, least := &p.gauge, r.p.Control.Housekeeping
-	g.read, g.next = p.started, p.started+g.housekeep(least)
-	if p.started >= 0 {
+func (r *Runner) startReading(g *gauge, started float64) {
+	least := r.p.Control.Housekeeping
+	g.started, g.read, g.next = started, started, started+g.housekeep(least)
+	if started >= 0 {
 		return
 	}
 	period := g.housekeep(least)
 	since := period * float64(g.house.next()>>11) / (1 << 53)
 	g.read, g.next = -since, period-since
-	g.take(p.started, g.read-g.housekeep(least), 0, r.p.Control.Scrape)
+	g.take(g.read-g.housekeep(least), 0, r.p.Control.Scrape)
 }
 
 // scrape takes what the kubelets read last.
@@ -125,7 +134,7 @@ func (r *Runner) scrape(now float64) {
 	}
 	r.scrapes++
 	for i := range r.tenants {
-		if s := &r.scalers[i]; s.controller != nil && !s.idle {
+		if r.scalers[i].acts() {
 			r.scrapeTenant(i, now)
 		}
 	}
@@ -140,34 +149,50 @@ func (r *Runner) scrapeTenant(i int, now float64) {
 	if t.inRotation > 0 {
 		memory += int64(w.MemoryPerRequest * (t.n + t.held) / float64(t.inRotation))
 	}
-	to, old := 1-t.served.which, r.initialized(now)
-	all := sum{all: true, edits: t.served.edits}
-	for _, id := range t.pods {
-		p := &r.pods[id]
-		s := r.scrapePod(i, p, now)
-		p.gauge.samples[to] = s
-		all.millicores += s.millicores
-		all.all = all.all && s.millicores >= 0 && p.scheduled < old && p.ready <= now
-	}
-	t.served.memory[to], t.served.sums[to] = memory, all
+	to := 1 - t.served.which
+	read(t.gauges, now, r.p.Control.Housekeeping)
+	t.served.memory[to], t.served.sums[to] = memory, r.sample(i, to, now)
 }
 
-// scrapePod moves the pod's readings on and gives what is to be served of it.
-func (r *Runner) scrapePod(i int, p *pod, now float64) sample {
-	g := &p.gauge
-	if p.dead || p.started > now { // what is not in a scrape is forgotten
-		g.known = false
-		return noSample
+// read moves the kubelets' readings on.
+func read(gauges []gauge, now, period float64) {
+	for k := range gauges {
+		g := &gauges[k]
+		for g.next <= now {
+			g.read = g.next
+			g.next += g.housekeep(period)
+		}
 	}
-	for g.next <= now {
-		g.read = g.next
-		g.next += g.housekeep(r.p.Control.Housekeeping)
+}
+
+// sample makes the samples of what was read last.
+func (r *Runner) sample(i, to int, now float64) sum {
+	t, old, scrape := &r.tenants[i], r.initialized(now), r.p.Control.Scrape
+	all := sum{all: true, edits: t.served.edits}
+	for k := range t.gauges {
+		g := &t.gauges[k]
+		s := g.samples[^to&1]
+		if g.started > now {
+			s = noSample
+		} else if g.read != g.lastAt {
+			s = g.take(g.read, r.eachAt(i, g.read)-g.base, scrape)
+		}
+		g.samples[to&1] = s
+		all.millicores += s.millicores
+		if s.millicores < 0 || g.counts > now && !g.countsFrom(&r.pods[t.pods[k]], now, old) {
+			all.all = false
+		}
 	}
-	cpu := 0.0
-	if g.joined {
-		cpu = max(0, r.eachAt(i, g.read)-g.base)
+	return all
+}
+
+// countsFrom says whether the pod's samples count at now because of its age, and notes it: then they always will.
+func (g *gauge) countsFrom(p *pod, now, initialized float64) bool {
+	if p.scheduled < initialized && p.ready <= now {
+		g.counts = now
+		return true
 	}
-	return g.take(p.started, g.read, cpu, r.p.Control.Scrape)
+	return false
 }
 
 // serveMetrics lets the last scrape be served, if it is time and was not done yet.
