@@ -123,7 +123,7 @@ func (r *Runner) seePods(i int, now float64, request hpa.Amount) (pods int, mill
 	for k, id := range t.pods {
 		p, g := &r.pods[id], &t.gauges[k]
 		s := &g.samples[which]
-		if s.millicores >= 0 && plain && (g.counts <= now || g.countsFrom(p, now, old)) {
+		if s.millicores >= 0 && plain && (g.settled <= now || p.counts(now, old)) {
 			pods++
 			millicores += s.millicores
 			continue

@@ -29,16 +29,6 @@ func (r *Runner) counters(sec int) []float64 {
 
 func (r *Runner) counter(i, sec int) float64 { return r.each[(sec&(r.past-1))*len(r.tenants)+i] }
 
-// eachAt is a tenant's counter at a moment of the past.
-func (r *Runner) eachAt(i int, at float64) float64 {
-	if at <= 0 {
-		return 0
-	}
-	sec := int(at)
-	before := r.counter(i, sec)
-	return before + (at-float64(sec))*(r.counter(i, sec+1)-before)
-}
-
 // gauge is a pod's way through the pipeline. A tenant's lie side by side, apart from what else is known of its pods: each
 // scrape goes through all of them.
 type gauge struct {
@@ -49,13 +39,13 @@ type gauge struct {
 	house           source
 	read, next      float64 // the kubelet's last and next reading
 	lastAt, lastCPU float64 // what the last scrape brought; lastAt is −Inf before the first
-	counts          float64 // from when on it is known to count where it has a sample, see countsFrom
+	settled         float64 // from when on each new reading is rated from the one before and counts; +Inf: not yet
 	samples         [2]sample
 }
 
 func newGauge(house source) gauge {
 	never := math.Inf(1)
-	return gauge{started: never, base: never, house: house, next: never, lastAt: -never, counts: never, samples: [2]sample{noSample, noSample}}
+	return gauge{started: never, base: never, house: house, next: never, lastAt: -never, settled: never, samples: [2]sample{noSample, noSample}}
 }
 
 // gaugeOf is where the pod is read.
@@ -93,17 +83,19 @@ const leastFresh = 10
 
 // take is hpa.Meter's Take and Usage, of a reading that is new: the same one again leaves the sample as it was.
 func (g *gauge) take(at, cpu, scrape float64) sample {
-	if cpu < 0 { // not in rotation yet
-		cpu = 0
-	}
 	fromAt, fromCPU := g.lastAt, g.lastCPU
 	g.lastAt, g.lastCPU = at, cpu
 	switch age := at - g.started; {
 	case age >= leastFresh && age < scrape:
-		fromAt, fromCPU = g.started, 0
+		return rated(g.started, 0, at, cpu)
 	case fromAt <= g.started: // no reading before, or only that of the start
 		return noSample
 	}
+	return rated(fromAt, fromCPU, at, cpu)
+}
+
+// rated is the sample between two readings.
+func rated(fromAt, fromCPU, at, cpu float64) sample {
 	window := at - fromAt
 	nanocores := int64((cpu - fromCPU) * 1e9 / window)
 	return sample{(nanocores + 999_999) / 1_000_000, at, window}
@@ -143,7 +135,7 @@ func (r *Runner) scrape(now float64) {
 func (r *Runner) scrapeTenant(i int, now float64) {
 	t := &r.tenants[i]
 	t.serveMetrics(math.Inf(1))
-	t.serveAt = now + math.Min(r.p.Control.Lag, r.p.Control.Scrape)
+	t.serveAt = now + min(r.p.Control.Lag, r.p.Control.Scrape)
 	w := &r.p.Workloads[r.p.Tenants[i].Workload]
 	memory := int64(w.MemoryBase)
 	if t.inRotation > 0 {
@@ -167,32 +159,57 @@ func read(gauges []gauge, now, period float64) {
 
 // sample makes the samples of what was read last.
 func (r *Runner) sample(i, to int, now float64) sum {
-	t, old, scrape := &r.tenants[i], r.initialized(now), r.p.Control.Scrape
+	t, old := &r.tenants[i], r.initialized(now)
 	all := sum{all: true, edits: t.served.edits}
-	for k := range t.gauges {
-		g := &t.gauges[k]
+	gauges := t.gauges
+	for k := range gauges {
+		g := &gauges[k]
 		s := g.samples[^to&1]
-		if g.started > now {
-			s = noSample
-		} else if g.read != g.lastAt {
-			s = g.take(g.read, r.eachAt(i, g.read)-g.base, scrape)
+		switch {
+		case g.settled > now:
+			s = r.sampleYoung(i, g, s, now)
+			if s.millicores < 0 || !r.pods[t.pods[k]].counts(now, old) {
+				all.all = false
+			} else if g.lastAt-g.started >= r.p.Control.Scrape {
+				g.settled = now
+			}
+		case g.read != g.lastAt:
+			sec := int(g.read)
+			cpu := g.used(r.counter(i, sec), r.counter(i, sec+1))
+			s = rated(g.lastAt, g.lastCPU, g.read, cpu)
+			g.lastAt, g.lastCPU = g.read, cpu
 		}
 		g.samples[to&1] = s
 		all.millicores += s.millicores
-		if s.millicores < 0 || g.counts > now && !g.countsFrom(&r.pods[t.pods[k]], now, old) {
-			all.all = false
-		}
 	}
 	return all
 }
 
-// countsFrom says whether the pod's samples count at now because of its age, and notes it: then they always will.
-func (g *gauge) countsFrom(p *pod, now, initialized float64) bool {
-	if p.scheduled < initialized && p.ready <= now {
-		g.counts = now
-		return true
+// sampleYoung gives what is to be served of a pod that is not settled; before is what the last scrape made of it.
+func (r *Runner) sampleYoung(i int, g *gauge, before sample, now float64) sample {
+	switch {
+	case g.started > now:
+		return noSample
+	case g.read == g.lastAt:
+		return before
 	}
-	return false
+	sec := int(g.read)
+	return g.take(g.read, g.used(r.counter(i, sec), r.counter(i, sec+1)), r.p.Control.Scrape)
+}
+
+// used is what the pod had used by its last reading, by its tenant's counter at the second before and the one after: nothing
+// before it came into rotation, nor before the surge, when all counters stand at 0.
+func (g *gauge) used(before, after float64) float64 {
+	part := g.read - float64(int(g.read))
+	if used := before + part*(after-before) - g.base; used > 0 {
+		return used
+	}
+	return 0
+}
+
+// counts says whether the pod's samples count because of its age: then they always will.
+func (p *pod) counts(now, initialized float64) bool {
+	return p.scheduled < initialized && p.ready <= now
 }
 
 // serveMetrics lets the last scrape be served, if it is time and was not done yet.

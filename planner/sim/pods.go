@@ -249,7 +249,7 @@ func (r *Runner) loseNodes(now float64) {
 			if p.known <= now {
 				gone++
 			}
-			p.dead, t.gauges[k].started = true, math.Inf(1)
+			p.dead, t.gauges[k].started, t.gauges[k].settled = true, math.Inf(1), math.Inf(1)
 		}
 		if gone > 0 && t.inRotation > 0 {
 			r.cut(i, int(now), gone/float64(t.inRotation))
