@@ -117,12 +117,13 @@ func (c *Controller) between(now time.Duration, current, desired int32) int32 {
 	upCutoff, downCutoff := now-c.spec.up.window, now-c.spec.down.window
 	oldest := min(upCutoff, downCutoff)
 	up, down, slot := desired, desired, -1
-	for i, r := range c.recommendations {
-		if r.replicas < up && r.at > upCutoff {
-			up = r.replicas
+	for i := range c.recommendations {
+		r := &c.recommendations[i]
+		if r.at > upCutoff {
+			up = min(up, r.replicas)
 		}
-		if r.replicas > down && r.at > downCutoff {
-			down = r.replicas
+		if r.at > downCutoff {
+			down = max(down, r.replicas)
 		}
 		if r.at < oldest {
 			slot = i
