@@ -93,8 +93,8 @@ func (c *Controller) Current(i int) Current {
 func (c *Controller) Events() []Event { return c.events }
 
 // Sync decides and takes for granted that a decision to scale is written, as soon as it is made.
-func (c *Controller) Sync(in *Input) Decision {
-	d := c.Decide(in)
+func (c *Controller) Sync(in *Input) (d Decision) {
+	c.decide(in, &d)
 	if d.Scale {
 		c.Commit(in.Now+d.Took, in, &d)
 	}
@@ -103,14 +103,20 @@ func (c *Controller) Sync(in *Input) Decision {
 
 // Decide is a sync up to the writing of the scale. Where d.Scale says that there is something to write, its caller calls
 // Commit or Reject.
-func (c *Controller) Decide(in *Input) Decision {
+func (c *Controller) Decide(in *Input) (d Decision) {
+	c.decide(in, &d)
+	return d
+}
+
+// decide fills an empty decision in where it is: copies of one, just written field by field, are what a sync would wait for.
+func (c *Controller) decide(in *Input, d *Decision) {
 	c.events = c.events[:0]
-	d := Decision{Desired: in.SpecReplicas, Metric: -1, FirstInvalid: -1}
+	d.Desired, d.Metric, d.FirstInvalid = in.SpecReplicas, -1, -1
 	if in.ScaleErr != nil {
 		c.conditions.AbleToScale = Condition{false, failedGetScale}
 		c.warn(failedGetScale)
 		d.Err, d.Conditions = in.ScaleErr, c.conditions
-		return d
+		return
 	}
 	c.conditions.AbleToScale = Condition{true, "SucceededGetScale"}
 	if len(c.recommendations) == 0 { // rule 2
@@ -124,10 +130,9 @@ func (c *Controller) Decide(in *Input) Decision {
 	case now < c.spec.min:
 		d.Desired, d.Scale, d.Cause = c.spec.min, true, BelowMin
 	default:
-		c.decideByMetrics(in, &d)
+		c.decideByMetrics(in, d)
 	}
 	d.Conditions = c.conditions
-	return d
 }
 
 // decideByMetrics is the way of most syncs: propose, stabilize, limit.

@@ -44,7 +44,7 @@ func (s *series) inPods(i, sec int, x float64, done int) (float64, int) {
 		return 0, done
 	}
 	before := float64(work[done-1])
-	part := (goal - before) / math.Max(1e-12, float64(work[done])-before)
+	part := (goal - before) / max(1e-12, float64(work[done])-before)
 	return wait + (float64(done-1-in)+part)*beat, done
 }
 

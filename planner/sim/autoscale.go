@@ -14,7 +14,7 @@ import (
 type scaler struct {
 	spec       *autoscalingv2.HorizontalPodAutoscalerSpec
 	controller *hpa.Controller
-	next       float64
+	request    hpa.Amount // a pod's
 	// idle: its count is the only one it may have, so that nothing can come of its syncs. plain: it goes by what pods use of
 	// their resources.
 	idle, plain bool
@@ -23,7 +23,7 @@ type scaler struct {
 func (r *Runner) resetScalers() error {
 	p := r.p
 	r.scrapes = 0
-	r.scalers = resize(r.scalers, len(p.Tenants))
+	r.scalers, r.syncs = resize(r.scalers, len(p.Tenants)), resize(r.syncs, len(p.Tenants))
 	for i := range r.scalers {
 		s := &r.scalers[i]
 		spec := p.Workloads[p.Tenants[i].Workload].HPA
@@ -55,23 +55,30 @@ func (r *Runner) resetScalers() error {
 				s.plain = s.plain && m.Type == autoscalingv2.ResourceMetricSourceType && !r.thorough
 			}
 		}
-		phase := hashed(r.w.Seed, uint64(i), 4)
-		s.next = p.Control.Sync * float64(phase.next()>>11) / (1 << 53)
+		w := &p.Workloads[p.Tenants[i].Workload]
+		s.request = hpa.Of(int64(math.Round(w.Request*1000)), w.Memory)
+		s.request.HasCPU, s.request.HasMemory = w.Request > 0, w.Memory > 0
+		r.syncs[i] = math.Inf(1)
+		if s.acts() {
+			phase := hashed(r.w.Seed, uint64(i), 4)
+			r.syncs[i] = p.Control.Sync * float64(phase.next()>>11) / (1 << 53)
+		}
 	}
 	return nil
 }
 
+// acts says whether anything can come of its syncs.
+func (s *scaler) acts() bool { return s.controller != nil && !s.idle }
+
 // autoscale lets every autoscaler act whose moment lies in this second.
 func (r *Runner) autoscale(now float64) {
-	for i := range r.scalers {
-		s := &r.scalers[i]
-		if s.controller == nil || s.idle || s.next >= now+1 {
+	for i, at := range r.syncs {
+		if at >= now+1 {
 			continue
 		}
-		at := s.next
-		s.next += r.p.Control.Sync
+		r.syncs[i] += r.p.Control.Sync
 		r.see(i, at)
-		d := s.controller.Sync(&r.input)
+		d := r.scalers[i].controller.Sync(&r.input)
 		if d.Scale && int(d.Desired) != r.tenants[i].desired {
 			r.scalings++
 			r.resizeTo(i, int(d.Desired), now)
@@ -89,14 +96,12 @@ func (r *Runner) initialized(now float64) float64 {
 // see fills the autoscaler's input with what the metrics pipeline has served by now.
 func (r *Runner) see(i int, now float64) {
 	t := &r.tenants[i]
-	w := &r.p.Workloads[r.p.Tenants[i].Workload]
+	request := r.scalers[i].request
 	t.serveMetrics(now)
 	in := &r.input
 	in.Now = seconds(now)
 	in.SpecReplicas, in.StatusReplicas = int32(t.desired), int32(len(t.pods))
 	in.Pods, in.Alike = in.Pods[:0], hpa.Alike{}
-	request := hpa.Of(int64(math.Round(w.Request*1000)), w.Memory)
-	request.HasCPU, request.HasMemory = w.Request > 0, w.Memory > 0
 	pods, millicores := r.seePods(i, now, request)
 	in.Alike.Pods = pods
 	in.Alike.Usage = hpa.Of(millicores, int64(pods)*t.served.memory[t.served.which])
@@ -116,9 +121,9 @@ func (r *Runner) seePods(i int, now float64, request hpa.Amount) (pods int, mill
 	r.containers = resize(r.containers, len(t.pods))
 	old := r.initialized(now)
 	for k, id := range t.pods {
-		p := &r.pods[id]
-		s := &p.gauge.samples[which]
-		if s.millicores >= 0 && plain && p.scheduled < old && p.ready <= now {
+		p, g := &r.pods[id], &t.gauges[k]
+		s := &g.samples[which]
+		if s.millicores >= 0 && plain && (g.settled <= now || p.counts(now, old)) {
 			pods++
 			millicores += s.millicores
 			continue

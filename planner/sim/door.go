@@ -54,6 +54,9 @@ type doorState struct {
 	wait    []float64 // of those who came in that second
 	most    float64
 	until   int
+
+	perPerson float64 // shots
+	tries     int     // the most that anybody comes again
 }
 
 func (r *Runner) resetDoor() {
@@ -62,6 +65,10 @@ func (r *Runner) resetDoor() {
 	d.rate, d.waiting, d.most, d.until = r.p.Shots(), 0, 0, 0
 	d.queue, d.steps, d.let = zeroed(d.queue, n), zeroed(d.steps, len(r.p.Steps)), zeroed(d.let, n)
 	d.came, d.wait = d.came[:0], d.wait[:0]
+	d.perPerson, d.tries = r.p.perPerson(), 0
+	if r.p.Impatience != nil {
+		d.tries = max(0, min(r.p.Impatience.Most, mostRetries))
+	}
 }
 
 // drain is how much longer than the surge a door may take, in seconds.
@@ -113,11 +120,13 @@ func (r *Runner) letIn(sec int) {
 
 // queueAgain puts a tenant's persons who come again in this second at the end of the queue.
 func (r *Runner) queueAgain(i, sec int) float64 {
-	t, sum := &r.tenants[i], 0.0
-	for g := 1; g <= mostRetries; g++ {
-		if t.retries[g] != nil {
-			x := t.retries[g][sec&(r.ahead-1)]
-			t.retries[g][sec&(r.ahead-1)] = 0
+	t, sum, at := &r.tenants[i], 0.0, sec&(r.ahead-1)
+	for g := 1; g <= r.door.tries; g++ {
+		if t.retries[g] == nil {
+			continue
+		}
+		if x := t.retries[g][at]; x != 0 {
+			t.retries[g][at] = 0
 			t.coming -= x
 			r.door.queue[i][g] += x
 			sum += x
@@ -128,23 +137,24 @@ func (r *Runner) queueAgain(i, sec int) float64 {
 
 // release lets the same share of all in.
 func (d *doorState) release(t *tenant, i int, share float64) {
-	total := 0.0
-	for _, x := range d.queue[i] {
+	queue, tries, total := d.queue[i][:d.tries+1], t.tries[:d.tries+1], 0.0
+	for _, x := range queue {
 		total += x
 	}
 	d.let[i] = total * share
-	for g, x := range d.queue[i] {
-		t.tries[g] = 0
-		if total > 0 {
-			t.tries[g] = x / total
+	for g, x := range queue {
+		if x == 0 { // most have not come again
+			tries[g] = 0
+			continue
 		}
-		d.queue[i][g] = x * (1 - share)
+		tries[g] = x / total
+		queue[g] = x * (1 - share)
 	}
 }
 
 // result sums the waits up, in persons.
-func (d *doorState) result(perPerson float64) *Waiting {
-	out := &Waiting{Queue: d.most / perPerson, Until: float64(d.until), Left: d.waiting / perPerson}
+func (d *doorState) result() *Waiting {
+	out := &Waiting{Queue: d.most / d.perPerson, Until: float64(d.until), Left: d.waiting / d.perPerson}
 	order := make([]int, len(d.wait))
 	total := 0.0
 	for s, x := range d.came {

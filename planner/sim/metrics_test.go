@@ -16,13 +16,18 @@ func TestGaugeIsTheMeter(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		scrape := float64(rapid.IntRange(5, 60).Draw(t, "scrape"))
 		started := float64(rapid.IntRange(-40_000, 20_000).Draw(t, "started")) / 1000
-		var g gauge
+		g, got := newGauge(0), noSample
+		g.started = started
 		var m hpa.Meter
 		at, cpu := started, 0.0
 		for range rapid.IntRange(1, 20).Draw(t, "scrapes") {
-			at += float64(rapid.SampledFrom([]int{0, 0, 3_001, 9_999, 10_003, 17_123, 45_001}).Draw(t, "later")) / 1000
-			cpu += float64(rapid.IntRange(0, 20_000_000).Draw(t, "cpu")) / 1e6
-			got := g.take(started, at, cpu, scrape)
+			if later := rapid.SampledFrom([]int{0, 0, 3_001, 9_999, 10_003, 17_123, 45_001}).Draw(t, "later"); later > 0 {
+				at += float64(later) / 1000
+				cpu += float64(rapid.IntRange(0, 20_000_000).Draw(t, "cpu")) / 1e6
+			}
+			if at != g.lastAt {
+				got = g.take(at, cpu, scrape)
+			}
 			m.Take(hpa.Reading{Started: seconds(started), At: seconds(at), CPU: seconds(cpu)}, seconds(scrape))
 			want, has := m.Usage()
 			if has != (got.millicores >= 0) {
@@ -82,31 +87,32 @@ func TestPodsAreReadScrapedAndServed(t *testing.T) {
 // What the autoscaler is shown of a pod on its way: Pending, then missing, not ready, ready, and of one whose node is lost
 // everything but new samples. Times are in whole seconds.
 func TestPodsAreSeenAsTheAPIServerShowsThem(t *testing.T) {
-	none := gauge{samples: [2]sample{noSample, noSample}}
-	waiting := pod{node: -1, created: 100.4, gauge: none}
-	going := pod{scheduled: 100.5, started: 110.7, ready: 115.9, gauge: none}
-	read := going
-	read.gauge.take(110.7, 110.7, 0, 15)
-	read.gauge.samples[0] = read.gauge.take(110.7, 121.9, 1.12, 15)
+	waiting := pod{node: -1, created: 100.4}
+	going := pod{scheduled: 100.5, started: 110.7, ready: 115.9}
+	g := newGauge(0)
+	g.started = 110.7
+	g.take(110.7, 0, 15)
+	measured := g.take(121.9, 1.12, 15)
 	for _, c := range []struct {
-		name string
-		pod  pod
-		now  float64
-		want hpa.Pod
+		name   string
+		pod    pod
+		sample sample
+		now    float64
+		want   hpa.Pod
 	}{
-		{"without a node", waiting, 101, hpa.Pod{Phase: hpa.Pending}},
-		{"not yet bound", going, 100.4, hpa.Pod{Phase: hpa.Pending}},
-		{"pulling", going, 105, hpa.Pod{Phase: hpa.Pending, HasStart: true, Start: 100 * time.Second, Ready: hpa.NotReady, ReadyChanged: 100 * time.Second}},
-		{"started", going, 111, hpa.Pod{HasStart: true, Start: 100 * time.Second, Ready: hpa.NotReady, ReadyChanged: 100 * time.Second}},
-		{"ready", going, 116, hpa.Pod{HasStart: true, Start: 100 * time.Second, Ready: hpa.Ready, ReadyChanged: 115 * time.Second}},
-		{"measured", read, 130, hpa.Pod{
+		{"without a node", waiting, noSample, 101, hpa.Pod{Phase: hpa.Pending}},
+		{"not yet bound", going, noSample, 100.4, hpa.Pod{Phase: hpa.Pending}},
+		{"pulling", going, noSample, 105, hpa.Pod{Phase: hpa.Pending, HasStart: true, Start: 100 * time.Second, Ready: hpa.NotReady, ReadyChanged: 100 * time.Second}},
+		{"started", going, noSample, 111, hpa.Pod{HasStart: true, Start: 100 * time.Second, Ready: hpa.NotReady, ReadyChanged: 100 * time.Second}},
+		{"ready", going, noSample, 116, hpa.Pod{HasStart: true, Start: 100 * time.Second, Ready: hpa.Ready, ReadyChanged: 115 * time.Second}},
+		{"measured", going, measured, 130, hpa.Pod{
 			HasStart: true, Start: 100 * time.Second, Ready: hpa.Ready, ReadyChanged: 115 * time.Second,
 			Sample: hpa.Sample{Has: true, Time: 121 * time.Second, Window: seconds(121.9) - seconds(110.7)},
 		}},
 	} {
 		box := []hpa.Container{{Name: "app"}}
 		got := c.pod.seen(c.now, box)
-		c.pod.gauge.samples[0].show(&got, 0)
+		c.sample.show(&got, 0)
 		got.Containers = nil
 		if got.Phase != c.want.Phase || got.HasStart != c.want.HasStart || got.Start != c.want.Start ||
 			got.Ready != c.want.Ready || got.ReadyChanged != c.want.ReadyChanged || got.Sample != c.want.Sample {

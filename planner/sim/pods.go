@@ -2,6 +2,7 @@ package sim
 
 import (
 	"math"
+	"slices"
 
 	"github.com/ansturm/ansturm/planner/pack"
 )
@@ -13,8 +14,6 @@ type pod struct {
 	dead                                            bool // its node is lost
 	old                                             bool // of the generation that a rollout replaces
 	share                                           float64
-
-	gauge gauge
 }
 
 type nodeState struct {
@@ -84,7 +83,7 @@ func (r *Runner) newPod(tenant int, now float64) int32 {
 	t := &r.tenants[tenant]
 	p := pod{
 		tenant: int32(tenant), node: -1, created: now, scheduled: never, started: never, ready: never, known: never,
-		share: 1, gauge: gauge{house: source(t.houses.next()), samples: [2]sample{noSample, noSample}},
+		share: 1,
 	}
 	var id int32
 	if n := len(r.free); n > 0 {
@@ -94,7 +93,7 @@ func (r *Runner) newPod(tenant int, now float64) int32 {
 		id = int32(len(r.pods))
 		r.pods = append(r.pods, p)
 	}
-	t.pods = append(t.pods, id)
+	t.pods, t.gauges = append(t.pods, id), append(t.gauges, newGauge(source(t.houses.next())))
 	t.served.edits++
 	return id
 }
@@ -115,7 +114,7 @@ func (r *Runner) startPods(tenant int) {
 		}
 		p := &r.pods[id]
 		p.scheduled, p.started, p.ready, p.known, p.warm = -3600, -3600, -3600, -3600, -3600
-		r.startReading(p)
+		r.startReading(&t.gauges[len(t.gauges)-1], p.started)
 		r.bind(p, w, node)
 		r.nodes[node].images[w.Image] = -3600
 	}
@@ -157,7 +156,7 @@ func (r *Runner) schedule(now float64) {
 			keep = append(keep, id)
 			continue
 		}
-		r.layChain(p, &r.p.Workloads[workload], node, math.Max(p.created+r.p.Control.SchedulingDelay, now))
+		r.layChain(id, &r.p.Workloads[workload], node, math.Max(p.created+r.p.Control.SchedulingDelay, now))
 	}
 	r.waiting, r.kick = keep, early
 	if !early {
@@ -165,7 +164,8 @@ func (r *Runner) schedule(now float64) {
 	}
 }
 
-func (r *Runner) layChain(p *pod, w *Workload, node int, at float64) {
+func (r *Runner) layChain(id int32, w *Workload, node int, at float64) {
+	p := &r.pods[id]
 	r.bind(p, w, node)
 	p.scheduled = at
 	n := &r.nodes[node]
@@ -183,7 +183,7 @@ func (r *Runner) layChain(p *pod, w *Workload, node int, at float64) {
 	p.ready = p.started + w.Ready.draw(t.podDraws.next())
 	p.known = p.ready + r.p.Control.EndpointDelay
 	p.warm = p.ready + w.WarmFor
-	r.startReading(p)
+	r.startReading(r.gaugeOf(id), p.started)
 	t.change = math.Min(t.change, p.known)
 }
 
@@ -200,7 +200,7 @@ func (r *Runner) victimRank(id int32, now float64) int {
 func (r *Runner) removePod(t *tenant, at int) {
 	id := t.pods[at]
 	p := &r.pods[id]
-	t.pods = append(t.pods[:at], t.pods[at+1:]...)
+	t.pods, t.gauges = slices.Delete(t.pods, at, at+1), slices.Delete(t.gauges, at, at+1)
 	t.served.edits++
 	switch {
 	case p.node < 0:
@@ -241,7 +241,7 @@ func (r *Runner) loseNodes(now float64) {
 			r.refresh(i, now)
 		}
 		gone := 0.0
-		for _, id := range t.pods {
+		for k, id := range t.pods {
 			p := &r.pods[id]
 			if p.node < 0 || !r.nodes[p.node].lost || p.dead {
 				continue
@@ -249,7 +249,7 @@ func (r *Runner) loseNodes(now float64) {
 			if p.known <= now {
 				gone++
 			}
-			p.dead = true
+			p.dead, t.gauges[k].started, t.gauges[k].settled = true, math.Inf(1), math.Inf(1)
 		}
 		if gone > 0 && t.inRotation > 0 {
 			r.cut(i, int(now), gone/float64(t.inRotation))
@@ -279,7 +279,7 @@ func (r *Runner) refresh(tenant int, now float64) {
 	t := &r.tenants[tenant]
 	w := &r.p.Workloads[r.p.Tenants[tenant].Workload]
 	t.capacity, t.parallel, t.burn, t.inRotation, t.change = 0, 0, 0, 0, math.Inf(1)
-	for _, id := range t.pods {
+	for k, id := range t.pods {
 		p := &r.pods[id]
 		switch {
 		case p.dead || p.node < 0:
@@ -293,8 +293,8 @@ func (r *Runner) refresh(tenant int, now float64) {
 			factor = w.WarmFactor
 			t.change = math.Min(t.change, math.Max(now+1, math.Floor(p.warm)))
 		}
-		if g := &p.gauge; !g.joined {
-			g.joined, g.base = true, r.counter(tenant, int(now))
+		if g := &t.gauges[k]; math.IsInf(g.base, 1) {
+			g.base = r.counter(tenant, int(now))
 		}
 		t.inRotation++
 		t.capacity += limit / factor

@@ -87,7 +87,7 @@ func (r *Runner) result() *Result {
 		r.judge(q, out)
 	}
 	if r.p.Door != nil {
-		out.Waiting = r.door.result(r.p.perPerson())
+		out.Waiting = r.door.result()
 	}
 	if r.Detail {
 		out.Series = r.detail.finish(r)

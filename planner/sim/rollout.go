@@ -111,8 +111,11 @@ func (r *Runner) rollOut(now float64) {
 		r.beginRollout(r.rollouts)
 		r.rollouts++
 	}
+	if r.rollouts == 0 {
+		return
+	}
 	for i := range r.tenants {
-		if r.rollouts > 0 && r.tenants[i].rolling != nil {
+		if r.tenants[i].rolling != nil {
 			r.rollTenant(i, now)
 		}
 	}

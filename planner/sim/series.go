@@ -91,7 +91,7 @@ func (s *series) second(r *Runner, sec int) {
 	s.Offered = append(s.Offered, r.arrived-s.arrived)
 	s.Served = append(s.Served, r.served-s.served)
 	if r.p.Door != nil {
-		s.AtDoor = append(s.AtDoor, r.door.waiting/r.p.perPerson())
+		s.AtDoor = append(s.AtDoor, r.door.waiting/r.door.perPerson)
 	}
 	s.cores, s.arrived, s.served = cores, r.arrived, r.served
 	for b := range r.backends {
@@ -113,25 +113,21 @@ const (
 // which the work so far has grown by x.
 func (s *series) finish(r *Runner) *Series {
 	length := len(s.Offered)
-	var all []followed
-	for i := range s.work {
-		w := &r.p.Workloads[r.p.Tenants[i].Workload]
-		for k := range w.Work {
-			for _, u := range w.Work[k].Tail.eighths {
-				all = append(all, followed{tenant: i, step: k, work: u * w.Work[k].Mean, behind: r.behindTime(w, k)})
-			}
-		}
+	tenants := make([]followed, len(r.tenants))
+	for i := range tenants {
+		tenants[i] = newFollowed(r, i)
 	}
 	counts := make([][bins]float32, min(length, stretchOfTime))
 	for from := 0; from < length; from += stretchOfTime {
 		clear(counts)
-		for i := range all {
-			s.follow(r, &all[i], from, counts)
+		for i := range tenants {
+			s.follow(r, &tenants[i], from, counts)
 		}
 		for sec := range min(stretchOfTime, length-from) {
-			s.P50 = append(s.P50, percentile(&counts[sec], 0.50))
-			s.P95 = append(s.P95, percentile(&counts[sec], 0.95))
-			s.P99 = append(s.P99, percentile(&counts[sec], 0.99))
+			sums := summed(&counts[sec])
+			s.P50 = append(s.P50, quantile(&sums, 0.50))
+			s.P95 = append(s.P95, quantile(&sums, 0.95))
+			s.P99 = append(s.P99, quantile(&sums, 0.99))
 		}
 	}
 	for m := range length / 60 {
@@ -149,68 +145,94 @@ func (s *series) finish(r *Runner) *Series {
 	return &out
 }
 
-// behindTime is the work of a step at back ends that are not busy.
-func (r *Runner) behindTime(w *Workload, k int) float64 {
-	sum := 0.0
-	for _, x := range w.Work[k].Backends {
-		sum += x
-	}
-	return sum
-}
-
 // stretchOfTime is how many seconds' response times are counted at a time.
 const stretchOfTime = 1 << 10
 
-// followed are requests of one tenant, step and work, as far as they were followed.
+// followed are a tenant's requests, an eighth of each step's for one work, as far as they were followed.
 type followed struct {
-	tenant, step int
-	work, behind float64 // CPU seconds; seconds in back ends
-	next         int     // of the tenant's busy seconds
+	tenant int
+	next   int // of the tenant's busy seconds
+	works  []followedWork
+}
+
+// followedWork is one work of one step.
+type followedWork struct {
+	step         int
+	work, behind float64 // CPU seconds; seconds in back ends that are not busy
 	done         int     // the beat until which the one before took
 }
 
-// follow finds the response times of those who came from second from on, with one pass of two pointers.
+func newFollowed(r *Runner, tenant int) followed {
+	f := followed{tenant: tenant}
+	for k, w := range r.p.Workloads[r.p.Tenants[tenant].Workload].Work {
+		behind := 0.0
+		for _, x := range w.Backends {
+			behind += x
+		}
+		for _, u := range w.Tail.eighths {
+			f.works = append(f.works, followedWork{step: k, work: u * w.Mean, behind: behind})
+		}
+	}
+	return f
+}
+
+// follow finds the response times of those who came from second from on, with one pass of two pointers for each work.
 func (s *series) follow(r *Runner, f *followed, from int, counts [][bins]float32) {
 	busy := s.busy[f.tenant]
 	for ; f.next < len(busy) && int(busy[f.next]) < from+len(counts); f.next++ {
 		sec := int(busy[f.next])
-		var response float64
-		response, f.done = s.inPods(f.tenant, sec, f.work, f.done)
-		weight := s.came[f.tenant][sec] * float32(r.frac[f.step][min(sec, len(r.shape)-1)]) / 8
-		counts[sec-from][bin(response+f.behind)] += weight
+		came, second, at := s.came[f.tenant][sec], &counts[sec-from], min(sec, len(r.shape)-1)
+		for k := range f.works {
+			w := &f.works[k]
+			var response float64
+			response, w.done = s.inPods(f.tenant, sec, w.work, w.done)
+			second[bin(response+w.behind)] += came * float32(r.frac[w.step][at]) / 8
+		}
 	}
 }
 
-// bin is where a response time is counted.
+// bin is where a response time is counted: it goes by the logarithm, which is taken as the same for all numbers of the same
+// first nine binary digits, 0.002 or a sixteenth of a bin off at most.
 func bin(seconds float64) int {
-	return max(0, min(bins-1, int(ln(math.Max(seconds, 1e-3)*1000)*binsPerE)))
+	if seconds <= 1e-3 {
+		return 0
+	}
+	digits := int(math.Float64bits(seconds*1000)>>44) - 1023<<8
+	return int(binOf[max(0, min(digits, len(binOf)-1))])
 }
 
-// logs are the logarithms of 256 numbers from 1 to 2.
-var logs = func() (logs [256]float64) {
-	for i := range logs {
-		logs[i] = math.Log1p((float64(i) + 0.5) / 256)
+// binOf has the bins of the numbers from 1 on by their first digits.
+var binOf = func() (of [24 << 8]uint16) {
+	for digits := range of {
+		ln := float64(digits>>8)*math.Ln2 + math.Log1p((float64(digits&255)+0.5)/256)
+		of[digits] = uint16(min(bins-1, int(ln*binsPerE)))
 	}
-	return logs
+	return of
 }()
 
-// ln is the natural logarithm of a positive number to 0.002, a sixteenth of a bin.
-func ln(x float64) float64 {
-	b := math.Float64bits(x)
-	return float64(int(b>>52)-1023)*math.Ln2 + logs[b>>44&255]
+func percentile(counts *[bins]float32, q float64) float64 {
+	sums := summed(counts)
+	return quantile(&sums, q)
 }
 
-func percentile(counts *[bins]float32, q float64) float64 {
-	var total float32
-	for _, c := range counts {
-		total += c
+// summed is how many there are up to each bin.
+func summed(counts *[bins]float32) (sums [bins]float32) {
+	var sum float32
+	for b, c := range counts {
+		sum += c
+		sums[b] = sum
 	}
+	return sums
+}
+
+// quantile is the response time in seconds that the share q does not exceed; 0 of nobody.
+func quantile(sums *[bins]float32, q float64) float64 {
+	total := float64(sums[bins-1])
 	if total == 0 {
 		return 0
 	}
-	var sum float32
-	for b, c := range counts {
-		if sum += c; float64(sum) >= q*float64(total) {
+	for b, sum := range sums {
+		if float64(sum) >= q*total {
 			return middle(b)
 		}
 	}

@@ -28,6 +28,7 @@ type world struct {
 	rollouts int // begun
 
 	scalers    []scaler
+	syncs      []float64 // by tenant: its autoscaler's next sync; +Inf where nothing comes of any
 	scrapes    int
 	past       int
 	each       []float64 // past × tenant: the counters at the past seconds
@@ -99,6 +100,7 @@ type tenant struct {
 	serveAt  float64 // when the last scrape is served; −1: it is
 	houses   source  // of the pods' readings
 	pods     []int32
+	gauges   []gauge // of the pods, in their order
 	desired  int
 	peak     int
 	sets     sets
@@ -303,6 +305,7 @@ func (r *Runner) resetTenants() {
 			houses:   hashed(seed, uint64(i), 5),
 			serveAt:  -1,
 			pods:     old.pods[:0],
+			gauges:   old.gauges[:0],
 			retries:  old.retries,
 		}
 		t.arrive.left = float64(units[t.arrive.next()>>drawShift])
