@@ -129,12 +129,9 @@ func (r *Runner) serveSecond(i, sec int, x float64, m *mix) float64 {
 	return came[0] + came[1]
 }
 
-// Where so many requests run at full speed side by side, and no more than the roomy share of them is in service, a second is
-// one step: who comes and goes within it cancels out.
-const (
-	wide  = 8
-	roomy = 0.9
-)
+// wide is how many requests must run at full speed side by side for a second to be one step, as long as no more are in service:
+// who comes and goes within it cancels out.
+const wide = 8
 
 // serveWhole is step over a second, in whose beats came requests come; it does nothing and says so where some would share or
 // wait. u is the draw of who departs.
@@ -142,7 +139,7 @@ func (r *Runner) serveWhole(i, sec int, came [beats]float64, u uint64, m *mix) b
 	t, a := &r.tenants[i], came[0]+came[1]
 	even := 1 - unevenness*t.uneven(t.n+a/4) // who was there and half of those who come in a beat, as in step
 	mean := (t.n*(1-t.second.decay) + a*t.second.young) * even
-	if t.n+(a-mean)/2+tagged > t.parallel*roomy || t.n+a > t.threads-t.held {
+	if t.n+(a-mean)/2+tagged > t.parallel || t.n+a > t.threads-t.held {
 		return false
 	}
 	gone := min(t.depart.events(mean, u), t.n+a)
