@@ -222,7 +222,7 @@ func (s *search) find(ctx context.Context) (*Plan, error) {
 	}
 	var door *doored
 	if limit != nil {
-		if door, err = s.admit(ctx, limit.nodes(s), inAllWorlds); err != nil {
+		if door, err = s.admit(ctx, limit.nodes(s), 0, inAllWorlds); err != nil {
 			return nil, err
 		}
 	}
@@ -251,7 +251,7 @@ func (s *search) doors(ctx context.Context, p *Plan, door *doored) (err error) {
 	to := &p.Admission
 	if now := len(s.pf.Nodes()); p.Mendable && p.Decided() > now {
 		to = &p.Instead
-		if door, err = s.admit(ctx, now, inSomeWorlds); err != nil {
+		if door, err = s.admit(ctx, now, s.carriedBy(now, p.Platform), inSomeWorlds); err != nil {
 			return err
 		}
 	}
