@@ -16,9 +16,9 @@ const (
 	// seconds more than its length it may take in any case.
 	longestDrain = 3
 	leastDrain   = 1800
-	// admissions is how often the rate is halved between what is too high and what holds; eased by how much it is lowered
-	// when all worlds show it to be too high, at most easings times.
-	admissions = 6
+	// admissions is how many steps of the rate are told apart from the slowest that is looked at to the surge's peak; eased by
+	// how much it is lowered when all worlds show it to be too high, at most easings times.
+	admissions = 64
 	eased      = 0.93
 	easings    = 5
 )
@@ -53,23 +53,11 @@ func (s *search) behind(rate float64) (*search, error) {
 }
 
 // admit finds the highest rate of a waiting room with which so many nodes keep the promise to those who are let in; nil
-// where none does that lets everybody in within a few times the surge's length.
-func (s *search) admit(ctx context.Context, nodes int, certify certifier) (*doored, error) {
-	high, low := s.peakRate()*demandAt(s.model, 0.95), s.slowestRate()
-	ok, err := s.admits(ctx, nodes, low)
-	if err != nil || !ok || low >= high {
+// where none does that lets everybody in within a few times the surge's length. A guess other than zero is where to begin.
+func (s *search) admit(ctx context.Context, nodes int, guess float64, certify certifier) (*doored, error) {
+	low, err := s.highest(ctx, nodes, guess)
+	if err != nil || low == 0 {
 		return nil, err
-	}
-	for range admissions {
-		middle := math.Sqrt(low * high)
-		if ok, err = s.admits(ctx, nodes, middle); err != nil {
-			return nil, err
-		}
-		if ok {
-			low = middle
-		} else {
-			high = middle
-		}
 	}
 	for range easings {
 		d, err := s.behind(rounded(low))
@@ -83,6 +71,47 @@ func (s *search) admit(ctx context.Context, nodes int, certify certifier) (*door
 		low *= eased
 	}
 	return nil, nil
+}
+
+// highest is the highest rate that gets through the worst worlds; zero where the slowest does not.
+func (s *search) highest(ctx context.Context, nodes int, guess float64) (float64, error) {
+	high, low := s.peakRate()*demandAt(s.model, 0.95), s.slowestRate()
+	if low >= high {
+		return 0, nil
+	}
+	fine := math.Pow(high/low, 1/float64(s.glanced(admissions)))
+	return brink(low, high, guess, fine, func(rate float64) (bool, error) { return s.admits(ctx, nodes, rate) })
+}
+
+// brink is the largest x from low to high, to a factor of fine, that holds; zero where low does not. High is taken not to. From a
+// guess it goes in steps that double until one holds and one does not, then by bisection; without one it begins with low.
+func brink(low, high, guess, fine float64, holds func(float64) (bool, error)) (float64, error) {
+	at, step, any := low, math.Inf(1), false
+	if guess > low {
+		at, step = math.Min(guess, high/fine), fine
+	}
+	for !any || high/low > fine*(1+1e-9) {
+		ok, err := holds(at)
+		if err != nil || !ok && at <= low {
+			return 0, err
+		}
+		if ok {
+			low, at, any = at, at*step, true
+		} else {
+			high, at = at, math.Max(at/step, low)
+		}
+		if step *= step; any && (at <= low || at >= high) {
+			at = math.Sqrt(low * high)
+		}
+	}
+	return low, nil
+}
+
+// carriedBy is the rate at which so many nodes are asked for as much, each that is left when one is lost, as the planned ones are
+// at the surge's peak.
+func (s *search) carriedBy(nodes int, planned *scenarios.Platform) float64 {
+	have, need := room(withNodes(s.pf, s.ladder.of(nodes)), s.list, s.lose), room(planned, s.list, s.lose)
+	return s.peakRate() * demandAt(s.model, 0.95) * float64(have.cpu) / float64(max(1, need.cpu))
 }
 
 // peakRate is how many persons a second come at the surge's peak, as expected.
@@ -112,7 +141,7 @@ func (s *search) admits(ctx context.Context, nodes int, rate float64) (bool, err
 	if err != nil {
 		return false, err
 	}
-	return d.enough(ctx, nodes, fewWorlds)
+	return d.enough(ctx, nodes, s.shown(fewWorlds))
 }
 
 // certifier chooses the autoscaling behind a waiting room and proves it; nil where it does not hold.
@@ -131,16 +160,19 @@ func inAllWorlds(ctx context.Context, d *search, nodes int) (*doored, error) {
 	return &doored{d, c, all}, nil
 }
 
+// glanced is [search.shown] of what lies behind a door, where a world lasts up to longestDrain times as long: half of that again.
+func (s *search) glanced(n int) int { return s.shown(s.shown(n)) }
+
 // glimpsed is in how many worlds a waiting room is tried that only shows another way.
 const glimpsed = 64
 
 // inSomeWorlds is a cheaper proof, in a fair sample with the most cautious target.
 func inSomeWorlds(ctx context.Context, d *search, nodes int) (*doored, error) {
-	if ok, err := d.enough(ctx, nodes, d.shown(first)); err != nil || !ok {
+	if ok, err := d.enough(ctx, nodes, d.glanced(first)); err != nil || !ok {
 		return nil, err
 	}
 	c := d.candidate(nodes, lowestTarget)
-	fair := d.crew.in(d.worlds.thinned(max(1, d.opts.Worlds/d.shown(glimpsed))))
+	fair := d.crew.in(d.worlds.thinned(max(1, d.opts.Worlds/d.glanced(glimpsed))))
 	n := len(fair.worlds.worlds)
 	out, err := fair.try(ctx, trial{platform: c.platform, mayLose: max(1, nodes-1)}, 0, n, 0, d.opts.ticks(StageAdmission, n))
 	if err != nil || out.broken > 0 {
@@ -209,8 +241,11 @@ func (d *doored) down(ctx context.Context, door *scenarios.Admission) (bool, err
 		if last := r.Series.Failed[end-min(2, max(1, end/4)) : end]; len(last) > 0 && mean(last) > storming {
 			count++
 		}
+		if held := int(seed) + 1 - count; max(held, count) > expectedSurges/2 {
+			break
+		}
 	}
-	return count >= 2, nil
+	return count > expectedSurges/2, nil
 }
 
 // storming is the share of failing shots above which a platform is down.

@@ -2,10 +2,13 @@ package planner
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"github.com/ansturm/ansturm/planner/gate"
 	"github.com/ansturm/ansturm/planner/sim"
@@ -126,4 +129,30 @@ func TestARetryStormIsEndedByTheRecommendedRate(t *testing.T) {
 	if ended[14] < 0.8 || ended[28] > 0.01 {
 		t.Errorf("the recommended rate to recover, put up in minute 15: %.3f fail before, %.3f in minute 28", ended[14], ended[28])
 	}
+}
+
+// The brink is found from any guess, and from a good one soon.
+func TestBrink(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		low := rapid.Float64Range(0.1, 100).Draw(t, "low")
+		high := low * rapid.Float64Range(1.05, 50).Draw(t, "span")
+		edge := low * math.Pow(high/low, rapid.Float64Range(-0.2, 1.2).Draw(t, "edge"))
+		guess := rapid.SampledFrom([]float64{0, edge, low / 2, low * 1.01, 2 * high}).Draw(t, "guess")
+		fine := math.Pow(high/low, 1.0/64)
+		tried := 0
+		got, err := brink(low, high, guess, fine, func(x float64) (bool, error) {
+			if tried++; x < low || x >= high {
+				t.Fatalf("tried %v", x)
+			}
+			return x <= edge, nil
+		})
+		switch {
+		case err != nil || tried > 20:
+			t.Fatalf("%d tried, %v", tried, err)
+		case edge < low && got != 0, edge >= low && (got > edge || got < math.Min(edge, high)/fine*(1-1e-6)):
+			t.Fatalf("%v of %v", got, edge)
+		case guess == edge && edge > low && edge < high/fine && tried > 3:
+			t.Fatalf("%d tried from the very brink", tried)
+		}
+	})
 }

@@ -13,59 +13,76 @@ import (
 )
 
 // notch tries one notch less than the plan in the plan's own worlds: one node fewer with the same autoscaling; and where
-// that holds, the same nodes with the target one step higher.
-func (s *search) notch(ctx context.Context, chosen candidate, all *outcome) (Notch, error) {
-	var best Notch
+// that holds, the same nodes with the target one step higher. What came of the node less is given too; nil where there is none.
+func (s *search) notch(ctx context.Context, chosen candidate, all *outcome) (out Notch, fewer *notched, err error) {
+	var best *notched
 	if chosen.nodes > 1 {
-		n, err := s.tryNotch(ctx, "node", s.on(chosen, chosen.nodes-1), chosen, all)
-		if err != nil {
-			return n, err
+		if fewer, err = s.tryNotch(ctx, "node", s.on(chosen, chosen.nodes-1), chosen); err != nil {
+			return out, nil, err
 		}
-		if n.Share > s.opts.Delta {
-			return n, nil
-		}
-		best = n
+		best = fewer
 	}
-	if chosen.target+targetStep <= 100 {
+	if (best == nil || best.Share <= s.opts.Delta) && chosen.target+targetStep <= 100 {
 		list := slices.Clone(chosen.list)
 		for i := range list {
 			list[i].target += targetStep
 		}
-		dearer := s.made(chosen.nodes, list)
-		n, err := s.tryNotch(ctx, "target", dearer, chosen, all)
+		dearer, err := s.tryNotch(ctx, "target", s.made(chosen.nodes, list), chosen)
 		if err != nil {
-			return n, err
+			return out, nil, err
 		}
-		if n.Share > best.Share || best.Platform == nil {
-			best = n
+		if best == nil || dearer.Share > best.Share {
+			best = dearer
 		}
 	}
-	return best, nil
+	if best == nil {
+		return out, nil, nil
+	}
+	out, err = s.shownBest(ctx, best, chosen, all)
+	return out, fewer, err
 }
 
 // In how many of the worst worlds the notch is tried, and in how many of all others.
 const worstShown, sampled = first / 2, 85
 
-// tryNotch estimates how many worlds break the notch and looks for the world that shows it best: in all of the worst worlds, which break
-// it if any do, and in a fair sample of the others, which stands for them.
-func (s *search) tryNotch(ctx context.Context, kind string, less, chosen candidate, all *outcome) (Notch, error) {
-	out := Notch{Kind: kind, Platform: less.platform, What: s.what(kind, less, chosen)}
+// notched is what came of one notch less: in all of the worst worlds, which break it if any do, and in a fair sample of the
+// others, which stands for them.
+type notched struct {
+	Notch
+	less          candidate
+	worst, sample *outcome
+}
+
+// tryNotch estimates how many worlds break the notch.
+func (s *search) tryNotch(ctx context.Context, kind string, less, chosen candidate) (*notched, error) {
+	out := &notched{Notch: Notch{Kind: kind, Platform: less.platform, What: s.what(kind, less, chosen)}, less: less}
 	t := trial{platform: less.platform, mayLose: max(1, chosen.nodes-1), whole: true}
 	worse := min(s.shown(worstShown), s.opts.Worlds)
 	others := s.opts.Worlds - worse
 	fair := s.crew.in(s.worlds.from(worse).thinned(max(1, others/s.shown(sampled))))
 	n := len(fair.worlds.worlds)
-	tick := s.opts.ticks(StageNotch, worse+n+s.looks())
-	worst, err := s.crew.try(ctx, t, 0, worse, worse, tick)
-	if err != nil {
-		return out, err
+	tick := s.opts.ticks(StageNotch, worse+n)
+	var err error
+	if out.worst, err = s.crew.try(ctx, t, 0, worse, worse, tick); err != nil {
+		return nil, err
 	}
-	sample, err := fair.try(ctx, t, 0, n, n, tick)
-	if err != nil {
-		return out, err
+	if out.sample, err = fair.try(ctx, t, 0, n, n, tick); err != nil {
+		return nil, err
 	}
-	broken := float64(worst.broken) + float64(sample.broken)*float64(others)/float64(max(1, n))
-	out.Share, out.Tried = broken/float64(s.opts.Worlds), worse+n
+	out.Share = out.over(s.opts.Worlds, (*outcome).share)
+	out.Tried = worse + n
+	return out, nil
+}
+
+// over is a mean over all worlds, of its means over the worst ones and over the sample of the others.
+func (n *notched) over(worlds int, of func(o *outcome) float64) float64 {
+	worst := float64(n.worst.done) / float64(worlds)
+	return worst*of(n.worst) + (1-worst)*of(n.sample)
+}
+
+// shownBest is the notch with the world that shows it best.
+func (s *search) shownBest(ctx context.Context, n *notched, chosen candidate, all *outcome) (Notch, error) {
+	out := n.Notch
 	byIndex := map[int]*sim.Result{}
 	for i, r := range all.results {
 		if r != nil {
@@ -73,7 +90,7 @@ func (s *search) tryNotch(ctx context.Context, kind string, less, chosen candida
 		}
 	}
 	var shown []showing
-	for _, o := range []*outcome{sample, worst} {
+	for _, o := range []*outcome{n.sample, n.worst} {
 		for i, r := range o.results {
 			plan := byIndex[o.worlds[i].Index]
 			if r == nil || plan == nil || plan.Broken || !r.Broken {
@@ -82,7 +99,7 @@ func (s *search) tryNotch(ctx context.Context, kind string, less, chosen candida
 			shown = append(shown, showing{o.worlds[i], plan, r, clearness(plan, r), 0})
 		}
 	}
-	best, err := s.surest(ctx, shown, less, chosen, tick)
+	best, err := s.surest(ctx, shown, n.less, chosen, s.opts.ticks(StageNotch, s.looks()))
 	if err != nil || best == nil {
 		return out, err
 	}
@@ -101,14 +118,14 @@ type showing struct {
 
 const (
 	shownFirst = 12 // of the clearest worlds are looked at again,
-	glances    = 2  // each that often with other chance,
+	glances    = 2  // each that often in all, the first time as it was found, else with other chance,
 	shownLast  = 4  // and the best of them
-	reseeded   = 6  // that often in all
+	reseeded   = 6  // that often
 )
 
 // looks is how many worlds that takes.
 func (s *search) looks() int {
-	return 2 * (s.shown(shownFirst)*glances + s.shown(shownLast)*(reseeded-glances))
+	return 2 * (s.shown(shownFirst)*(glances-1) + s.shown(shownLast)*(reseeded-glances))
 }
 
 // surest is the world that tells plan and notch apart by its demand and its loss, not by luck: the one in which, with other
@@ -116,9 +133,9 @@ func (s *search) looks() int {
 func (s *search) surest(ctx context.Context, shown []showing, less, chosen candidate, tick func()) (*showing, error) {
 	slices.SortStableFunc(shown, func(a, b showing) int { return cmp.Compare(b.clear, a.clear) })
 	for i := range shown {
-		shown[i].score = shown[i].clear / 1000
+		shown[i].score = shown[i].clear/1000 + shown[i].clear/100 + 1 // as it was found, the plan held and the notch broke
 	}
-	from := 0
+	from := 1
 	for _, round := range [][2]int{{s.shown(shownFirst), glances}, {s.shown(shownLast), reseeded}} {
 		shown = shown[:min(len(shown), round[0])]
 		for i := range shown {

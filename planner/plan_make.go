@@ -32,8 +32,9 @@ func (s *search) plan(ctx context.Context, stands gate.Result, limit *limit, cho
 	if p.Prediction, err = s.predict(ctx, chosen.platform); err != nil {
 		return nil, err
 	}
+	var fewer *notched
 	if limit == nil {
-		if p.Notch, err = s.notch(ctx, chosen, all); err != nil {
+		if p.Notch, fewer, err = s.notch(ctx, chosen, all); err != nil {
 			return nil, err
 		}
 	}
@@ -42,7 +43,7 @@ func (s *search) plan(ctx context.Context, stands gate.Result, limit *limit, cho
 			return nil, err
 		}
 	}
-	if p.Frontier, err = s.frontierAround(ctx, chosen, all); err != nil {
+	if p.Frontier, err = s.frontierAround(ctx, chosen, all, fewer); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -163,38 +164,58 @@ func spell(d time.Duration, lang string) string {
 	return scenarios.Decimal(fmt.Sprintf("%.3g", count), lang) + " " + many
 }
 
-// frontierAround shows cost against risk: some nodes fewer and more under the same autoscaling, in a fair sample
-// of the worlds; and the chosen one as certified.
-func (s *search) frontierAround(ctx context.Context, chosen candidate, all *outcome) ([]Candidate, error) {
+// frontierAround shows cost against risk: some nodes fewer and more under the same autoscaling, in a fair sample of the worlds;
+// the chosen one as certified, and one fewer as the notch was tried.
+func (s *search) frontierAround(ctx context.Context, chosen candidate, all *outcome, fewer *notched) ([]Candidate, error) {
 	fair := s.crew.in(s.worlds.thinned(max(1, s.opts.Worlds/s.shown(24))))
 	n := len(fair.worlds.worlds)
 	tick := s.opts.ticks(StageFrontier, 4*n)
 	var out []Candidate
 	for nodes := max(1, chosen.nodes-2); nodes <= min(s.ladder.top(), chosen.nodes+2); nodes++ {
 		c := s.on(chosen, nodes)
-		res := all
-		if nodes != chosen.nodes {
-			var err error
-			res, err = fair.try(ctx, trial{platform: c.platform, mayLose: max(1, nodes-1)}, 0, n, n, tick)
-			if err != nil {
-				return nil, err
-			}
+		switch {
+		case nodes == chosen.nodes:
+			out = append(out, s.point(c, all.replicaHours(), all.share(), upperBound(all.broken, all.done), true))
+			continue
+		case nodes == chosen.nodes-1 && fewer != nil:
+			out = append(out, s.point(c, fewer.over(s.opts.Worlds, (*outcome).replicaHours), fewer.Share, fewer.upper(s.opts.Worlds), false))
+			continue
 		}
-		out = append(out, s.point(c, res, nodes == chosen.nodes))
+		res, err := fair.try(ctx, trial{platform: c.platform, mayLose: max(1, nodes-1)}, 0, n, n, tick)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s.point(c, res.replicaHours(), res.share(), upperBound(res.broken, res.done), false))
 	}
 	slices.SortStableFunc(out, func(a, b Candidate) int { return a.Nodes - b.Nodes })
 	return out, nil
 }
 
-func (s *search) point(c candidate, res *outcome, chosen bool) Candidate {
-	hours, done := 0.0, 0
-	for _, r := range res.results {
+// share of the worlds that broke.
+func (o *outcome) share() float64 { return float64(o.broken) / float64(max(1, o.done)) }
+
+// replicaHours is their mean over the worlds.
+func (o *outcome) replicaHours() float64 {
+	hours := 0.0
+	for _, r := range o.results {
 		if r != nil {
 			hours += r.ReplicaSeconds / 3600
-			done++
 		}
 	}
-	risk := riskOf(s.opts.Delta, res.done, res.broken)
+	return hours / float64(max(1, o.done))
+}
+
+// upper bounds the risk: the worst worlds are known, of the others there is a sample.
+func (n *notched) upper(worlds int) float64 {
+	return n.over(worlds, func(o *outcome) float64 {
+		if o == n.worst {
+			return o.share()
+		}
+		return upperBound(o.broken, o.done)
+	})
+}
+
+func (s *search) point(c candidate, hours, risk, upper float64, chosen bool) Candidate {
 	cost := 0.0
 	for _, pool := range c.platform.Pools {
 		each := pool.Cost
@@ -204,8 +225,7 @@ func (s *search) point(c candidate, res *outcome, chosen bool) Candidate {
 		cost += each * float64(pool.Count)
 	}
 	return Candidate{
-		Nodes: c.nodes, Target: c.target, ReplicaHours: hours / float64(max(1, done)), Cost: cost,
-		Risk: float64(res.broken) / float64(max(1, res.done)), RiskUpper: risk.Upper, Chosen: chosen,
+		Nodes: c.nodes, Target: c.target, ReplicaHours: hours, Cost: cost, Risk: risk, RiskUpper: upper, Chosen: chosen,
 	}
 }
 

@@ -21,10 +21,12 @@ const (
 
 // predict is the platform in the surge as expected, with the band of the worlds in which no node is lost.
 func (s *search) predict(ctx context.Context, pf *scenarios.Platform) (Prediction, error) {
-	return s.f.predict(ctx, pf, s.opts.Seed, s.opts.ticks(StagePredict, 1+bandWorlds))
+	n := s.shown(bandWorlds)
+	return s.f.predict(ctx, pf, s.opts.Seed, n, s.opts.ticks(StagePredict, 1+n))
 }
 
-func (f *forge) predict(ctx context.Context, pf *scenarios.Platform, seed uint64, tick func()) (Prediction, error) {
+// predict has a band of so many worlds: of sixteen the least and the most at every moment are left out, of fewer none.
+func (f *forge) predict(ctx context.Context, pf *scenarios.Platform, seed uint64, worlds int, tick func()) (Prediction, error) {
 	p, err := f.params(pf, -1)
 	if err != nil {
 		return Prediction{}, err
@@ -35,7 +37,7 @@ func (f *forge) predict(ctx context.Context, pf *scenarios.Platform, seed uint64
 	}
 	tick()
 	out := predictionOf(expected)
-	band, err := f.band(ctx, pf, seed, tick)
+	band, err := f.band(ctx, pf, seed, worlds, tick)
 	if err != nil {
 		return Prediction{}, err
 	}
@@ -48,7 +50,8 @@ func (f *forge) predict(ctx context.Context, pf *scenarios.Platform, seed uint64
 			}
 		}
 		if slices.Sort(v); len(v) > 2 {
-			low, high = math.Min(low, v[1]), math.Max(high, v[len(v)-2])
+			out := worlds / bandWorlds
+			low, high = math.Min(low, v[out]), math.Max(high, v[len(v)-1-out])
 		}
 		out.P95Low = append(out.P95Low, low)
 		out.P95High = append(out.P95High, high)
@@ -57,12 +60,12 @@ func (f *forge) predict(ctx context.Context, pf *scenarios.Platform, seed uint64
 }
 
 // band are the 95 % percentiles over time in worlds of all demands and draws.
-func (f *forge) band(ctx context.Context, pf *scenarios.Platform, seed uint64, tick func()) ([][]float64, error) {
-	out := make([][]float64, bandWorlds)
+func (f *forge) band(ctx context.Context, pf *scenarios.Platform, seed uint64, worlds int, tick func()) ([][]float64, error) {
+	out := make([][]float64, worlds)
 	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(workers)
-	for i := range bandWorlds {
+	for i := range worlds {
 		group.Go(func() error {
 			mu.Lock()
 			p, err := f.params(pf, i)
@@ -70,7 +73,7 @@ func (f *forge) band(ctx context.Context, pf *scenarios.Platform, seed uint64, t
 			if err != nil {
 				return err
 			}
-			q := (float64(i) + 0.5) / bandWorlds
+			q := (float64(i) + 0.5) / float64(worlds)
 			r, err := sim.Run(ctx, p, sim.World{Seed: seed + 1000 + uint64(i), Demand: demandAt(f.model, q)})
 			if err != nil {
 				return err
