@@ -27,7 +27,6 @@ type answer struct {
 	parts     []part
 	limit     string
 	basis     []string
-	warnings  []string
 }
 
 // verdictCard is one answer in colour, icon and words.
@@ -69,7 +68,6 @@ func answerTo(in *Input, at seen, t tongue) answer {
 		}
 	}
 	a.basis = append(basisLines(in, t), doorLines(at, t)...)
-	a.warnings = warningLines(in, t)
 	return a
 }
 

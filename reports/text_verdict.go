@@ -143,6 +143,6 @@ func PlanText(w io.Writer, p *planner.Plan, lang string) error {
 		s.head(s.say("explained.title"))
 		s.list(s.sentences(p.Explanation))
 	}
-	s.warnings(s.planWarnings(p))
+	s.warnings(s.planWarnings(p, every))
 	return s.write(w)
 }
