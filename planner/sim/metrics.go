@@ -1,6 +1,11 @@
 package sim
 
-import "math"
+import (
+	"math"
+	"time"
+
+	"github.com/ansturm/ansturm/planner/hpa"
+)
 
 // The metrics pipeline: each pod is read by its kubelet at moments of its own, a scrape takes what was read last, and what
 // hpa.Meter makes of it (rule 22) is served a lag later. Only tenants with an autoscaler that may act are scraped, and the
@@ -77,8 +82,8 @@ type sum struct {
 	millicores int64
 }
 
-// leastFresh is the age in seconds from which a container's start serves as its first reading; see hpa.Meter.
-const leastFresh = 10
+// leastFresh is hpa.LeastFresh in seconds.
+const leastFresh = float64(hpa.LeastFresh) / float64(time.Second)
 
 // take is hpa.Meter's Take and Usage.
 func (g *gauge) take(started, at, cpu, scrape float64) sample {
