@@ -6,6 +6,7 @@ import (
 
 	"github.com/ansturm/ansturm/planner"
 	"github.com/ansturm/ansturm/planner/gate"
+	"github.com/ansturm/ansturm/scenarios"
 )
 
 // VerdictText writes a verdict for a terminal: the result, its reasons, each promise, the tenants hit most, warnings.
@@ -92,7 +93,7 @@ func (s *sheet) hitMost(v *gate.Verdict) {
 			s.line("  ", s.say("text.more", s.count(int64(len(hit)-shown))))
 			break
 		}
-		s.line("  - ", s.say("text.tenantLine", b.Tenant, s.count(int64(b.Broken)), clock(b.First)))
+		s.line("  - ", s.say("text.tenantLine", b.Tenant, s.count(int64(b.Broken)), scenarios.Clock(b.First)))
 	}
 }
 

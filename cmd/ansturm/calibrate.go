@@ -119,7 +119,7 @@ func (a *app) calibrateAll(ctx context.Context, w *world, c *calibration, propos
 func (a *app) calibrate(ctx context.Context, p *progress, proposal *planner.Proposal, speed float64, dir string) ([]*record.Record, error) {
 	var runs []*record.Record
 	for i, x := range proposal.Runs {
-		a.say("run %d of %d, about %s: %s", i+1, len(proposal.Runs), x.Wall.Round(time.Second), x.Why.In("en"))
+		a.say("run %d of %d, about %s: %s", i+1, len(proposal.Runs), scenarios.Span(x.Wall.Round(time.Second), "en"), x.Why.In("en"))
 		rec, err := a.fireValid(ctx, p, firing{
 			scenario: x.Experiment.Scenario, platform: x.Experiment.Platform, speed: speed,
 			dir: filepath.Join(dir, x.Name), purpose: "calibration", title: x.Name,

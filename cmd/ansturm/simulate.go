@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ansturm/ansturm/planner"
+	"github.com/ansturm/ansturm/scenarios"
 )
 
 func (a *app) simulateCommand() *cobra.Command {
@@ -30,7 +31,7 @@ shows what the platform does.`,
 			if err != nil {
 				st.abort("")
 			} else {
-				st.done(fmt.Sprintf("%s of platform time", time.Duration(len(simulation.Prediction.Offered))*simulation.Prediction.Step))
+				st.done(scenarios.Span(time.Duration(len(simulation.Prediction.Offered))*simulation.Prediction.Step, "en") + " of platform time")
 			}
 			p.wait()
 			if err != nil && c.Context().Err() == nil {
