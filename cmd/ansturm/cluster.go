@@ -53,6 +53,21 @@ func (k *clusterFlags) given(changed func(string) bool) string {
 	return ""
 }
 
+// check refuses flags without the one that they belong to, and what cannot be meant.
+func (k *clusterFlags) check(changed func(string) bool) error {
+	switch {
+	case k.context == "" && changed("kube-context"):
+		return inputError(errors.New("--kube-context names no context"), "kubectl config get-contexts shows those there are")
+	case k.context == "" && k.given(changed) != "":
+		return inputError(fmt.Errorf("--%s without --kube-context", k.given(changed)), "name the context whose cluster is meant")
+	case k.seriesEvery <= 0:
+		return inputError(fmt.Errorf("--scrape-every %v: must be above 0", k.seriesEvery), "")
+	case k.linger < 0:
+		return inputError(fmt.Errorf("--linger %v: must not be negative", k.linger), "")
+	}
+	return nil
+}
+
 // kubeTarget is a cluster that has agreed to be fired at.
 type kubeTarget struct {
 	client    *cluster.Client
