@@ -33,11 +33,7 @@ const (
 // arrivals a second bound its rate.
 func mixture(sc *scenarios.Scenario, pf *scenarios.Platform, name string, share func(journey, step int) float64, seed uint64, length time.Duration, shots, arrivals float64) (Experiment, error) {
 	s := mixed(sc, name, share, seed, length)
-	f, err := newForge(s, nil)
-	if err != nil {
-		return Experiment{}, err
-	}
-	p, err := f.params(pf, -1)
+	p, err := paramsOf(s, pf, nil)
 	if err != nil {
 		return Experiment{}, err
 	}
@@ -140,11 +136,7 @@ func stepped(levels []float64, first, each time.Duration, seed uint64) scenarios
 // still is the platform with fixed replicas: most tenants well below saturation, every fifth of the larger ones close
 // to it at the highest rate, and nodes enough.
 func still(s *scenarios.Scenario, pf *scenarios.Platform) *scenarios.Platform {
-	f, err := newForge(s, nil)
-	if err != nil {
-		return pf
-	}
-	p, err := f.params(pf, -1)
+	p, err := paramsOf(s, pf, nil)
 	if err != nil {
 		return pf
 	}

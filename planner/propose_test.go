@@ -64,11 +64,7 @@ func mustPropose(t *testing.T, sc *scenarios.Scenario, pf *scenarios.Platform, m
 // behind is what a run asks of the shared back ends at its highest level, as a share of what they do at best.
 func (r *ProposedRun) behind(t *testing.T) float64 {
 	t.Helper()
-	f, err := newForge(r.Experiment.Scenario, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := f.params(r.Experiment.Platform, -1)
+	p, err := paramsOf(r.Experiment.Scenario, r.Experiment.Platform, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
