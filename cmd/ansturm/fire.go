@@ -42,6 +42,8 @@ type firing struct {
 	latenessLimit time.Duration
 	// closed is the number of connections of a closed loop; 0 means an open one.
 	closed int
+	// warnings are known before the first shot.
+	warnings []record.Warning
 	// byTime shows the progress in time instead of arrivals.
 	byTime bool
 }
@@ -142,6 +144,7 @@ func (f firing) run(start time.Time) record.Run {
 	} else if f.platform != nil {
 		run.Warnings = record.UncoveredMetrics(f.platform)
 	}
+	run.Warnings = append(run.Warnings, f.warnings...)
 	return run
 }
 

@@ -46,7 +46,8 @@ A run in which the generator or the embedded platform was the limit says nothing
 With --kube-context the plan's autoscalers (hpa/*.yaml) are applied to a cluster whose tenants have agreed, fired at as
 by run --kube-context, and what was there before is put back: also after Ctrl-C and errors, and, with --restore DIR, after
 this program was killed. Nothing is written before the API server has taken every file by a dry run, what is there is
-saved to DIR/before.json, and --apply, or a word on the terminal, has allowed it. See ansturm rbac --verify for the rights.`,
+saved to DIR/before.json, and --apply, or a word on the terminal, has allowed it. Nothing else is written: where the cluster has
+other nodes than the plan, or the plan a waiting room, the verification warns of it. See ansturm rbac --verify for the rights.`,
 		Args: func(c *cobra.Command, args []string) error {
 			if v.restore != "" {
 				return cobra.NoArgs(c, args)

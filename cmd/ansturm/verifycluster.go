@@ -8,11 +8,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/ansturm/ansturm/loadgen/cluster"
+	"github.com/ansturm/ansturm/loadgen/record"
 	"github.com/ansturm/ansturm/planner"
+	"github.com/ansturm/ansturm/scenarios"
 )
 
 const (
@@ -38,7 +41,10 @@ func (v *verification) onCluster(ctx context.Context, p *progress, plan *planner
 	if err != nil {
 		return nil, writeError(err)
 	}
-	v.compareNodes(plan, target.found)
+	warnings := untouched(plan, target.found)
+	for _, w := range warnings {
+		v.say("warning: %s", w.Text.In("en"))
+	}
 	if err := v.agreed(saved); err != nil {
 		return nil, err
 	}
@@ -57,7 +63,7 @@ func (v *verification) onCluster(ctx context.Context, p *progress, plan *planner
 	}
 	return v.verifyAt(ctx, p, plan, name, firing{
 		scenario: plan.Scenario, platform: cluster.Overlay(target.found.Platform, plan.Platform), cluster: target, target: target.name(),
-		speed: lifeSpeed, dir: filepath.Join(v.out, "plan"), purpose: "verify", title: "verify",
+		speed: lifeSpeed, dir: filepath.Join(v.out, "plan"), purpose: "verify", title: "verify", warnings: warnings,
 	})
 }
 
@@ -78,28 +84,44 @@ func readManifests(dir string) ([][]byte, error) {
 	return all, nil
 }
 
-// compareNodes says where the cluster is another than the one that was planned for.
-func (v *verification) compareNodes(plan *planner.Plan, found *cluster.Found) {
+// untouched warns of what the plan wants otherwise than it is in the cluster, and a verification leaves as it is.
+func untouched(plan *planner.Plan, found *cluster.Found) (out []record.Warning) {
+	warn := func(code, de, en string) {
+		out = append(out, record.Warning{Code: code, Text: scenarios.Text{"de": de, "en": en}})
+	}
 	have, want := 0, plan.Decided()
 	for _, pool := range found.Platform.Pools {
 		have += pool.Count
 	}
-	if len(found.Platform.Pools) > 0 && have < want {
-		v.say("warning: the cluster has %d nodes, the plan wants %d: the promise is not made for this", have, want)
+	de, en := strconv.Itoa(have), strconv.Itoa(have)
+	if len(found.Platform.Pools) == 0 {
+		de, en = "unbekannt viele", "an unknown number"
 	}
+	if have != want {
+		warn("nodes-untouched",
+			fmt.Sprintf("Knoten: %d im Plan, %s im Cluster. Die Überprüfung ändert daran nichts; was sie zeigt, gilt für die im Cluster.", want, de),
+			fmt.Sprintf("Nodes: %d in the plan, %s in the cluster. A verification leaves them as they are; what it shows holds for those in the cluster.", want, en))
+	}
+	if plan.Platform.Admission != nil {
+		warn("waiting-room-untouched", "Der Plan sieht einen Warteraum vor. Die Überprüfung richtet keinen ein.",
+			"The plan is for a waiting room. A verification puts none up.")
+	}
+	return out
 }
 
-// agreed asks for consent to write, where it was not given.
+// agreed says what will be written, and asks for consent where it was not given.
 func (v *verification) agreed(saved *cluster.Saved) error {
-	what := fmt.Sprintf("%d autoscalers of context %s (%s) are replaced for the run", len(saved.Autoscalers), saved.Context, saved.Host)
+	what := fmt.Sprintf("%d autoscalers of context %s (%s) are replaced for the run, and put back after it; nothing else is changed, nodes neither",
+		len(saved.Autoscalers), saved.Context, saved.Host)
 	if v.apply {
+		v.say("%s", what)
 		return nil
 	}
 	in := terminal(v.stdin)
 	if in == nil {
 		return inputError(fmt.Errorf("nothing is written without consent: %s", what), "--apply gives it")
 	}
-	v.say("%s, and put back after it. Write %q to go on:", what, saved.Context)
+	v.say("%s. Write %q to go on:", what, saved.Context)
 	line, err := bufio.NewReader(in).ReadString('\n')
 	if err != nil || strings.TrimSpace(line) != saved.Context {
 		return inputError(errors.New("no consent was given; nothing was written"), "")
@@ -138,7 +160,7 @@ func (v *verification) putBack(ctx context.Context, client *cluster.Client, dir 
 	case err != nil:
 		return inputError(fmt.Errorf("the cluster is not as it was: %w", err), "ansturm verify --restore "+dir+" tries again")
 	}
-	v.say("context %s: %d autoscalers and the replicas of their workloads are as they were", saved.Context, len(saved.Autoscalers))
+	v.say("context %s: %d autoscalers and the replicas of their workloads are as they were; nodes were not touched", saved.Context, len(saved.Autoscalers))
 	saved.RestoredAt = time.Now().UTC()
 	return saveBefore(dir, saved)
 }
