@@ -33,15 +33,15 @@ func (v *verification) onCluster(ctx context.Context, p *progress, plan *planner
 	if err != nil {
 		return nil, err
 	}
-	target, err := v.openCluster(ctx, &v.kube, plan.Scenario, "")
+	before, err := v.openCluster(ctx, &v.kube, plan.Scenario, "")
 	if err != nil {
 		return nil, err
 	}
-	saved, err := target.client.Prepare(ctx, manifests, time.Now().UTC())
+	saved, err := before.client.Prepare(ctx, manifests, time.Now().UTC())
 	if err != nil {
 		return nil, writeError(err)
 	}
-	warnings := untouched(plan, target.found)
+	warnings := untouched(plan, before.found)
 	for _, w := range warnings {
 		v.say("warning: %s", w.Text.In("en"))
 	}
@@ -51,14 +51,12 @@ func (v *verification) onCluster(ctx context.Context, p *progress, plan *planner
 	if err := saveBefore(v.out, saved); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, v.putBack(ctx, target.client, v.out, saved)) }()
-	if err := target.client.Apply(ctx, saved); err != nil {
-		return nil, writeError(err)
-	}
-	if err := v.wait(ctx, target.client, saved); err != nil {
+	defer func() { err = errors.Join(err, v.putBack(ctx, before.client, v.out, saved)) }()
+	if err := v.bring(ctx, before.client, saved); err != nil {
 		return nil, err
 	}
-	if target, err = v.openCluster(ctx, &v.kube, plan.Scenario, ""); err != nil { // its description is the plan's now
+	target, err := v.openCluster(ctx, &v.kube, plan.Scenario, "") // its description is the plan's now
+	if err != nil {
 		return nil, err
 	}
 	return v.verifyAt(ctx, p, plan, name, firing{
@@ -129,8 +127,11 @@ func (v *verification) agreed(saved *cluster.Saved) error {
 	return nil
 }
 
-// wait lets the workloads come up to the least replicas of the plan, as they would be on the day.
-func (v *verification) wait(ctx context.Context, client *cluster.Client, saved *cluster.Saved) error {
+// bring applies the plan, and lets the workloads come up to its least replicas, as they would be on the day.
+func (v *verification) bring(ctx context.Context, client *cluster.Client, saved *cluster.Saved) error {
+	if err := client.Apply(ctx, saved); err != nil {
+		return writeError(err)
+	}
 	end := time.NewTimer(v.settle)
 	defer end.Stop()
 	tick := time.NewTicker(settlePoll)
