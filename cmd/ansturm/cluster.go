@@ -105,24 +105,26 @@ func (a *app) openCluster(ctx context.Context, k *clusterFlags, s *scenarios.Sce
 			return nil, err
 		}
 	}
-	t.watch = observe.Config{Client: client, Tenants: tenants, SeriesEvery: k.seriesEvery}
-	if t.found.Labelled {
-		t.watch.Selector = cluster.TenantLabel
-	}
-	if t.watch.Scrapes, err = scrapesOf(k.scrapes, tenants); err != nil {
-		return nil, err
-	}
-	if t.watch.Prometheus, err = k.prometheusOf(); err != nil {
+	if t.watch, err = k.watchOf(client, t.found, tenants); err != nil {
 		return nil, err
 	}
 	if !a.quiet {
-		nodes := 0
-		for _, pool := range t.found.Platform.Pools {
-			nodes += pool.Count
-		}
-		a.say("context %s: Kubernetes %s, %d tenants, all of them agree; %d nodes", client.Context, client.Version, len(tenants), nodes)
+		a.say("context %s: Kubernetes %s, %d tenants, all of them agree; %d nodes", client.Context, client.Version, len(tenants), len(t.found.Platform.Nodes()))
 	}
 	return t, nil
+}
+
+// watchOf is what is watched of a cluster.
+func (k *clusterFlags) watchOf(client *cluster.Client, found *cluster.Found, tenants []string) (w observe.Config, err error) {
+	w = observe.Config{Client: client, Tenants: tenants, SeriesEvery: k.seriesEvery}
+	if found.Labelled {
+		w.Selector = cluster.TenantLabel
+	}
+	if w.Scrapes, err = scrapesOf(k.scrapes, tenants); err != nil {
+		return w, err
+	}
+	w.Prometheus, err = k.prometheusOf()
+	return w, err
 }
 
 // clusterError says what to mend.

@@ -87,10 +87,7 @@ func untouched(plan *planner.Plan, found *cluster.Found) (out []record.Warning) 
 	warn := func(code, de, en string) {
 		out = append(out, record.Warning{Code: code, Text: scenarios.Text{"de": de, "en": en}})
 	}
-	have, want := 0, plan.Decided()
-	for _, pool := range found.Platform.Pools {
-		have += pool.Count
-	}
+	have, want := len(found.Platform.Nodes()), plan.Decided()
 	de, en := strconv.Itoa(have), strconv.Itoa(have)
 	if len(found.Platform.Pools) == 0 {
 		de, en = "unbekannt viele", "an unknown number"
