@@ -1,11 +1,6 @@
 package sim
 
-import (
-	"math"
-	"time"
-
-	"github.com/ansturm/ansturm/planner/hpa"
-)
+import "math"
 
 // The metrics pipeline: each pod is read by its kubelet at moments of its own, a scrape takes what was read last, and what
 // hpa.Meter makes of it (rule 22) is served a lag later. Only tenants with an autoscaler that may act are scraped, and the
@@ -81,9 +76,6 @@ type sum struct {
 	edits      int
 	millicores int64
 }
-
-// leastFresh is hpa.LeastFresh in seconds.
-const leastFresh = float64(hpa.LeastFresh) / float64(time.Second)
 
 // take is hpa.Meter's Take and Usage.
 func (g *gauge) take(started, at, cpu, scrape float64) sample {
