@@ -225,14 +225,7 @@ var (
 
 func readHey(_ client, l load, u usage) (told, error) {
 	if !l.times {
-		rate, count := heyRate.FindSubmatch(u.stdout), heyCount.FindSubmatch(u.stdout)
-		if rate == nil || count == nil {
-			return told{}, fmt.Errorf("no rate in what it printed: %s%s", lastLine(u.stdout), lastLine(u.stderr))
-		}
-		t := told{Response: untold}
-		t.PerSecond, _ = strconv.ParseFloat(string(rate[1]), 64)
-		t.Completed, _ = strconv.ParseInt(string(count[1]), 10, 64)
-		return t, nil
+		return readRate(heyRate, heyCount, u)
 	}
 	rows, err := csv.NewReader(strings.NewReader(string(u.stdout))).ReadAll()
 	if err != nil || len(rows) < 2 {
