@@ -104,9 +104,9 @@ func (l *lateness) judge(a *Account) {
 		a.Valid = false
 		a.Reason = scenarios.Text{
 			"de": fmt.Sprintf("die eingebettete Plattform war die Grenze: in %d von %d Sekunden lag das 99-%%-Quantil der Verspätung ihrer Antworten über %s (in wirklicher Zeit)",
-				l.over, l.judged, scenarios.Decimal(l.limit.String(), "de")),
+				l.over, l.judged, scenarios.Span(l.limit, "de")),
 			"en": fmt.Sprintf("lab-limited: in %d of %d seconds the 99 %% quantile of its answers' lateness was above %s (wall time)",
-				l.over, l.judged, l.limit),
+				l.over, l.judged, scenarios.Span(l.limit, "en")),
 		}
 	}
 }

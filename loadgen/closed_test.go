@@ -2,8 +2,6 @@ package loadgen
 
 import (
 	"context"
-	"io"
-	"net"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -29,19 +27,13 @@ func TestClosedLoop(t *testing.T) {
 func closedLoopOf(t *testing.T, people, shards int, service, end time.Duration) {
 	const over = 3 * time.Second
 	var now, most atomic.Int64
-	network := &memNet{handle: func(c net.Conn) {
-		buf := make([]byte, 4096)
-		for {
-			if _, err := c.Read(buf); err != nil {
-				return
-			}
-			for n, seen := now.Add(1), most.Load(); n > seen && !most.CompareAndSwap(seen, n); seen = most.Load() {
-			}
-			time.Sleep(service)
-			now.Add(-1)
-			_, _ = io.WriteString(c, okAnswer)
+	network := &memNet{handle: replying(func() string {
+		for n, seen := now.Add(1), most.Load(); n > seen && !most.CompareAndSwap(seen, n); seen = most.Load() {
 		}
-	}}
+		time.Sleep(service)
+		now.Add(-1)
+		return okAnswer
+	})}
 	cfg, m := config(t, uniform(1<<32-1, over, scenarios.Step{}), "127.0.0.1:1")
 	cfg.Transport, cfg.Closed, cfg.Shards, cfg.Grace = network, people, shards, time.Minute
 	ctx, cancel := context.WithTimeout(context.Background(), end)

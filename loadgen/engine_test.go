@@ -141,14 +141,14 @@ func server(t testing.TB, handle func(net.Conn)) string {
 }
 
 // answering answers each read, which holds one request, with the same bytes.
-func answering(answer string) func(net.Conn) {
+func answering(answer string) func(net.Conn) { return replying(func() string { return answer }) }
+
+// replying answers each read with what answer gives then; an empty one is none.
+func replying(answer func() string) func(net.Conn) {
 	return func(c net.Conn) {
 		buf := make([]byte, 4096)
 		for {
-			if _, err := c.Read(buf); err != nil {
-				return
-			}
-			if _, err := c.Write([]byte(answer)); err != nil {
+			if _, err := c.Read(buf); err != nil || !said(c, answer()) {
 				return
 			}
 		}

@@ -19,8 +19,8 @@ import (
 // once reads one request, answers with the bytes and closes.
 func once(answer string) func(net.Conn) {
 	return func(c net.Conn) {
-		if _, err := c.Read(make([]byte, 4096)); err == nil {
-			_, _ = c.Write([]byte(answer))
+		if asked(c) {
+			said(c, answer)
 		}
 	}
 }
@@ -45,14 +45,7 @@ func TestHostileServers(t *testing.T) {
 			_, _ = c.Read(make([]byte, 4096))
 			_ = c.(*net.TCPConn).SetLinger(0)
 		}, record.Lost, record.Indeterminate},
-		{"is silent", func(c net.Conn) {
-			buf := make([]byte, 4096)
-			for {
-				if _, err := c.Read(buf); err != nil {
-					return
-				}
-			}
-		}, record.TimedOut, record.Indeterminate},
+		{"is silent", silent, record.TimedOut, record.Indeterminate},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			const total = 20
@@ -145,16 +138,10 @@ func TestIdleCloseIsNoticed(t *testing.T) {
 // TestWaitsInDueOrderAcrossHosts: one connection for two hosts serves everybody, in due order.
 func TestWaitsInDueOrderAcrossHosts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		network := &memNet{handle: func(c net.Conn) {
-			buf := make([]byte, 4096)
-			for {
-				if _, err := c.Read(buf); err != nil {
-					return
-				}
-				time.Sleep(100 * time.Millisecond)
-				_, _ = c.Write([]byte(okAnswer))
-			}
-		}}
+		network := &memNet{handle: replying(func() string {
+			time.Sleep(100 * time.Millisecond)
+			return okAnswer
+		})}
 		s := uniform(40, time.Second, scenarios.Step{})
 		s.Tenants.List = []scenarios.Tenant{{Name: "a", Weight: 1}, {Name: "b", Weight: 1}}
 		cfg, m := config(t, s, "")
@@ -213,21 +200,15 @@ func TestCancelOverSockets(t *testing.T) {
 	var stuck sync.WaitGroup
 	stuck.Add(50)
 	var n atomic.Int64
-	address := server(t, func(c net.Conn) {
-		buf := make([]byte, 4096)
-		for {
-			if _, err := c.Read(buf); err != nil {
-				return
-			}
-			if k := n.Add(1); k > 100 {
-				if k <= 150 {
-					stuck.Done()
-				}
-				continue
-			}
-			_, _ = c.Write([]byte(okAnswer))
+	address := server(t, replying(func() string {
+		switch k := n.Add(1); {
+		case k <= 100:
+			return okAnswer
+		case k <= 150:
+			stuck.Done()
 		}
-	})
+		return ""
+	}))
 	const total = 1000
 	cfg, m := config(t, uniform(total, 100*time.Second, scenarios.Step{}), address)
 	cfg.Speed, cfg.MaxConnections, cfg.Grace = 100, 50, 50*time.Millisecond

@@ -33,11 +33,7 @@ func impatientRun(t *testing.T, speed float64, how scenarios.Impatience, handle 
 }
 
 func silent(c net.Conn) {
-	buf := make([]byte, 4096)
-	for {
-		if _, err := c.Read(buf); err != nil {
-			return
-		}
+	for asked(c) {
 	}
 }
 
@@ -79,19 +75,12 @@ func TestReloadIsDueAtTheReaction(t *testing.T) {
 func TestComeBackAfterAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var well atomic.Bool
-		handle := func(c net.Conn) {
-			buf := make([]byte, 4096)
-			for {
-				if _, err := c.Read(buf); err != nil {
-					return
-				}
-				answer := okAnswer
-				if !well.Load() {
-					answer = "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
-				}
-				_, _ = c.Write([]byte(answer))
+		handle := replying(func() string {
+			if !well.Load() {
+				return "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
 			}
-		}
+			return okAnswer
+		})
 		time.AfterFunc(60*time.Second, func() { well.Store(true) })
 		how := scenarios.Impatience{ComeBack: 1, Most: 9, After: &scenarios.Distribution{Fixed: ptr(20 * time.Second)}}
 		shots, m, result := impatientRun(t, 1, how, handle)

@@ -42,18 +42,12 @@ func TestStallExact(t *testing.T) {
 func stallExact(t *testing.T, connections int) {
 	cfg, m := config(t, uniform(20_000, 20*time.Second, scenarios.Step{}), "127.0.0.1:1")
 	start := time.Now()
-	network := &memNet{handle: func(c net.Conn) {
-		buf := make([]byte, 4096)
-		for {
-			if _, err := c.Read(buf); err != nil {
-				return
-			}
-			if at := time.Since(start); at >= 5*time.Second && at < 7*time.Second {
-				time.Sleep(7*time.Second - at)
-			}
-			_, _ = c.Write([]byte(okAnswer))
+	network := &memNet{handle: replying(func() string {
+		if at := time.Since(start); at >= 5*time.Second && at < 7*time.Second {
+			time.Sleep(7*time.Second - at)
 		}
-	}}
+		return okAnswer
+	})}
 	cfg.Transport, cfg.MaxConnections, cfg.Start = network, connections, start
 	result, err := run(t, t.Context(), cfg)
 	if err != nil {

@@ -120,16 +120,7 @@ func TestCompileErrorsOfJourneys(t *testing.T) {
 		c.change(s, &s.Journeys[0].Steps[0])
 		cfg, _ := config(t, s, "127.0.0.1:80")
 		cfg.Files = fstest.MapFS{}
-		_, err := New(cfg)
-		if err == nil {
-			t.Errorf("%s: no error", name)
-			continue
-		}
-		for _, want := range c.want {
-			if !strings.Contains(err.Error(), want) {
-				t.Errorf("%s: %v, want it to say %s", name, err, want)
-			}
-		}
+		refused(t, name, cfg, c.want)
 	}
 }
 

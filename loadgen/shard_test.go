@@ -177,16 +177,10 @@ func TestResentInVain(t *testing.T) {
 // TestNeverSentIsLate: who leaves before a connection is free has waited for the generator, and that is counted.
 func TestNeverSentIsLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		network := &memNet{handle: func(c net.Conn) {
-			buf := make([]byte, 4096)
-			for {
-				if _, err := c.Read(buf); err != nil {
-					return
-				}
-				time.Sleep(2 * time.Second)
-				_, _ = io.WriteString(c, okAnswer)
-			}
-		}}
+		network := &memNet{handle: replying(func() string {
+			time.Sleep(2 * time.Second)
+			return okAnswer
+		})}
 		all := uniform(400, 300*time.Millisecond, scenarios.Step{})
 		all.Journeys = []scenarios.Journey{
 			{Name: "patient", Steps: []scenarios.Step{{Name: "patient", URL: "/", Timeout: 10 * time.Second}}},

@@ -155,15 +155,21 @@ func TestCompileErrorsNameStepAndField(t *testing.T) {
 		step := scenarios.Step{Name: "step", URL: "/"}
 		c.change(&step)
 		cfg, _ := config(t, uniform(1, time.Second, step), "127.0.0.1:80")
-		_, err := New(cfg)
-		if err == nil {
-			t.Errorf("%s: no error", name)
-			continue
-		}
-		for _, want := range c.want {
-			if !strings.Contains(err.Error(), want) {
-				t.Errorf("%s: %v, want it to say %s", name, err, want)
-			}
+		refused(t, name, cfg, c.want)
+	}
+}
+
+// refused checks that an engine is not made, and that the error says each of these.
+func refused(t *testing.T, name string, cfg Config, says []string) {
+	t.Helper()
+	_, err := New(cfg)
+	if err == nil {
+		t.Errorf("%s: no error", name)
+		return
+	}
+	for _, want := range says {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want it to say %s", name, err, want)
 		}
 	}
 }

@@ -83,14 +83,14 @@ func (e *Engine) validity(interrupted bool) record.Validity {
 func (e *Engine) shortcomings(v record.Validity, interrupted bool) (reasons, advice []scenarios.Text) {
 	if v.LatenessP99 > e.limit {
 		reasons = append(reasons, scenarios.Text{
-			"de": fmt.Sprintf("eine von hundert Anfragen ging mehr als %s zu spät ab (Grenze %s, in wirklicher Zeit)", german(v.LatenessP99), german(e.limit)),
-			"en": fmt.Sprintf("one shot in a hundred went out more than %s late (limit %s on the wall)", v.LatenessP99, e.limit),
+			"de": fmt.Sprintf("eine von hundert Anfragen ging mehr als %s zu spät ab (Grenze %s, in wirklicher Zeit)", scenarios.Span(v.LatenessP99, "de"), scenarios.Span(e.limit, "de")),
+			"en": fmt.Sprintf("one shot in a hundred went out more than %s late (limit %s on the wall)", scenarios.Span(v.LatenessP99, "en"), scenarios.Span(e.limit, "en")),
 		})
 	}
 	if v.SecondsOver > mostSecondsOver && e.watching.over > 1 {
 		reasons = append(reasons, scenarios.Text{
-			"de": fmt.Sprintf("in %.0f %% der Sekunden ging eine von hundert Anfragen mehr als %s zu spät ab (Grenze %.0f %%)", 100*v.SecondsOver, german(e.limit), 100*mostSecondsOver),
-			"en": fmt.Sprintf("in %.0f %% of the seconds one shot in a hundred was later than %s (limit %.0f %%)", 100*v.SecondsOver, e.limit, 100*mostSecondsOver),
+			"de": fmt.Sprintf("in %.0f %% der Sekunden ging eine von hundert Anfragen mehr als %s zu spät ab (Grenze %.0f %%)", 100*v.SecondsOver, scenarios.Span(e.limit, "de"), 100*mostSecondsOver),
+			"en": fmt.Sprintf("in %.0f %% of the seconds one shot in a hundred was later than %s (limit %.0f %%)", 100*v.SecondsOver, scenarios.Span(e.limit, "en"), 100*mostSecondsOver),
 		})
 	}
 	t := e.tally()
@@ -115,8 +115,6 @@ func (e *Engine) shortcomings(v record.Validity, interrupted bool) (reasons, adv
 func both(de, en string, figures ...any) scenarios.Text {
 	return scenarios.Text{"de": fmt.Sprintf(de, figures...), "en": fmt.Sprintf(en, figures...)}
 }
-
-func german(d time.Duration) string { return scenarios.Decimal(d.String(), "de") }
 
 // portRange is where Linux keeps the first and the last of the ports that connections come from.
 const portRange = "/proc/sys/net/ipv4/ip_local_port_range"
@@ -165,14 +163,14 @@ func (e *Engine) warnings() []record.Warning {
 	var warnings []record.Warning
 	if n := e.tally().late; n > 0 {
 		warnings = append(warnings, record.Warning{Code: "generator-late", Text: scenarios.Text{
-			"de": fmt.Sprintf("%d Anfragen gingen mehr als %s zu spät ab. Die Verspätung ist in ihren Antwortzeiten enthalten.", n, LateAfter),
-			"en": fmt.Sprintf("%d shots went out more than %s late. Their response times include the lateness.", n, LateAfter),
+			"de": fmt.Sprintf("%d Anfragen gingen mehr als %s zu spät ab. Die Verspätung ist in ihren Antwortzeiten enthalten.", n, scenarios.Span(LateAfter, "de")),
+			"en": fmt.Sprintf("%d shots went out more than %s late. Their response times include the lateness.", n, scenarios.Span(LateAfter, "en")),
 		}})
 	}
 	if e.watching.throttled > 0 {
 		warnings = append(warnings, record.Warning{Code: "generator-throttled", Text: scenarios.Text{
-			"de": fmt.Sprintf("Eine CPU-Quote hielt den Lastgenerator insgesamt %s lang auf.", e.watching.throttledTime.Round(time.Millisecond)),
-			"en": fmt.Sprintf("A CPU quota held the generator back for %s in all.", e.watching.throttledTime.Round(time.Millisecond)),
+			"de": fmt.Sprintf("Eine CPU-Quote hielt den Lastgenerator insgesamt %s lang auf.", scenarios.Span(e.watching.throttledTime, "de")),
+			"en": fmt.Sprintf("A CPU quota held the generator back for %s in all.", scenarios.Span(e.watching.throttledTime, "en")),
 		}})
 	}
 	for _, text := range e.mishaps.texts {

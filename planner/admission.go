@@ -291,19 +291,11 @@ func plainNumber(x float64, lang string) string {
 	return scenarios.Decimal(s, lang)
 }
 
-// wait words a wait: seconds below two minutes, then minutes, then hours and minutes.
+// wait words a wait: it is an estimate, to the second below two minutes, to the minute above.
 func wait(seconds float64, lang string) string {
 	d := time.Duration(math.Round(seconds)) * time.Second
-	and, units := " and ", [3]string{"seconds", "minutes", "hours"}
-	if lang == "de" {
-		and, units = " und ", [3]string{"Sekunden", "Minuten", "Stunden"}
+	if d > 2*time.Minute {
+		d = d.Round(time.Minute)
 	}
-	switch {
-	case d < 2*time.Minute:
-		return fmt.Sprintf("%.0f %s", d.Seconds(), units[0])
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%.0f %s", d.Minutes(), units[1])
-	}
-	d = d.Round(time.Minute)
-	return fmt.Sprintf("%d %s%s%d %s", int(d.Hours()), units[2], and, int(d.Minutes())%60, units[1])
+	return scenarios.Span(d, lang)
 }

@@ -128,11 +128,7 @@ func (p *Plan) mostRequests() float64 {
 
 // slowStart is the upper quantile of a pod's way from created to ready, in seconds.
 func (p *Plan) slowStart() float64 {
-	f, err := newForge(p.Scenario, p.Model)
-	if err != nil {
-		return 0
-	}
-	params, err := f.params(p.Platform, -1)
+	params, err := paramsOf(p.Scenario, p.Platform, p.Model)
 	if err != nil {
 		return 0
 	}

@@ -10,8 +10,6 @@ import (
 
 	"github.com/prometheus/common/model"
 	"sigs.k8s.io/yaml"
-
-	"github.com/ansturm/ansturm/scenarios"
 )
 
 // checkAlerts holds alerts.yaml to what Prometheus' own reader of rule files asks for: no unknown field, names once in a
@@ -108,20 +106,6 @@ func TestOrdersHaveDates(t *testing.T) {
 	for _, want := range []string{"pool: vm", "site: nord", "now: 1", "nodes: 3", "order: 2", "leadTime: 4h0m0s", `orderBy: "2027-03-05T10:00:00Z"`, `inService: "2027-03-05T14:00:00Z"`} {
 		if !strings.Contains(string(raw), want) {
 			t.Errorf("nodes.yaml lacks %q:\n%s", want, raw)
-		}
-	}
-}
-
-func TestSpelledDurations(t *testing.T) {
-	for d, want := range map[time.Duration]scenarios.Text{
-		time.Minute: {"de": "1 Minute", "en": "1 minute"}, 18 * time.Minute: {"de": "18 Minuten", "en": "18 minutes"},
-		time.Hour: {"de": "1 Stunde", "en": "1 hour"}, 90 * time.Minute: {"de": "1,5 Stunden", "en": "1.5 hours"},
-		72 * time.Hour: {"de": "72 Stunden", "en": "72 hours"},
-	} {
-		for lang, text := range want {
-			if got := spell(d, lang); got != text {
-				t.Errorf("%v in %s: %q, want %q", d, lang, got, text)
-			}
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package planner
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -26,45 +25,15 @@ const (
 	// quietLead is how long the lowest level lasts at the least: minutes are the finest that a record has of a tenant, and
 	// what a request takes when it is alone shows in one that is quiet from its beginning to its end.
 	quietLead = time.Minute
-	// calibrationPeak is the largest utilisation aimed at, for the busiest tenants; mostCalibration the largest rate of
-	// shots a second of platform time, so that a run at ten times life's speed stays below 6,000 on the wall.
+	// calibrationPeak is the largest utilisation aimed at, for the busiest tenants.
 	calibrationPeak = 0.9
-	mostCalibration = 550.0
 )
-
-// Calibration proposes two short runs with fixed replicas and a rate in steps, one with the first of a journey's optional
-// steps rare and one with them common, so that the demand of each step and the capacity of a pod can be told apart. Its
-// platform is meant for the lab: it has as many nodes as the fixed replicas need. Nil where the scenario cannot be
-// calibrated (no step, no tenant, no curve of its own to replace).
-func Calibration(sc *scenarios.Scenario, pf *scenarios.Platform) []Experiment {
-	if sc == nil || pf == nil || len(sc.Tenants.List) == 0 || len(sc.AllSteps()) == 0 {
-		return nil
-	}
-	curve, err := sc.Curve()
-	if err != nil {
-		return nil
-	}
-	_, peak := curve.Peak() // arrivals/s: no need to learn about more than the surge brings
-	var out []Experiment
-	for i, share := range []float64{0.1, 0.9} {
-		e, err := mixture(sc, pf, fmt.Sprintf("calibration-%d", i+1), func(int, int) float64 { return share }, uint64(i+1), calibrationLength, mostCalibration, peak)
-		if err != nil {
-			return nil
-		}
-		out = append(out, e)
-	}
-	return out
-}
 
 // mixture is a run with fixed replicas, the rate in steps and the optional steps' shares as given; shots a second and
 // arrivals a second bound its rate.
 func mixture(sc *scenarios.Scenario, pf *scenarios.Platform, name string, share func(journey, step int) float64, seed uint64, length time.Duration, shots, arrivals float64) (Experiment, error) {
 	s := mixed(sc, name, share, seed, length)
-	f, err := newForge(s, nil)
-	if err != nil {
-		return Experiment{}, err
-	}
-	p, err := f.params(pf, -1)
+	p, err := paramsOf(s, pf, nil)
 	if err != nil {
 		return Experiment{}, err
 	}
@@ -167,11 +136,7 @@ func stepped(levels []float64, first, each time.Duration, seed uint64) scenarios
 // still is the platform with fixed replicas: most tenants well below saturation, every fifth of the larger ones close
 // to it at the highest rate, and nodes enough.
 func still(s *scenarios.Scenario, pf *scenarios.Platform) *scenarios.Platform {
-	f, err := newForge(s, nil)
-	if err != nil {
-		return pf
-	}
-	p, err := f.params(pf, -1)
+	p, err := paramsOf(s, pf, nil)
 	if err != nil {
 		return pf
 	}

@@ -38,8 +38,8 @@ func (s *search) explained(p *Plan) []scenarios.Text {
 func (s *search) whatComes() scenarios.Text {
 	a := s.sc.Arrivals
 	return scenarios.Text{
-		"de": fmt.Sprintf("Erwartet werden %s Personen binnen %s, in der Spitze %s je Sekunde", grouped(a.Total, "."), spell(a.Over, "de"), plainNumber(s.peakRate(), "de")),
-		"en": fmt.Sprintf("%s persons are expected within %s, %s a second at the peak", grouped(a.Total, ","), spell(a.Over, "en"), plainNumber(s.peakRate(), "en")),
+		"de": fmt.Sprintf("Erwartet werden %s Personen, verteilt über %s, in der Spitze %s je Sekunde", grouped(a.Total, "."), scenarios.Span(a.Over, "de"), plainNumber(s.peakRate(), "de")),
+		"en": fmt.Sprintf("%s persons are expected within %s, %s a second at the peak", grouped(a.Total, ","), scenarios.Span(a.Over, "en"), plainNumber(s.peakRate(), "en")),
 	}
 }
 
@@ -145,7 +145,7 @@ func (s *search) whenToOrder(p *Plan) scenarios.Text {
 			at := pool.OrderBy.In(s.sc.On.Location())
 			byDe, byEn = "bis "+at.Format("02.01.2006 15:04"), "by "+at.Format("2 January 2006, 15:04")
 		case pool.LeadTime > 0:
-			byDe, byEn = spell(pool.LeadTime, "de")+" vorher", spell(pool.LeadTime, "en")+" before"
+			byDe, byEn = scenarios.Span(pool.LeadTime, "de")+" vorher", scenarios.Span(pool.LeadTime, "en")+" before"
 		}
 		de, en = append(de, fmt.Sprintf("%d mehr von „%s“, %s", more, pool.Pool, byDe)), append(en, fmt.Sprintf("%d more of %q, %s", more, pool.Pool, byEn))
 	}

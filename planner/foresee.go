@@ -12,11 +12,7 @@ import (
 // Foresee runs the surge as expected, with the model's own values (nil: the platform file's figures) and the platform's
 // disruptions, in n worlds that differ by chance alone, every one second by second. The same seed gives the same worlds.
 func Foresee(ctx context.Context, model *fit.Model, sc *scenarios.Scenario, pf *scenarios.Platform, n int, seed uint64) ([]*sim.Result, error) {
-	f, err := newForge(sc, model)
-	if err != nil {
-		return nil, err
-	}
-	p, err := f.params(pf, -1)
+	p, err := paramsOf(sc, pf, model)
 	if err != nil {
 		return nil, err
 	}

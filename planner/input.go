@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"strconv"
 	"time"
 
 	"github.com/ansturm/ansturm/loadgen/record"
@@ -54,14 +55,16 @@ func contradictions(sc *scenarios.Scenario) []record.Warning {
 		for _, step := range sc.AllSteps() {
 			patience := cmp.Or(step.Timeout, time.Minute)
 			if (a.Step == "" || a.Step == step.Name) && a.Within >= patience {
-				warn(fmt.Sprintf("Zusage %s: %s sind zugesagt, aber der Schritt „%s“ wird nach %s abgebrochen; zu langsam ist dann nie etwas, nur fehlgeschlagen.", named(a, "de"), a.Within, step.Name, patience),
-					fmt.Sprintf("Promise %s: %s are promised, but step %q is given up after %s; nothing is ever slow then, only failed.", named(a, "en"), a.Within, step.Name, patience))
+				warn(fmt.Sprintf("Zusage %s erlaubt %s, aber der Schritt „%s“ wird nach %s abgebrochen; zu langsam ist dann nie etwas, nur fehlgeschlagen.",
+					named(a, "de"), scenarios.Span(a.Within, "de"), step.Name, scenarios.Span(patience, "de")),
+					fmt.Sprintf("Promise %s allows %s, but step %q is given up after %s; nothing is ever slow then, only failed.",
+						named(a, "en"), scenarios.Span(a.Within, "en"), step.Name, scenarios.Span(patience, "en")))
 			}
 		}
 		for k := range sc.SLOs {
 			if b := &sc.SLOs[k]; k != i && outdone(a, b) {
-				warn(fmt.Sprintf("Zusage %s (%g %% in %s) widerspricht %s (%g %% in %s): Diese verlangt in allem mehr, jene gilt nie.", named(a, "de"), a.Percentile, a.Within, named(b, "de"), b.Percentile, b.Within),
-					fmt.Sprintf("Promise %s (%g %% within %s) contradicts %s (%g %% within %s): the latter asks more in everything, the former never counts.", named(a, "en"), a.Percentile, a.Within, named(b, "en"), b.Percentile, b.Within))
+				warn(fmt.Sprintf("Zusage %s widerspricht %s: Diese verlangt in allem mehr, jene gilt nie.", inFull(a, "de"), inFull(b, "de")),
+					fmt.Sprintf("Promise %s contradicts %s: the latter asks more in everything, the former never counts.", inFull(a, "en"), inFull(b, "en")))
 			}
 		}
 	}
@@ -83,6 +86,15 @@ func named(o *scenarios.SLO, lang string) string {
 		return "„" + name + "“"
 	}
 	return "“" + name + "”"
+}
+
+// inFull is a promise's name with what it says: “a” (95 % within 2 s).
+func inFull(o *scenarios.SLO, lang string) string {
+	within := "within"
+	if lang == "de" {
+		within = "in"
+	}
+	return fmt.Sprintf("%s (%s %% %s %s)", named(o, lang), scenarios.Decimal(strconv.FormatFloat(o.Percentile, 'f', -1, 64), lang), within, scenarios.Span(o.Within, lang))
 }
 
 func percent(share float64, lang string) string {

@@ -228,8 +228,8 @@ func breaks(p *sim.Params, w World, r *sim.Result) scenarios.Text {
 	names = append(names, p.Tenants[worst].Name)
 	lostDE, lostEN := "ohne Knotenausfall", "without the loss of a node"
 	if w.Lost != "" {
-		lostDE = fmt.Sprintf("Knoten %s fällt nach %s aus", w.Lost, clock(w.At.Seconds()))
-		lostEN = fmt.Sprintf("node %s is lost at %s", w.Lost, clock(w.At.Seconds()))
+		lostDE = fmt.Sprintf("Knoten %s fällt nach %s aus", w.Lost, scenarios.Clock(w.At))
+		lostEN = fmt.Sprintf("node %s is lost at %s", w.Lost, scenarios.Clock(w.At))
 	}
 	if count == 0 {
 		return scenarios.Text{
@@ -252,8 +252,4 @@ func breaks(p *sim.Params, w World, r *sim.Result) scenarios.Text {
 		"en": fmt.Sprintf("Demand at %.0f %% of the expected, %s.%s The promise is broken for %s, worst for %s: %.0f %% slow or failed",
 			100*w.Demand, lostEN, pendEN, whose, strings.Join(names, ", "), 100*slow),
 	}
-}
-
-func clock(seconds float64) string {
-	return fmt.Sprintf("%d:%02d", int(seconds)/60, int(seconds)%60)
 }

@@ -52,6 +52,15 @@ func newForge(sc *scenarios.Scenario, model *fit.Model) (*forge, error) {
 	return f, nil
 }
 
+// paramsOf are a platform's under a surge as expected: by the model's own values, without one by the platform's description.
+func paramsOf(sc *scenarios.Scenario, pf *scenarios.Platform, model *fit.Model) (*sim.Params, error) {
+	f, err := newForge(sc, model)
+	if err != nil {
+		return nil, err
+	}
+	return f.params(pf, -1)
+}
+
 // weightOf is a weight with its default.
 func weightOf(w float64) float64 {
 	if w == 0 {

@@ -3,7 +3,6 @@ package planner
 import (
 	"context"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -122,8 +121,8 @@ func (s *search) constraints(chosen candidate, limit *limit) []scenarios.Text {
 	lead := chosen.platform.Pools[s.ladder.primary()].LeadTime
 	if lead > 0 {
 		out = append(out, scenarios.Text{
-			"de": fmt.Sprintf("Ein Knoten braucht von der Bestellung bis zum Betrieb %s: Während des Ansturms kommt keiner hinzu", spell(lead, "de")),
-			"en": fmt.Sprintf("A node takes %s from order to service: none joins during the rush", spell(lead, "en")),
+			"de": fmt.Sprintf("Ein Knoten braucht von der Bestellung bis zum Betrieb %s: Während des Ansturms kommt keiner hinzu", scenarios.Span(lead, "de")),
+			"en": fmt.Sprintf("A node takes %s from order to service: none joins during the rush", scenarios.Span(lead, "en")),
 		})
 	} else {
 		out = append(out, scenarios.Text{
@@ -149,19 +148,6 @@ func minimum(list []setting) int32 {
 		least = min(least, s.least)
 	}
 	return least
-}
-
-// spell writes a duration of hours or minutes out.
-func spell(d time.Duration, lang string) string {
-	units := map[string][4]string{"de": {"Stunde", "Stunden", "Minute", "Minuten"}, "en": {"hour", "hours", "minute", "minutes"}}[lang]
-	count, one, many := d.Round(time.Minute).Hours(), units[0], units[1]
-	if d < time.Hour {
-		count, one, many = math.Round(d.Minutes()), units[2], units[3]
-	}
-	if count == 1 {
-		many = one
-	}
-	return scenarios.Decimal(fmt.Sprintf("%.3g", count), lang) + " " + many
 }
 
 // frontierAround shows cost against risk: some nodes fewer and more under the same autoscaling, in a fair sample of the worlds;

@@ -189,11 +189,7 @@ func newDesigner(sc *scenarios.Scenario, pf *scenarios.Platform, speed float64) 
 	}
 	d := &designer{sc: sc, pf: pf, shots: generatorRate / speed, left: map[string]scenarios.Text{}, needless: map[string]bool{}}
 	_, d.peak = curve.Peak()
-	f, err := newForge(sc, nil)
-	if err != nil {
-		return nil, err
-	}
-	if d.base, err = f.params(pf, -1); err != nil {
+	if d.base, err = paramsOf(sc, pf, nil); err != nil {
 		return nil, err
 	}
 	d.each = perPerson(d.base, sc)

@@ -144,11 +144,7 @@ func (d *designer) condition(runs []ProposedRun) (map[string]float64, error) {
 
 // rates are an experiment's shots a second by step at its highest level, and the pods of each workload.
 func (e *Experiment) rates() ([]float64, map[string]float64, error) {
-	f, err := newForge(e.Scenario, nil)
-	if err != nil {
-		return nil, nil, err
-	}
-	p, err := f.params(e.Platform, -1)
+	p, err := paramsOf(e.Scenario, e.Platform, nil)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -241,11 +241,7 @@ func (d *designer) loud() (*ProposedRun, error) {
 	quiet := *e.Scenario // the pods are those for everybody as loud as ever
 	quiet.Tenants.List = d.sc.Tenants.List
 	quiet.Arrivals.Total = int64(math.Round(float64(quiet.Arrivals.Total) / raised))
-	f, err := newForge(&quiet, nil)
-	if err != nil {
-		return nil, err
-	}
-	p, err := f.params(d.pf, -1)
+	p, err := paramsOf(&quiet, d.pf, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -64,11 +64,7 @@ func mustPropose(t *testing.T, sc *scenarios.Scenario, pf *scenarios.Platform, m
 // behind is what a run asks of the shared back ends at its highest level, as a share of what they do at best.
 func (r *ProposedRun) behind(t *testing.T) float64 {
 	t.Helper()
-	f, err := newForge(r.Experiment.Scenario, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := f.params(r.Experiment.Platform, -1)
+	p, err := paramsOf(r.Experiment.Scenario, r.Experiment.Platform, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,11 +96,6 @@ func TestWhatIsProposed(t *testing.T) {
 	}
 	sc, pf := shipped(t, "briefwahl")
 	p := mustPropose(t, sc, pf, nil, 10)
-	for i, e := range Calibration(sc, pf) { // what demo and calibrate fire is one thing
-		if s := p.Runs[i].Experiment.Scenario; s.Arrivals.Total != e.Scenario.Arrivals.Total || s.Arrivals.Over != e.Scenario.Arrivals.Over {
-			t.Errorf("%s: %d in %s, want %d in %s", e.Name, s.Arrivals.Total, s.Arrivals.Over, e.Scenario.Arrivals.Total, e.Scenario.Arrivals.Over)
-		}
-	}
 	if c := p.Condition["antrag"]; c > fit.Harmful {
 		t.Errorf("condition of the mixes %g", c)
 	}
@@ -114,6 +105,26 @@ func TestWhatIsProposed(t *testing.T) {
 	left := len(p.Left)
 	if err := p.Keep(p.Least()); err != nil || len(p.Runs) != 2 || len(p.Left) <= left {
 		t.Errorf("kept %v, left %d of before %d, %v", runNames(p), len(p.Left), left, err)
+	}
+}
+
+// The mixes have fixed replicas, are short, and leave the scenario they are made of as it is.
+func TestMixesAreStillAndMixed(t *testing.T) {
+	sc, pf := shipped(t, "briefwahl")
+	p := mustPropose(t, sc, pf, nil, 10)
+	for i, share := range []float64{rare, common} {
+		e := p.Runs[i].Experiment
+		if got := *e.Scenario.Journeys[0].Steps[0].Share; got != share {
+			t.Errorf("%s: the form's share is %v, want %v", e.Name, got, share)
+		}
+		for _, w := range e.Platform.Workloads {
+			if w.HPA != nil || w.Replicas < 1 {
+				t.Errorf("%s: replicas %d with an autoscaler %v", e.Name, w.Replicas, w.HPA)
+			}
+		}
+		if e.Scenario.Arrivals.Over > 2*time.Minute || *sc.Journeys[0].Steps[0].Share != 0.15 {
+			t.Errorf("%s lasts %s; the scenario's own share is now %v", e.Name, e.Scenario.Arrivals.Over, *sc.Journeys[0].Steps[0].Share)
+		}
 	}
 }
 

@@ -124,34 +124,6 @@ func TestBadOptionsAreErrors(t *testing.T) {
 	}
 }
 
-func TestCalibrationIsStillAndMixed(t *testing.T) {
-	sc, pf := shipped(t, "briefwahl")
-	runs := Calibration(sc, pf)
-	if len(runs) != 2 {
-		t.Fatalf("%d experiments, want 2", len(runs))
-	}
-	for i, share := range []float64{0.1, 0.9} {
-		e := runs[i]
-		if err := e.Scenario.Validate(); err != nil {
-			t.Errorf("%s: scenario: %v", e.Name, err)
-		}
-		if err := e.Platform.Validate(); err != nil {
-			t.Errorf("%s: platform: %v", e.Name, err)
-		}
-		if got := *e.Scenario.Journeys[0].Steps[0].Share; got != share {
-			t.Errorf("%s: the form's share is %v, want %v", e.Name, got, share)
-		}
-		for _, w := range e.Platform.Workloads {
-			if w.HPA != nil || w.Replicas < 1 {
-				t.Errorf("%s: replicas %d with an autoscaler %v", e.Name, w.Replicas, w.HPA)
-			}
-		}
-		if e.Scenario.Arrivals.Over > 2*time.Minute || *sc.Journeys[0].Steps[0].Share != 0.15 {
-			t.Errorf("%s lasts %s; the scenario's own share is now %v", e.Name, e.Scenario.Arrivals.Over, *sc.Journeys[0].Steps[0].Share)
-		}
-	}
-}
-
 func TestSimulateSaysWhoBreaks(t *testing.T) {
 	sc, pf := little(t, 6000)
 	s, err := Simulate(context.Background(), sc, pf, nil, Options{})

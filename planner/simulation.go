@@ -51,11 +51,7 @@ func Simulate(ctx context.Context, sc *scenarios.Scenario, pf *scenarios.Platfor
 	if err := fitsSomewhere(sc, pf); err != nil {
 		return nil, err
 	}
-	f, err := newForge(sc, model)
-	if err != nil {
-		return nil, err
-	}
-	p, err := f.params(pf, -1)
+	p, err := paramsOf(sc, pf, model)
 	if err != nil {
 		return nil, err
 	}

@@ -27,7 +27,6 @@ type answer struct {
 	parts     []part
 	limit     string
 	basis     []string
-	warnings  []string
 }
 
 // verdictCard is one answer in colour, icon and words.
@@ -69,7 +68,6 @@ func answerTo(in *Input, at seen, t tongue) answer {
 		}
 	}
 	a.basis = append(basisLines(in, t), doorLines(at, t)...)
-	a.warnings = warningLines(in, t)
 	return a
 }
 
@@ -147,13 +145,13 @@ func whyLines(in *Input, pods podCount, t tongue) []string {
 	}
 	var lines []string
 	if first, window := firstBroken(v); first != nil {
-		lines = append(lines, t.say("why.first", clock(*first), clock(*first+window)))
+		lines = append(lines, t.say("why.first", scenarios.Clock(*first), scenarios.Clock(*first+window)))
 	}
 	if hit, of := tenantsHit(v); hit > 0 && of > 0 {
 		lines = append(lines, t.say("why.tenants", t.count(int64(hit)), t.count(int64(of))))
 	}
 	if worst, slo := worstWindow(v); worst != nil && v.Result == gate.Fail && worst.Shots > 0 {
-		lines = append(lines, t.say("why.worst", t.share(float64(worst.Slow)/float64(worst.Shots)), t.promise(slo), clock(worst.Start), clock(worst.Start+worst.Length)))
+		lines = append(lines, t.say("why.worst", t.share(float64(worst.Slow)/float64(worst.Shots)), t.promise(slo), scenarios.Clock(worst.Start), scenarios.Clock(worst.Start+worst.Length)))
 	}
 	if v.Result == gate.Fail && len(lines) > 0 {
 		return append(lines, causeLines(in.Plan, pods, t)...) // the verdict's own words say the same at length, in the details
@@ -216,7 +214,7 @@ func (t tongue) sentences(texts []scenarios.Text) []string {
 
 // promise words an SLO: "95 % der Anfragen in höchstens 2 s beantwortet".
 func (t tongue) promise(slo *scenarios.SLO) string {
-	return t.say("promise", t.share(slo.Percentile/100), t.duration(slo.Within))
+	return t.say("promise", t.share(slo.Percentile/100), t.length(slo.Within))
 }
 
 func firstBreak(v *gate.Verdict) *time.Duration {

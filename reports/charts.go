@@ -10,6 +10,8 @@ import (
 
 	"github.com/go-echarts/go-echarts/v2/charts"
 	"github.com/go-echarts/go-echarts/v2/opts"
+
+	"github.com/ansturm/ansturm/scenarios"
 )
 
 // The palette keeps at least 4.5:1 against white; lines also differ in dash, points in shape, so that no chart needs colour.
@@ -135,7 +137,7 @@ func (c timeChart) marks(series *charts.SingleSeries) {
 		if int(*c.mark/c.bin) > len(c.curves[0].values)/2 {
 			label.Align = "right"
 		}
-		data = append(data, mark{Name: c.markName, XAxis: clock((*c.mark).Truncate(c.bin)), Label: label, LineStyle: &opts.LineStyle{Color: ink, Type: "dotted", Width: 1.5}})
+		data = append(data, mark{Name: c.markName, XAxis: scenarios.Clock((*c.mark).Truncate(c.bin)), Label: label, LineStyle: &opts.LineStyle{Color: ink, Type: "dotted", Width: 1.5}})
 	}
 	if len(data) > 0 {
 		series.MarkLines = &opts.MarkLines{Data: data, MarkLineStyle: opts.MarkLineStyle{Symbol: []string{"none", "none"}}}
@@ -192,7 +194,7 @@ func labels() *opts.AxisLabel {
 func clocks(n int, bin time.Duration) []string {
 	out := make([]string, n)
 	for i := range out {
-		out[i] = clock(time.Duration(i) * bin)
+		out[i] = scenarios.Clock(time.Duration(i) * bin)
 	}
 	return out
 }

@@ -4,6 +4,8 @@ import (
 	"html/template"
 	"math"
 	"time"
+
+	"github.com/ansturm/ansturm/scenarios"
 )
 
 // figure is one chart, or one pair before and after, with what to see in it and its data as a table.
@@ -81,7 +83,7 @@ func (f *figurist) timeFigure(key string, heads []string, chart func(*measured) 
 		}
 		fig.Panels = append(fig.Panels, f.panel(key+"-"+s.id, caption, fig.Title, c.draw()))
 		for _, r := range s.rows {
-			line := append([]string{clock(r.at)}, cells(s.measured, r)...)
+			line := append([]string{scenarios.Clock(r.at)}, cells(s.measured, r)...)
 			if len(f.sides) > 1 {
 				line = append([]string{s.caption}, line...)
 			}
@@ -131,7 +133,7 @@ func (f *figurist) markBreak(c *timeChart, m *measured) {
 		return
 	}
 	if first := firstBreak(m.verdict); first != nil && *first >= 0 && int(*first/m.bin) < len(m.offered) {
-		c.mark, c.markName = first, f.say("mark.break", clock(*first))
+		c.mark, c.markName = first, f.say("mark.break", scenarios.Clock(*first))
 	}
 }
 

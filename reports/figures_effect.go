@@ -76,9 +76,5 @@ func (f *figurist) nodes(p *scenarios.Platform) string {
 	if p == nil {
 		return "–"
 	}
-	n := 0
-	for _, pool := range p.Pools {
-		n += pool.Count
-	}
-	return f.count(int64(n))
+	return f.count(int64(len(p.Nodes())))
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ansturm/ansturm/planner"
+	"github.com/ansturm/ansturm/scenarios"
 )
 
 // prediction is the planned platform as the model foresees it, with the proof run laid over it where there is one.
@@ -95,7 +96,7 @@ func (f *figurist) predictionTable(p *planner.Prediction, title string) table {
 		return math.NaN()
 	}
 	for i := 0; i < n; i += every {
-		t.Rows = append(t.Rows, words(clock(time.Duration(i)*p.Step), f.number(at(p.Served, i)), f.number(at(p.Ready, i)),
+		t.Rows = append(t.Rows, words(scenarios.Clock(time.Duration(i)*p.Step), f.number(at(p.Served, i)), f.number(at(p.Ready, i)),
 			f.seconds(at(p.P95, i)), f.seconds(at(p.P95Low, i))+" – "+f.seconds(at(p.P95High, i))))
 	}
 	return t

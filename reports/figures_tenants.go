@@ -9,6 +9,7 @@ import (
 
 	"github.com/ansturm/ansturm/planner"
 	"github.com/ansturm/ansturm/planner/gate"
+	"github.com/ansturm/ansturm/scenarios"
 )
 
 // tenantLine is all that is known of one tenant.
@@ -116,7 +117,7 @@ func (f *figurist) step() string { return f.sides[0].measured.step }
 func (f *figurist) tenantCells(l tenantLine, most int64) []cell {
 	first := cell{Text: "–", Sort: "1e12", Bar: -1}
 	if l.broken > 0 {
-		first = cell{Text: clock(l.first), Sort: key(l.first.Seconds()), Bar: -1}
+		first = cell{Text: scenarios.Clock(l.first), Sort: key(l.first.Seconds()), Bar: -1}
 	}
 	failed := float64(l.failed) / float64(max(l.shots, 1))
 	worst := cell{Text: "–", Sort: "0", Bar: -1}

@@ -101,26 +101,6 @@ func (n numbers) seconds(s float64) string {
 
 func (n numbers) duration(d time.Duration) string { return n.seconds(d.Seconds()) }
 
-// clock writes an offset from the start as minutes:seconds, from an hour on as hours:minutes:seconds.
-func clock(d time.Duration) string {
-	total := int64(d / time.Second)
-	sign := ""
-	if total < 0 {
-		sign, total = "−", -total
-	}
-	two := func(v int64) string {
-		s := strconv.FormatInt(v, 10)
-		if len(s) < 2 {
-			s = "0" + s
-		}
-		return s
-	}
-	if total < 3600 {
-		return sign + strconv.FormatInt(total/60, 10) + ":" + two(total%60)
-	}
-	return sign + strconv.FormatInt(total/3600, 10) + ":" + two(total/60%60) + ":" + two(total%60)
-}
-
 // short writes v with at most two decimals, and none that say nothing.
 func (n numbers) short(v float64) string {
 	s := n.decimal(v, 2)

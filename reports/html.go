@@ -137,7 +137,7 @@ func versionIn(in *Input, runs []*measured, lang string) (version, error) {
 	v := version{
 		Lang: lang, Name: t.say("language"), tongue: t, Title: t.say("title"), Sub: titleOf(run, t),
 		Now: a.now, Plan: a.plan, Why: a.why, Pools: a.pools, HasPlan: in.Plan != nil, Limit: a.limit, Settings: a.settings, Decides: a.decides, Parts: a.parts,
-		Basis: a.basis, Warnings: append(a.warnings, bookLines(runs, t)...), RunID: run.ID,
+		Basis: a.basis, Warnings: append(warningLines(in, every, t), bookLines(runs, t)...), RunID: run.ID,
 		Footer: t.say("footer", run.ID, t.stamp(in.Made), run.Ansturm),
 	}
 	if in.Plan != nil {

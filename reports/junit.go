@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/ansturm/ansturm/planner/gate"
+	"github.com/ansturm/ansturm/scenarios"
 )
 
 // worstTenants orders broken tenants: most windows first, then the earliest.
@@ -155,7 +156,7 @@ func (t tongue) breaks(r *gate.SLOResult) string {
 			lines = append(lines, t.say("text.more", t.count(int64(len(r.BrokenTenants)-shown))))
 			break
 		}
-		lines = append(lines, t.say("text.tenantLine", b.Tenant, t.count(int64(b.Broken)), clock(b.First)))
+		lines = append(lines, t.say("text.tenantLine", b.Tenant, t.count(int64(b.Broken)), scenarios.Clock(b.First)))
 	}
 	return strings.Join(lines, "\n")
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ansturm/ansturm/loadgen/record"
 	"github.com/ansturm/ansturm/planner"
 	"github.com/ansturm/ansturm/scenarios"
 )
@@ -127,7 +126,7 @@ func Markdown(w io.Writer, in *Input, lang string) error {
 		d.head(2, d.say("text.arrivals"))
 		d.table(rows)
 	}
-	d.section(d.say("warnings.title"), d.covered(a.warnings, in.Plan))
+	d.section(d.say("warnings.title"), warningLines(in, covered, d.tongue))
 	d.line(d.say("footer", run.ID, d.stamp(in.Made), run.Ansturm))
 	return d.write(w)
 }
@@ -152,7 +151,7 @@ func PlanMarkdown(w io.Writer, p *planner.Plan, lang string) error {
 	}
 	d.section(d.say("proof.title"), proof)
 	d.uncovered(p)
-	d.section(d.say("warnings.title"), d.covered(d.planWarnings(p), p))
+	d.section(d.say("warnings.title"), d.planWarnings(p, covered))
 	return d.write(w)
 }
 
@@ -256,16 +255,6 @@ func tenantTitle(s *scenarios.Scenario, name string) string {
 		}
 	}
 	return name
-}
-
-// covered are the warnings without those that have a section of their own.
-func (d *document) covered(lines []string, p *planner.Plan) []string {
-	if p == nil {
-		return lines
-	}
-	return slices.DeleteFunc(slices.Clone(lines), func(line string) bool {
-		return slices.ContainsFunc(p.Warnings, func(w record.Warning) bool { return w.Uncovered() && sentence(d.warning(w)) == sentence(line) })
-	})
 }
 
 // uncovered says what of the platform no model covers, how far the model has seen, and what is still open.

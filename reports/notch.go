@@ -5,13 +5,14 @@ import (
 
 	"github.com/ansturm/ansturm/planner"
 	"github.com/ansturm/ansturm/planner/gate"
+	"github.com/ansturm/ansturm/scenarios"
 )
 
 // world words a possible course: "Nachfrage 117 % der Erwartung, Knoten vm-18 fällt in Minute 13:04 aus".
 func (t tongue) world(w planner.World) string {
 	parts := []string{t.say("world.whole")}
 	if w.Lost != "" {
-		parts[0] = t.say("world.lost", w.Lost, clock(w.At))
+		parts[0] = t.say("world.lost", w.Lost, scenarios.Clock(w.At))
 	}
 	if w.Demand > 0 {
 		parts = append([]string{t.say("world.demand", t.decimal(100*w.Demand, 0)+nbsp+"%")}, parts...)

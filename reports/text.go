@@ -142,7 +142,7 @@ func Text(w io.Writer, in *Input, lang string) error {
 	s.head(s.say("basis.title"))
 	s.list(a.basis)
 	s.arrivals(at)
-	s.warnings(a.warnings)
+	s.warnings(warningLines(in, every, s.tongue))
 	return s.write(w)
 }
 

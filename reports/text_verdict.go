@@ -6,6 +6,7 @@ import (
 
 	"github.com/ansturm/ansturm/planner"
 	"github.com/ansturm/ansturm/planner/gate"
+	"github.com/ansturm/ansturm/scenarios"
 )
 
 // VerdictText writes a verdict for a terminal: the result, its reasons, each promise, the tenants hit most, warnings.
@@ -92,7 +93,7 @@ func (s *sheet) hitMost(v *gate.Verdict) {
 			s.line("  ", s.say("text.more", s.count(int64(len(hit)-shown))))
 			break
 		}
-		s.line("  - ", s.say("text.tenantLine", b.Tenant, s.count(int64(b.Broken)), clock(b.First)))
+		s.line("  - ", s.say("text.tenantLine", b.Tenant, s.count(int64(b.Broken)), scenarios.Clock(b.First)))
 	}
 }
 
@@ -143,6 +144,6 @@ func PlanText(w io.Writer, p *planner.Plan, lang string) error {
 		s.head(s.say("explained.title"))
 		s.list(s.sentences(p.Explanation))
 	}
-	s.warnings(s.planWarnings(p))
+	s.warnings(s.planWarnings(p, every))
 	return s.write(w)
 }

@@ -37,26 +37,7 @@ func (t tongue) say(key string, args ...any) string {
 func (t tongue) text(s scenarios.Text) string { return t.humane(s.In(t.lang)) }
 
 // length writes a span as a person would say it: "18 Minuten", "4 hours".
-func (t tongue) length(d time.Duration) string {
-	unit := func(n int64, one, many string) string {
-		if n == 1 {
-			return t.say(one)
-		}
-		return t.say(many, t.count(n))
-	}
-	switch {
-	case d >= 48*time.Hour && d%(24*time.Hour) == 0:
-		return unit(int64(d/(24*time.Hour)), "length.day", "length.days")
-	case d >= time.Hour && d%time.Hour == 0:
-		return unit(int64(d/time.Hour), "length.hour", "length.hours")
-	case d >= time.Minute && d%time.Minute == 0:
-		return unit(int64(d/time.Minute), "length.minute", "length.minutes")
-	case d >= time.Minute:
-		return t.say("length.clock", clock(d))
-	default:
-		return t.duration(d)
-	}
-}
+func (t tongue) length(d time.Duration) string { return bound(scenarios.Span(d, t.lang)) }
 
 // tenants writes how many tenants.
 func (t tongue) tenants(n int) string {

@@ -11,9 +11,14 @@ import (
 	"github.com/ansturm/ansturm/planner/fit"
 )
 
-// warningLines are the warnings of everything the report rests on, each once. Where two runs were fired, a run's
-// warnings say which one they are of.
-func warningLines(in *Input, t tongue) []string {
+// every and covered are which of a plan's warnings are told: all, or those that tell of something else than what no model
+// covers.
+func every(record.Warning) bool     { return true }
+func covered(w record.Warning) bool { return !w.Uncovered() }
+
+// warningLines are the warnings of everything the report rests on, each once, of the plan those that are asked for. Where
+// two runs were fired, a run's warnings say which one they are of.
+func warningLines(in *Input, ofPlan func(record.Warning) bool, t tongue) []string {
 	var lines []string
 	add := func(line string) {
 		if line != "" && !slices.Contains(lines, line) {
@@ -37,7 +42,7 @@ func warningLines(in *Input, t tongue) []string {
 		run(t.say("side.before"), v.Warnings)
 	}
 	if in.Plan != nil {
-		for _, line := range t.planWarnings(in.Plan) {
+		for _, line := range t.planWarnings(in.Plan, ofPlan) {
 			add(line)
 		}
 	}
@@ -62,14 +67,17 @@ func calledRun(r *record.Record) string {
 	return cmp.Or(r.Run.Scenario.Name, r.Run.ID)
 }
 
-// planWarnings are the warnings of a plan and its model, each once.
-func (t tongue) planWarnings(p *planner.Plan) []string {
+// planWarnings are the warnings of a plan and its model that are asked for, each once.
+func (t tongue) planWarnings(p *planner.Plan, asked func(record.Warning) bool) []string {
 	all := slices.Clone(p.Warnings)
 	if p.Model != nil {
 		all = append(all, p.Model.Warnings...)
 	}
 	var lines []string
 	for _, w := range all {
+		if !asked(w) {
+			continue
+		}
 		for _, line := range t.plain(w, p) {
 			if !slices.Contains(lines, line) {
 				lines = append(lines, line)

@@ -83,9 +83,9 @@ func Find(nameOrPath string) (*Scenario, error) {
 	if isPath(nameOrPath) {
 		return Load(nameOrPath)
 	}
-	e, err := Open(nameOrPath)
+	e, err := named(nameOrPath)
 	if err != nil {
-		return nil, fmt.Errorf("%w (a file is named with its ending, %s.yaml)", err, nameOrPath)
+		return nil, err
 	}
 	return e.Scenario()
 }
@@ -95,11 +95,20 @@ func FindPlatform(nameOrPath string) (*Platform, error) {
 	if isPath(nameOrPath) {
 		return LoadPlatform(nameOrPath)
 	}
-	e, err := Open(nameOrPath)
+	e, err := named(nameOrPath)
 	if err != nil {
-		return nil, fmt.Errorf("%w (a file is named with its ending, %s.yaml)", err, nameOrPath)
+		return nil, err
 	}
 	return e.Platform()
+}
+
+// named is an entry that might have been meant as a file.
+func named(name string) (Entry, error) {
+	e, err := Open(name)
+	if err != nil {
+		return Entry{}, fmt.Errorf("%w (a file is named with its ending, %s.yaml)", err, name)
+	}
+	return e, nil
 }
 
 func isPath(s string) bool {

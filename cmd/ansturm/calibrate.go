@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
 	"time"
@@ -42,12 +43,6 @@ surge.
 			"  ansturm calibrate quick --have runs/calibration-1 --have runs/calibration-2 --propose",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkSpeed(c.speed, "", ""); err != nil {
-				return err
-			}
-			if err := checkLang(c.lang); err != nil {
-				return err
-			}
 			w, err := loadWorld(args[0], c.platform)
 			if err != nil {
 				return err
@@ -57,17 +52,14 @@ surge.
 				return err
 			}
 			if c.propose {
-				if a.json {
-					return a.printJSON(proposal)
-				}
-				return reports.ProposalText(a.stdout, proposal, c.lang)
+				return a.print(proposal, func(w io.Writer) error { return reports.ProposalText(w, proposal, c.lang) })
 			}
 			return a.calibrateAll(cmd.Context(), w, &c, proposal)
 		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&c.platform, "platform", "", "platform file (default: the one beside the scenario)")
-	flags.Float64Var(&c.speed, "speed", lifeSpeed, "times life's speed, at most 10")
+	addSpeed(cmd, &c.speed, lifeSpeed)
 	flags.StringVarP(&c.out, "output", "o", "runs", "directory the records go into, one each")
 	flags.StringSliceVar(&c.only, "only", nil, "fire these runs of the proposal only")
 	flags.StringSliceVar(&c.have, "have", nil, "record that is there already (repeatable): what it settles is not proposed")
@@ -119,7 +111,7 @@ func (a *app) calibrateAll(ctx context.Context, w *world, c *calibration, propos
 func (a *app) calibrate(ctx context.Context, p *progress, proposal *planner.Proposal, speed float64, dir string) ([]*record.Record, error) {
 	var runs []*record.Record
 	for i, x := range proposal.Runs {
-		a.say("run %d of %d, about %s: %s", i+1, len(proposal.Runs), x.Wall.Round(time.Second), x.Why.In("en"))
+		a.say("run %d of %d, about %s: %s", i+1, len(proposal.Runs), scenarios.Span(x.Wall.Round(time.Second), "en"), x.Why.In("en"))
 		rec, err := a.fireValid(ctx, p, firing{
 			scenario: x.Experiment.Scenario, platform: x.Experiment.Platform, speed: speed,
 			dir: filepath.Join(dir, x.Name), purpose: "calibration", title: x.Name,

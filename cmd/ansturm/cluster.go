@@ -53,6 +53,21 @@ func (k *clusterFlags) given(changed func(string) bool) string {
 	return ""
 }
 
+// check refuses flags without the one that they belong to, and what cannot be meant.
+func (k *clusterFlags) check(changed func(string) bool) error {
+	switch {
+	case k.context == "" && changed("kube-context"):
+		return inputError(errors.New("--kube-context names no context"), "kubectl config get-contexts shows those there are")
+	case k.context == "" && k.given(changed) != "":
+		return inputError(fmt.Errorf("--%s without --kube-context", k.given(changed)), "name the context whose cluster is meant")
+	case k.seriesEvery <= 0:
+		return inputError(fmt.Errorf("--scrape-every %v: must be above 0", k.seriesEvery), "")
+	case k.linger < 0:
+		return inputError(fmt.Errorf("--linger %v: must not be negative", k.linger), "")
+	}
+	return nil
+}
+
 // kubeTarget is a cluster that has agreed to be fired at.
 type kubeTarget struct {
 	client    *cluster.Client
@@ -90,24 +105,26 @@ func (a *app) openCluster(ctx context.Context, k *clusterFlags, s *scenarios.Sce
 			return nil, err
 		}
 	}
-	t.watch = observe.Config{Client: client, Tenants: tenants, SeriesEvery: k.seriesEvery}
-	if t.found.Labelled {
-		t.watch.Selector = cluster.TenantLabel
-	}
-	if t.watch.Scrapes, err = scrapesOf(k.scrapes, tenants); err != nil {
-		return nil, err
-	}
-	if t.watch.Prometheus, err = k.prometheusOf(); err != nil {
+	if t.watch, err = k.watchOf(client, t.found, tenants); err != nil {
 		return nil, err
 	}
 	if !a.quiet {
-		nodes := 0
-		for _, pool := range t.found.Platform.Pools {
-			nodes += pool.Count
-		}
-		a.say("context %s: Kubernetes %s, %d tenants, all of them agree; %d nodes", client.Context, client.Version, len(tenants), nodes)
+		a.say("context %s: Kubernetes %s, %d tenants, all of them agree; %d nodes", client.Context, client.Version, len(tenants), len(t.found.Platform.Nodes()))
 	}
 	return t, nil
+}
+
+// watchOf is what is watched of a cluster.
+func (k *clusterFlags) watchOf(client *cluster.Client, found *cluster.Found, tenants []string) (w observe.Config, err error) {
+	w = observe.Config{Client: client, Tenants: tenants, SeriesEvery: k.seriesEvery}
+	if found.Labelled {
+		w.Selector = cluster.TenantLabel
+	}
+	if w.Scrapes, err = scrapesOf(k.scrapes, tenants); err != nil {
+		return w, err
+	}
+	w.Prometheus, err = k.prometheusOf()
+	return w, err
 }
 
 // clusterError says what to mend.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"strconv"
 	"strings"
@@ -59,6 +60,15 @@ func agree(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func refuse(ts *testscript.TestScript, _ bool, args []string) { putNamespace(ts, args, nil) }
+
+// recants lets a namespace that agrees do so no longer, as soon as an autoscaler is applied: recants NAME.
+func recants(ts *testscript.TestScript, _ bool, args []string) {
+	apiserverOf(ts).Hook(func(r *http.Request) {
+		if r.Method == http.MethodPatch && strings.Contains(r.URL.Path, "/horizontalpodautoscalers/") && r.URL.Query().Get("dryRun") == "" {
+			putNamespace(ts, args, nil)
+		}
+	})
+}
 
 func putNamespace(ts *testscript.TestScript, args []string, labels map[string]string) {
 	if len(args) != 1 {

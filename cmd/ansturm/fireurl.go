@@ -90,13 +90,6 @@ func (s *shot) flags(c *cobra.Command) {
 	must(c.MarkFlagDirname("output"))
 }
 
-// must is for what only a mistake in this program's own text makes fail.
-func must(err error) {
-	if err != nil {
-		panic(err)
-	}
-}
-
 // fireAndShow fires, prints what came of it, and gives the exit code. The record stays where out is not empty.
 func (a *app) fireAndShow(ctx context.Context, f firing, out string) error {
 	f.dir = out
@@ -122,12 +115,7 @@ func (a *app) fireAndShow(ctx context.Context, f firing, out string) error {
 	if out != "" {
 		result.Record = out
 	}
-	if a.json {
-		readErr = a.printJSON(result)
-	} else {
-		readErr = result.text(a.stdout)
-	}
-	return errors.Join(err, readErr, ended(result.exitCode(&rec.Run)))
+	return errors.Join(err, a.print(result, result.text), ended(result.exitCode(&rec.Run)))
 }
 
 // exitCode of a run that went to its end.

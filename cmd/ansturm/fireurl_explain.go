@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"time"
+
+	"github.com/ansturm/ansturm/scenarios"
 )
 
 // mostBusy is the share of its time from which on a generator may be what limits a closed loop.
@@ -35,7 +37,7 @@ func (r *fireResult) explain() string {
 		return "Response and service time are the same: nobody waited for the generator."
 	}
 	return fmt.Sprintf("Response time is service time and the generator's own lateness, here %s at p50 and %s at p99 "+
-		"(limit %v): small enough to take both columns for the target's.", micros(r.Lateness.P50), micros(r.Lateness.P99), r.limit)
+		"(limit %s): small enough to take both columns for the target's.", micros(r.Lateness.P50), micros(r.Lateness.P99), scenarios.Span(r.limit, "en"))
 }
 
 // widest is the row of the table in which response and service time are furthest apart; the maximum is no row to judge by.

@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/ansturm/ansturm/scenarios"
 )
 
 // textWidth is the width that sentences are broken at.
@@ -14,10 +16,10 @@ const textWidth = 78
 func announcement(f firing) string {
 	a, url := f.scenario.Arrivals, f.scenario.Journeys[0].Steps[0].URL
 	if f.closed > 0 {
-		return fmt.Sprintf("%s: closed loop of %d connections for %s", url, f.closed, shortTime(a.Over))
+		return fmt.Sprintf("%s: closed loop of %d connections for %s", url, f.closed, scenarios.Span(a.Over, "en"))
 	}
 	rate := float64(a.Total) / a.Over.Seconds()
-	text := fmt.Sprintf("%s: %d arrivals in %s, %s, %s/s", url, a.Total, shortTime(a.Over), a.Process, rateText(rate))
+	text := fmt.Sprintf("%s: %d arrivals in %s, %s, %s/s", url, a.Total, scenarios.Span(a.Over, "en"), a.Process, rateText(rate))
 	if len(a.Curve) == 1 && a.Curve[0].Kind == "constant" {
 		return text
 	}
@@ -26,7 +28,7 @@ func announcement(f firing) string {
 		return text // the schedule says so again, as an error
 	}
 	at, peak := curve.Peak()
-	return fmt.Sprintf("%s in the mean, %s/s at its peak (%s)", text, rateText(peak), at.Round(time.Millisecond))
+	return fmt.Sprintf("%s in the mean, %s/s at its peak (%s)", text, rateText(peak), scenarios.Span(at, "en"))
 }
 
 // text writes the result for people.
@@ -142,18 +144,6 @@ func brief(d time.Duration) string {
 		return threeDigits(d.Seconds()*1e3) + " ms"
 	}
 	return threeDigits(d.Seconds()) + " s"
-}
-
-// shortTime writes a time without trailing zero units: 5m, not 5m0s.
-func shortTime(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
 }
 
 // threeDigits writes a number from 1 on to three digits.

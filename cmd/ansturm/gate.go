@@ -1,9 +1,7 @@
 package main
 
 import (
-	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -22,9 +20,6 @@ func (a *app) gateCommand() *cobra.Command {
 		Example: "  ansturm gate runs/quick --junit verdict.xml",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := checkLang(lang); err != nil {
-				return err
-			}
 			rec, err := openRecord(args[0])
 			if err != nil {
 				return err
@@ -44,12 +39,7 @@ func (a *app) gateCommand() *cobra.Command {
 					return err
 				}
 			}
-			if a.json {
-				err = a.printJSON(verdict)
-			} else {
-				err = reports.VerdictText(a.stdout, verdict, lang)
-			}
-			if err != nil {
+			if err := a.print(verdict, func(w io.Writer) error { return reports.VerdictText(w, verdict, lang) }); err != nil {
 				return err
 			}
 			return ended(verdict.Result.ExitCode())
@@ -59,43 +49,4 @@ func (a *app) gateCommand() *cobra.Command {
 	c.Flags().StringVar(&junit, "junit", "", "write the verdict to this file as JUnit XML")
 	addLang(c, &lang, "en")
 	return c
-}
-
-func addLang(c *cobra.Command, lang *string, preset string) {
-	c.Flags().StringVar(lang, "lang", preset, "language: de or en")
-	_ = c.RegisterFlagCompletionFunc("lang", cobra.FixedCompletions([]string{"de", "en"}, cobra.ShellCompDirectiveNoFileComp))
-}
-
-func checkLang(lang string) error {
-	if lang != "de" && lang != "en" {
-		return inputError(fmt.Errorf("--lang %q: must be de or en", lang), "")
-	}
-	return nil
-}
-
-// writeFile writes a product to a file; what stood there before goes only when the new one is whole. A name that is no
-// regular file (a device, a pipe) is written to as it is.
-func writeFile(name string, write func(io.Writer) error) error {
-	draft := name
-	if info, err := os.Stat(name); err != nil || info.Mode().IsRegular() {
-		draft = name + ".draft"
-	}
-	f, err := os.Create(draft)
-	if err != nil {
-		return inputError(err, "")
-	}
-	err = write(f)
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil && draft != name {
-		err = os.Rename(draft, name)
-	}
-	if err != nil {
-		if draft != name {
-			_ = os.Remove(draft) // the error to tell is the one above
-		}
-		return fmt.Errorf("write %s: %w", name, err)
-	}
-	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/ansturm/ansturm/loadgen/record"
 	"github.com/ansturm/ansturm/planner/chain"
 	"github.com/ansturm/ansturm/planner/gate"
+	"github.com/ansturm/ansturm/scenarios"
 )
 
 func (a *app) inspectCommand() *cobra.Command {
@@ -120,8 +121,8 @@ func printAccount(out io.Writer, rec *record.Record, account *record.Account, ch
 	}
 	chainRows(row, chains)
 	throttlingRows(row, account.Throttling)
-	row("generator", "lateness p50 %v, p99 %v (limit %v): %s", run.Validity.LatenessP50, run.Validity.LatenessP99,
-		run.Validity.LatenessLimit, validWord(run.Validity.Valid))
+	row("generator", "lateness p50 %s, p99 %s (limit %s): %s", scenarios.Span(run.Validity.LatenessP50, "en"),
+		scenarios.Span(run.Validity.LatenessP99, "en"), scenarios.Span(run.Validity.LatenessLimit, "en"), validWord(run.Validity.Valid))
 	for _, reason := range run.Validity.Reasons {
 		row("", "%s", reason.In("en"))
 	}
@@ -143,8 +144,8 @@ func doorRow(row func(name, format string, args ...any), d *record.DoorAccount) 
 	if d.LetIn > 0 {
 		let = fmt.Sprintf("%d persons let in; ", d.LetIn)
 	}
-	row("waiting room", "%s%d shots waited, told so %d times: mean %v, 95 %% up to %v, longest %v", let, d.Waited, d.Told,
-		d.Mean.Round(time.Millisecond), d.P95.Round(time.Millisecond), d.Longest.Round(time.Millisecond))
+	row("waiting room", "%s%d shots waited, told so %d times: mean %s, 95 %% up to %s, longest %s", let, d.Waited, d.Told,
+		scenarios.Span(d.Mean, "en"), scenarios.Span(d.P95, "en"), scenarios.Span(d.Longest, "en"))
 }
 
 // mostThrottled is how many workloads are named of those whose pods were held back.

@@ -32,9 +32,6 @@ PLATFORM is a file, by default the one that ships with the scenario. Time starts
 			if len(args) == 0 {
 				return inputError(fmt.Errorf("no scenario given"), "ansturm scenario ls shows those that ship")
 			}
-			if err := checkSpeed(speed, "", ""); err != nil {
-				return err
-			}
 			w, err := loadWorld(args[0], optional(args, 1))
 			if err != nil {
 				return err
@@ -42,7 +39,7 @@ PLATFORM is a file, by default the one that ships with the scenario. Time starts
 			return a.serveLab(c.Context(), labSetup{w.scenario, w.platform, speed, seed})
 		},
 	}
-	c.Flags().Float64Var(&speed, "speed", 1, "times life's speed, 1 to 10")
+	addSpeed(c, &speed, lifeSpeed)
 	c.Flags().Uint64Var(&seed, "seed", 1, "seed of the platform's delays")
 	c.Flags().BoolVar(&fromStdin, "from-stdin", false, "take the setup from standard input; end when it closes")
 	_ = c.Flags().MarkHidden("from-stdin")

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/planner"
 	"github.com/ansturm/ansturm/scenarios"
 )
 
@@ -67,6 +68,15 @@ func completeScenario(_ *cobra.Command, args []string, _ string) ([]string, cobr
 		names = append(names, cobra.CompletionWithDesc(e.Name, e.Title.In("en")))
 	}
 	return names, cobra.ShellCompDirectiveDefault
+}
+
+// openPlan opens a plan for a command that goes on from it.
+func openPlan(name string) (*planner.Plan, error) {
+	plan, err := planner.LoadPlan(name)
+	if err != nil {
+		return nil, inputError(err, "name the directory that ansturm plan wrote, or the plan.json in it")
+	}
+	return plan, nil
 }
 
 // openRecord opens a record for a command that reads it.

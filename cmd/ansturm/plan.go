@@ -16,11 +16,17 @@ import (
 	"github.com/ansturm/ansturm/reports"
 )
 
+// planning is what ansturm plan was asked for.
+type planning struct {
+	*app
+	opts                planner.Options
+	forecast, out, lang string
+	candidates          []string
+	loseNodes           int
+}
+
 func (a *app) planCommand() *cobra.Command {
-	var forecast, out, lang string
-	var candidates []string
-	var opts planner.Options
-	var loseNodes int
+	p := planning{app: a}
 	c := &cobra.Command{
 		Use:   "plan RUN...",
 		Short: "Fit what the runs saw, and recommend nodes and autoscaling with proof",
@@ -37,58 +43,68 @@ A plan for a neighbouring question (more load, a stricter promise, one node more
 there holds here, so that the answer to less is never more.`,
 		Example: "  ansturm plan runs/calibration-1 runs/calibration-2 runs/surge -o plan\n  ansturm plan runs/* --growth 1.5 --no-new-nodes -o plan-b",
 		Args:    cobra.MinimumNArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := checkLang(lang); err != nil {
-				return err
-			}
-			runs, err := openRecords(args)
-			if err != nil {
-				return err
-			}
-			if forecast != "" {
-				w, err := loadScenario(forecast)
-				if err != nil {
-					return err
-				}
-				opts.Forecast = w.scenario
-			}
-			for _, name := range candidates {
-				candidate, err := planner.LoadPlan(name)
-				if err != nil {
-					return inputError(err, "a plan's directory, or its plan.json")
-				}
-				opts.Candidates = append(opts.Candidates, candidate)
-			}
-			if out == "" {
-				out = freshDir("plan")
-			}
-			opts.LoseNodes = &loseNodes
-			if _, err := os.Lstat(filepath.Join(out, "plan.json")); err == nil { // its proof would stay beside the new plan
-				return inputError(fmt.Errorf("%s holds a plan already", out), "name another directory with -o")
-			}
-			p := a.progress()
-			plan, err := a.makePlan(c.Context(), p, runs, opts, out, lang)
-			p.wait()
-			if err != nil {
-				return err
-			}
-			if a.json {
-				return a.printJSON(plan)
-			}
-			return reports.PlanText(a.stdout, plan, lang)
-		},
+		RunE:    func(c *cobra.Command, args []string) error { return p.run(c.Context(), args) },
 	}
-	c.Flags().StringVar(&forecast, "forecast", "", "plan for this scenario instead of the last run's")
-	c.Flags().StringVarP(&out, "output", "o", "", "directory of the plan (default plan)")
-	c.Flags().Float64Var(&opts.Delta, "risk", 0.01, "accepted probability that a promise is broken")
-	c.Flags().IntVar(&opts.Worlds, "worlds", 512, "number of worlds a plan is certified on")
-	c.Flags().Float64Var(&opts.Growth, "growth", 1, "what if that many times as many persons come")
-	c.Flags().StringVar(&opts.LoseSite, "lose-site", "", "what if this site is lost at the peak")
-	c.Flags().StringArrayVar(&candidates, "candidate", nil, "a plan for more load, a stricter promise or one node more to lose, tried too; may be repeated")
-	c.Flags().BoolVar(&opts.NoNewNodes, "no-new-nodes", false, "what if no node can be ordered")
-	c.Flags().IntVar(&loseNodes, "lose-nodes", 1, "nodes lost in the bad worlds, 0 or 1")
-	addLang(c, &lang, "en")
+	p.flags(c)
 	return c
+}
+
+func (p *planning) flags(c *cobra.Command) {
+	flags := c.Flags()
+	flags.StringVar(&p.forecast, "forecast", "", "plan for this scenario instead of the last run's")
+	flags.StringVarP(&p.out, "output", "o", "", "directory of the plan (default plan)")
+	flags.Float64Var(&p.opts.Delta, "risk", 0.01, "accepted probability that a promise is broken")
+	flags.IntVar(&p.opts.Worlds, "worlds", 512, "number of worlds a plan is certified on")
+	flags.Float64Var(&p.opts.Growth, "growth", 1, "what if that many times as many persons come")
+	flags.StringVar(&p.opts.LoseSite, "lose-site", "", "what if this site is lost at the peak")
+	flags.StringArrayVar(&p.candidates, "candidate", nil, "a plan for more load, a stricter promise or one node more to lose, tried too; may be repeated")
+	flags.BoolVar(&p.opts.NoNewNodes, "no-new-nodes", false, "what if no node can be ordered")
+	flags.IntVar(&p.loseNodes, "lose-nodes", 1, "nodes lost in the bad worlds, 0 or 1")
+	addLang(c, &p.lang, "en")
+}
+
+// run plans from these records.
+func (p *planning) run(ctx context.Context, dirs []string) error {
+	runs, err := openRecords(dirs)
+	if err != nil {
+		return err
+	}
+	if err := p.load(); err != nil {
+		return err
+	}
+	if p.out == "" {
+		p.out = freshDir("plan")
+	}
+	if _, err := os.Lstat(filepath.Join(p.out, "plan.json")); err == nil { // its proof would stay beside the new plan
+		return inputError(fmt.Errorf("%s holds a plan already", p.out), "name another directory with -o")
+	}
+	bars := p.progress()
+	plan, err := p.makePlan(ctx, bars, runs, p.opts, p.out, p.lang)
+	bars.wait()
+	if err != nil {
+		return err
+	}
+	return p.print(plan, func(w io.Writer) error { return reports.PlanText(w, plan, p.lang) })
+}
+
+// load reads what the flags name into the options.
+func (p *planning) load() error {
+	p.opts.LoseNodes = &p.loseNodes
+	if p.forecast != "" {
+		w, err := loadScenario(p.forecast)
+		if err != nil {
+			return err
+		}
+		p.opts.Forecast = w.scenario
+	}
+	for _, name := range p.candidates {
+		candidate, err := openPlan(name)
+		if err != nil {
+			return err
+		}
+		p.opts.Candidates = append(p.opts.Candidates, candidate)
+	}
+	return nil
 }
 
 // makePlan plans and writes the plan's directory, the document in it in one language.

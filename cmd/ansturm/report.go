@@ -27,9 +27,6 @@ summary goes to the terminal.`,
 		Example: "  ansturm report runs/surge --plan plan -o report.html --lang de\n  ansturm report runs/surge --plan plan -o report.md",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := checkLang(lang); err != nil {
-				return err
-			}
 			in, err := gatherReport(args[0], plan, time.Now())
 			if err != nil {
 				return err
@@ -66,8 +63,8 @@ func gatherReport(run, plan string, made time.Time) (*reports.Input, error) {
 	if in.Surge, err = gatherFired(run); err != nil || plan == "" {
 		return in, err
 	}
-	if in.Plan, err = planner.LoadPlan(plan); err != nil {
-		return nil, inputError(err, "name the directory that ansturm plan wrote")
+	if in.Plan, err = openPlan(plan); err != nil {
+		return nil, err
 	}
 	for _, source := range in.Plan.Evidence {
 		if source.Purpose != "calibration" {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -163,13 +162,6 @@ func asInput(c *cobra.Command) {
 	for _, sub := range c.Commands() {
 		asInput(sub)
 	}
-}
-
-// printJSON writes v to stdout, indented.
-func (a *app) printJSON(v any) error {
-	out := json.NewEncoder(a.stdout)
-	out.SetIndent("", "  ")
-	return out.Encode(v)
 }
 
 // say writes one line of the conversation.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,19 +15,19 @@ import (
 	"github.com/ansturm/ansturm/planner/gate"
 )
 
-// The speeds a run can go at; only the embedded platform can go faster than life.
-const (
-	lifeSpeed = 1
-	topSpeed  = 10
-)
+// surge is what ansturm run was asked for.
+type surge struct {
+	*app
+	firing   firing // complete once it is prepared
+	client   client
+	kube     clusterFlags
+	useLab   bool
+	platform string // a file, or empty
+	seed     uint64
+}
 
 func (a *app) runCommand() *cobra.Command {
-	var f firing
-	var client client
-	var kube clusterFlags
-	var useLab bool
-	var platform string
-	var seed uint64
+	s := surge{app: a}
 	c := &cobra.Command{
 		Use:   "run SCENARIO",
 		Short: "Fire the surge and record what comes of it",
@@ -46,106 +45,99 @@ request costs there is taken from --platform.`,
 			"  ansturm run quick --kube-context lab --kubeconfig lab.kubeconfig",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			changed := c.Flags().Changed
-			if err := checkWhere(useLab, f.target, &kube, changed); err != nil {
+			if err := s.prepare(c.Context(), args[0], c.Flags().Changed); err != nil {
 				return err
 			}
-			if err := checkSpeed(f.speed, f.target, kube.context); err != nil {
-				return err
-			}
-			if f.target != "" { // before anything is read or opened: no packet without consent
-				address, err := loadgen.TargetAddress(f.target)
-				if err != nil {
-					return inputError(err, "fire at the embedded platform (--lab), or at a server on 127.0.0.1")
-				}
-				f.target = address
-			} else if flag := client.given(changed); flag != "" && kube.context == "" {
-				return inputError(fmt.Errorf("--%s without --target: the embedded platform speaks HTTP/1.1 without TLS", flag), "")
-			}
-			w, err := a.runWorld(args[0], platform, cmp.Or(f.target, kube.context))
-			if err != nil {
-				return err
-			}
-			address := f.target
-			if kube.context != "" {
-				if f.cluster, err = a.openCluster(c.Context(), &kube, w.scenario, f.target); err != nil {
-					return err
-				}
-				w.platform = cluster.Overlay(f.cluster.found.Platform, w.platform)
-				f.target, address = f.cluster.name(), f.cluster.addresses[0]
-			}
-			if f.way, err = client.way(address); err != nil {
-				return err
-			}
-			if c.Flags().Changed("seed") {
-				w.scenario.Arrivals.Seed = seed
-			}
-			f.scenario, f.platform, f.purpose, f.title = w.scenario, w.platform, "surge", "arrivals"
-			if f.dir == "" {
-				f.dir = freshDir(filepath.Join("runs", strings.TrimSuffix(w.scenario.Name, ".yaml")))
-			}
-			return a.runAndTell(c.Context(), f)
+			return a.runAndTell(c.Context(), s.firing)
 		},
 	}
-	flags := c.Flags()
-	flags.BoolVar(&useLab, "lab", false, "fire at the embedded platform (the default)")
-	flags.StringVar(&platform, "platform", "", "platform file (default: the one beside the scenario)")
-	flags.StringVar(&f.target, "target", "", "fire at this URL on loopback instead")
-	flags.Float64Var(&f.speed, "speed", lifeSpeed, "times life's speed, at most 10 (embedded platform only)")
-	flags.Uint64Var(&seed, "seed", 0, "seed of the arrivals, instead of the scenario's")
-	flags.StringVarP(&f.dir, "output", "o", "", "directory of the record (default runs/NAME)")
-	flags.StringVar(&f.waitingRoom, "waiting-room", "", "cookie by which a waiting room before the target keeps people's places: they wait as it tells them")
-	flags.IntVar(&f.maxConnections, "connections", 0, "most open connections (0: 15000)")
-	client.flags(c)
-	kube.flags(c)
+	s.flags(c)
 	return c
 }
 
-// runWorld loads what a run needs; a target of its own needs no platform.
-func (a *app) runWorld(scenario, platform, target string) (*world, error) {
-	if target != "" && platform == "" {
-		return loadScenario(scenario)
-	}
-	return loadWorld(scenario, platform)
+func (s *surge) flags(c *cobra.Command) {
+	flags := c.Flags()
+	flags.BoolVar(&s.useLab, "lab", false, "fire at the embedded platform (the default)")
+	flags.StringVar(&s.platform, "platform", "", "platform file (default: the one beside the scenario)")
+	flags.StringVar(&s.firing.target, "target", "", "fire at this URL on loopback instead")
+	addSpeed(c, &s.firing.speed, lifeSpeed)
+	flags.Uint64Var(&s.seed, "seed", 0, "seed of the arrivals, instead of the scenario's")
+	flags.StringVarP(&s.firing.dir, "output", "o", "", "directory of the record (default runs/NAME)")
+	flags.StringVar(&s.firing.waitingRoom, "waiting-room", "", "cookie by which a waiting room before the target keeps people's places: they wait as it tells them")
+	flags.IntVar(&s.firing.maxConnections, "connections", 0, "most open connections (0: 15000)")
+	s.client.flags(c)
+	s.kube.flags(c)
 }
 
-// checkWhere refuses flags that do not go together.
-func checkWhere(useLab bool, target string, kube *clusterFlags, changed func(string) bool) error {
-	switch {
-	case changed("waiting-room") && target == "" && kube.context == "":
-		return inputError(errors.New("--waiting-room without --target or --kube-context"), "the embedded platform's waiting room is the platform's admission")
-	case useLab && target != "":
-		return inputError(errors.New("--lab and --target exclude each other"), "")
-	case useLab && kube.context != "":
-		return inputError(errors.New("--lab and --kube-context exclude each other"), "")
-	case kube.context == "" && changed("kube-context"):
-		return inputError(errors.New("--kube-context names no context"), "kubectl config get-contexts shows those there are")
-	case kube.seriesEvery <= 0:
-		return inputError(fmt.Errorf("--scrape-every %v: must be above 0", kube.seriesEvery), "")
-	case kube.linger < 0:
-		return inputError(fmt.Errorf("--linger %v: must not be negative", kube.linger), "")
-	case kube.context == "":
-		if flag := kube.given(changed); flag != "" {
-			return inputError(fmt.Errorf("--%s without --kube-context", flag), "name the context whose cluster is meant")
+// prepare makes of the flags what is to be fired, and at what.
+func (s *surge) prepare(ctx context.Context, scenario string, changed func(string) bool) (err error) {
+	if err := s.check(changed); err != nil {
+		return err
+	}
+	f := &s.firing
+	if f.target != "" { // before anything is read or opened: no packet without consent
+		if f.target, err = loadgen.TargetAddress(f.target); err != nil {
+			return inputError(err, "fire at the embedded platform (--lab), or at a server on 127.0.0.1")
 		}
 	}
+	w, err := s.load(scenario)
+	if err != nil {
+		return err
+	}
+	if changed("seed") {
+		w.scenario.Arrivals.Seed = s.seed
+	}
+	f.scenario, f.platform, f.purpose, f.title = w.scenario, w.platform, "surge", "arrivals"
+	if err := s.aim(ctx); err != nil {
+		return err
+	}
+	if f.dir == "" {
+		f.dir = freshDir(filepath.Join("runs", strings.TrimSuffix(w.scenario.Name, ".yaml")))
+	}
 	return nil
 }
 
-// checkSpeed refuses speeds that would make another system of the platform.
-func checkSpeed(speed float64, target, kubeContext string) error {
-	flag := "--target"
-	if kubeContext != "" {
-		flag = "--kube-context"
+// load loads what a run needs; a target of its own needs no platform.
+func (s *surge) load(scenario string) (*world, error) {
+	if s.platform == "" && (s.firing.target != "" || s.kube.context != "") {
+		return loadScenario(scenario)
 	}
+	return loadWorld(scenario, s.platform)
+}
+
+// aim opens the cluster, if it is one that is fired at, and says how the target is spoken to.
+func (s *surge) aim(ctx context.Context) (err error) {
+	f, address := &s.firing, s.firing.target
+	if s.kube.context != "" {
+		if f.cluster, err = s.openCluster(ctx, &s.kube, f.scenario, f.target); err != nil {
+			return err
+		}
+		f.platform = cluster.Overlay(f.cluster.found.Platform, f.platform)
+		f.target, address = f.cluster.name(), f.cluster.addresses[0]
+	}
+	f.way, err = s.client.way(address)
+	return err
+}
+
+// check refuses flags that do not go together.
+func (s *surge) check(changed func(string) bool) error {
+	target, onCluster := s.firing.target != "", s.kube.context != ""
 	switch {
-	case !(speed > 0) || speed > topSpeed:
-		return inputError(fmt.Errorf("--speed %g: must be above 0 and at most %d", speed, topSpeed), "")
-	case (target != "" || kubeContext != "") && speed != lifeSpeed:
-		return inputError(fmt.Errorf("--speed %g with %s: only the embedded platform can go faster than life", speed, flag),
-			"leave --speed out, and shorten the scenario instead")
+	case s.useLab && target:
+		return inputError(errors.New("--lab and --target exclude each other"), "")
+	case s.useLab && onCluster:
+		return inputError(errors.New("--lab and --kube-context exclude each other"), "")
+	case target || onCluster:
+		if s.firing.speed != lifeSpeed {
+			return inputError(errors.New("--speed with --target or --kube-context: only the embedded platform can go faster than life"),
+				"leave --speed out, and shorten the scenario instead")
+		}
+	case changed("waiting-room"):
+		return inputError(errors.New("--waiting-room without --target or --kube-context"), "the embedded platform's waiting room is the platform's admission")
+	case s.client.given(changed) != "":
+		return inputError(fmt.Errorf("--%s without --target: the embedded platform speaks HTTP/1.1 without TLS", s.client.given(changed)), "")
 	}
-	return nil
+	return s.kube.check(changed)
 }
 
 // runAndTell fires and says what came of it.

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -103,8 +102,8 @@ func (a *app) scenarioLint() *cobra.Command {
 					"tenants": len(s.Tenants.List), "peak_per_second": rate, "peak_at_seconds": at.Seconds(),
 				})
 			}
-			_, err = fmt.Fprintf(a.stdout, "%s: %d arrivals of %d tenants in %v; the peak is %.0f arrivals/s at %v\n",
-				s.Name, s.Arrivals.Total, len(s.Tenants.List), s.Arrivals.Over, rate, at.Round(time.Second))
+			_, err = fmt.Fprintf(a.stdout, "%s: %d arrivals of %d tenants in %s; the peak is %.0f arrivals/s at %s\n",
+				s.Name, s.Arrivals.Total, len(s.Tenants.List), scenarios.Span(s.Arrivals.Over, "en"), rate, scenarios.Clock(at))
 			return err
 		},
 	}

@@ -62,6 +62,6 @@ func exitCode(ts *testscript.TestScript, command []string) int {
 // scriptCommands are the words that scripts know beside testscript's own.
 var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"exits": exits, "serve": serve, "await": await,
-	"apiserver": apiserver, "agree": agree, "refuse": refuse, "serves": serves, "platform": platform, "recorded": recorded, "virtual": virtual,
+	"apiserver": apiserver, "agree": agree, "refuse": refuse, "recants": recants, "serves": serves, "platform": platform, "recorded": recorded, "virtual": virtual,
 	"scales": scales, "scaled": scaled, "planned": planned,
 }

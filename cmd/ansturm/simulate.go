@@ -1,17 +1,20 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ansturm/ansturm/planner"
+	"github.com/ansturm/ansturm/scenarios"
 )
 
 func (a *app) simulateCommand() *cobra.Command {
-	c := &cobra.Command{
+	return &cobra.Command{
 		Use:   "simulate SCENARIO [PLATFORM]",
 		Short: "The surge in virtual time, no traffic",
 		Long: `Simulates the platform under the surge from the figures of the platform file alone. It is an estimate: only a run
@@ -22,38 +25,40 @@ shows what the platform does.`,
 			if err != nil {
 				return err
 			}
-			p := a.progress()
-			st := p.stage("simulate", 100)
-			simulation, err := planner.Simulate(c.Context(), w.scenario, w.platform, nil, planner.Options{
-				Progress: func(_ string, done, total int64) { st.set(100*done/max(total, 1), "") },
-			})
-			if err != nil {
-				st.abort("")
-			} else {
-				st.done(fmt.Sprintf("%s of platform time", time.Duration(len(simulation.Prediction.Offered))*simulation.Prediction.Step))
-			}
-			p.wait()
-			if err != nil && c.Context().Err() == nil {
-				return inputError(err, "")
-			}
+			simulation, err := a.simulate(c.Context(), w)
 			if err != nil {
 				return err
 			}
 			for _, w := range simulation.Warnings {
 				a.say("warning: %s", w.Text.In("en"))
 			}
-			if a.json {
-				return a.printJSON(simulation)
-			}
-			return printPrediction(a, &simulation.Prediction)
+			return a.print(simulation, func(w io.Writer) error { return printPrediction(w, &simulation.Prediction) })
 		},
 	}
-	return c
+}
+
+// simulate simulates, showing how far it is.
+func (a *app) simulate(ctx context.Context, w *world) (*planner.Simulation, error) {
+	p := a.progress()
+	defer p.wait()
+	st := p.stage("simulate", 100)
+	simulation, err := planner.Simulate(ctx, w.scenario, w.platform, nil, planner.Options{
+		Progress: func(_ string, done, total int64) { st.set(100*done/max(total, 1), "") },
+	})
+	if err != nil {
+		st.abort("")
+		if ctx.Err() == nil {
+			err = inputError(err, "")
+		}
+		return nil, err
+	}
+	st.done(scenarios.Span(time.Duration(len(simulation.Prediction.Offered))*simulation.Prediction.Step, "en") + " of platform time")
+	return simulation, nil
 }
 
 // printPrediction prints a line a minute.
-func printPrediction(a *app, p *planner.Prediction) error {
-	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+func printPrediction(out io.Writer, p *planner.Prediction) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	head := "minute\toffered/s\tserved/s\tdesired\tready\tp95 s\t"
 	if len(p.AtDoor) > 0 {
 		head += "waiting room\t"
@@ -70,6 +75,6 @@ func printPrediction(a *app, p *planner.Prediction) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(a.stdout, "worst window: %.1f %% of the shots slow or failed\n", 100*p.SlowWorst)
+	_, err := fmt.Fprintf(out, "worst window: %.1f %% of the shots slow or failed\n", 100*p.SlowWorst)
 	return err
 }

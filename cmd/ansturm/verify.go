@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -17,11 +18,20 @@ import (
 	"github.com/ansturm/ansturm/scenarios"
 )
 
+// verification is what ansturm verify was asked for.
+type verification struct {
+	*app
+	out, lang string
+	speed     float64
+	notch     bool
+	kube      clusterFlags
+	apply     bool          // consent to write to the cluster
+	settle    time.Duration // how long its workloads may take to come up
+	restore   string        // a directory whose verification was killed; empty: none
+}
+
 func (a *app) verifyCommand() *cobra.Command {
-	var out, lang, restore string
-	var speed float64
-	var notch bool
-	onCluster := &clusterVerify{app: a, kube: &clusterFlags{}}
+	v := verification{app: a}
 	c := &cobra.Command{
 		Use:   "verify PLAN",
 		Short: "Fire again on the planned settings: did the promise hold?",
@@ -36,61 +46,82 @@ A run in which the generator or the embedded platform was the limit says nothing
 With --kube-context the plan's autoscalers (hpa/*.yaml) are applied to a cluster whose tenants have agreed, fired at as
 by run --kube-context, and what was there before is put back: also after Ctrl-C and errors, and, with --restore DIR, after
 this program was killed. Nothing is written before the API server has taken every file by a dry run, what is there is
-saved to DIR/before.json, and --apply, or a word on the terminal, has allowed it. See ansturm rbac --verify for the rights.`,
+saved to DIR/before.json, and --apply, or a word on the terminal, has allowed it. Nothing else is written: where the cluster has
+other nodes than the plan, or the plan a waiting room, the verification warns of it. See ansturm rbac --verify for the rights.`,
 		Args: func(c *cobra.Command, args []string) error {
-			if restore != "" {
+			if v.restore != "" {
 				return cobra.NoArgs(c, args)
 			}
 			return cobra.ExactArgs(1)(c, args)
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := errors.Join(checkLang(lang), checkSpeed(speed, "", ""), onCluster.check(c.Flags().Changed, notch, restore)); err != nil {
+			if err := v.check(c.Flags().Changed); err != nil {
 				return err
 			}
-			if restore != "" {
-				return onCluster.restoreFrom(c.Context(), restore)
+			if v.restore != "" {
+				return v.restoreFrom(c.Context(), v.restore)
 			}
-			plan, err := planner.LoadPlan(args[0])
-			if err != nil {
-				return inputError(err, "name the directory that ansturm plan wrote")
-			}
-			if out == "" {
-				out = freshDir(filepath.Join(planDir(args[0]), "verify"))
-			}
-			p := a.progress()
-			var v *planner.Verification
-			if onCluster.kube.context != "" {
-				v, err = onCluster.verify(c.Context(), p, plan, args[0], out)
-			} else {
-				v, err = a.verify(c.Context(), p, plan, args[0], out, speed, notch)
-			}
-			p.wait()
-			if err != nil {
-				return err
-			}
-			if err := planner.SaveVerification(planDir(args[0]), v); err != nil {
-				return err
-			}
-			if a.json {
-				err = a.printJSON(v)
-			} else {
-				err = reports.VerificationText(a.stdout, v, lang)
-			}
-			if err != nil {
-				return err
-			}
-			return ended(verificationExit(v))
+			return v.run(c.Context(), args[0])
 		},
 	}
-	c.Flags().BoolVar(&notch, "notch", false, "also fire the binding world with and without one notch less")
-	c.Flags().Float64Var(&speed, "speed", topSpeed, "times life's speed, at most 10")
-	c.Flags().StringVarP(&out, "output", "o", "", "directory of the records (default verify in the plan's)")
-	c.Flags().BoolVar(&onCluster.apply, "apply", false, "consent to replace the cluster's autoscalers for the run")
-	c.Flags().DurationVar(&onCluster.settle, "settle", 5*time.Minute, "how long the cluster's workloads may take to come up to the plan's least replicas")
-	c.Flags().StringVar(&restore, "restore", "", "put back what a killed verification into this directory left in its cluster")
-	onCluster.kube.flags(c)
-	addLang(c, &lang, "en")
+	v.flags(c)
 	return c
+}
+
+func (v *verification) flags(c *cobra.Command) {
+	flags := c.Flags()
+	flags.BoolVar(&v.notch, "notch", false, "also fire the binding world with and without one notch less")
+	addSpeed(c, &v.speed, topSpeed)
+	flags.StringVarP(&v.out, "output", "o", "", "directory of the records (default verify in the plan's)")
+	flags.BoolVar(&v.apply, "apply", false, "consent to replace the cluster's autoscalers for the run")
+	flags.DurationVar(&v.settle, "settle", 5*time.Minute, "how long the cluster's workloads may take to come up to the plan's least replicas")
+	flags.StringVar(&v.restore, "restore", "", "put back what a killed verification into this directory left in its cluster")
+	v.kube.flags(c)
+	addLang(c, &v.lang, "en")
+}
+
+// check refuses flags that do not go together.
+func (v *verification) check(changed func(string) bool) error {
+	onCluster := v.kube.context != "" || v.restore != ""
+	switch {
+	case !onCluster && v.apply:
+		return inputError(errors.New("--apply without --kube-context"), "the embedded platform is made anew for each run: nothing is written anywhere")
+	case onCluster && v.notch:
+		return inputError(errors.New("--notch with --kube-context: a cluster's nodes cannot be taken away"), "fire the notch at the embedded platform")
+	case onCluster && changed("speed"):
+		return inputError(errors.New("--speed with --kube-context: only the embedded platform can go faster than life"), "leave --speed out")
+	case v.settle < 0:
+		return inputError(fmt.Errorf("--settle %v: must not be negative", v.settle), "")
+	case v.restore != "":
+		return nil // what was saved knows its context
+	}
+	return v.kube.check(changed)
+}
+
+// run fires the plan of that name and says what came of it.
+func (v *verification) run(ctx context.Context, name string) error {
+	plan, err := openPlan(name)
+	if err != nil {
+		return err
+	}
+	if v.out == "" {
+		v.out = freshDir(filepath.Join(planDir(name), "verify"))
+	}
+	p := v.progress()
+	var verified *planner.Verification
+	if v.kube.context != "" {
+		verified, err = v.onCluster(ctx, p, plan, name)
+	} else {
+		verified, err = v.verify(ctx, p, plan, name, v.out, v.speed, v.notch)
+	}
+	p.wait()
+	if err != nil {
+		return err
+	}
+	if err := v.print(verified, func(w io.Writer) error { return reports.VerificationText(w, verified, v.lang) }); err != nil {
+		return err
+	}
+	return ended(verificationExit(verified))
 }
 
 // planDir is the directory of a plan named by its directory or its plan.json.
@@ -101,7 +132,8 @@ func planDir(name string) string {
 	return name
 }
 
-// verify fires the plan, and with notch the binding world twice, into subdirectories of out.
+// verify fires the plan, and with notch the binding world twice, into subdirectories of out; what came of it is saved beside
+// the plan.
 func (a *app) verify(ctx context.Context, p *progress, plan *planner.Plan, name, out string, speed float64, notch bool) (*planner.Verification, error) {
 	if notch && plan.Notch.Platform == nil {
 		return nil, inputError(errors.New("the plan names no notch to fire"), "leave --notch out")
@@ -113,8 +145,10 @@ func (a *app) verify(ctx context.Context, p *progress, plan *planner.Plan, name,
 	if err != nil || !notch {
 		return v, err
 	}
-	v.Notch, err = a.fireNotch(ctx, p, plan, out, speed)
-	return v, err
+	if v.Notch, err = a.fireNotch(ctx, p, plan, out, speed); err != nil {
+		return nil, err
+	}
+	return v, planner.SaveVerification(planDir(name), v)
 }
 
 // verifyAt fires the plan somewhere, holds what was predicted against what was measured, and saves that.

@@ -8,11 +8,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/ansturm/ansturm/loadgen/cluster"
+	"github.com/ansturm/ansturm/loadgen/record"
 	"github.com/ansturm/ansturm/planner"
+	"github.com/ansturm/ansturm/scenarios"
 )
 
 const (
@@ -23,69 +26,42 @@ const (
 	settlePoll      = time.Second
 )
 
-// clusterVerify is a verification on a cluster: what is there is saved, the plan applied, fired at, and what was there
-// put back, however it ends.
-type clusterVerify struct {
-	*app
-	kube   *clusterFlags
-	apply  bool          // consent to write
-	settle time.Duration // how long the workloads may take to come up
-}
-
-// check refuses flags that do not go together.
-func (k *clusterVerify) check(changed func(string) bool, notch bool, restore string) error {
-	switch {
-	case k.kube.context == "" && restore == "":
-		if flag := k.kube.given(changed); flag != "" {
-			return inputError(fmt.Errorf("--%s without --kube-context", flag), "name the context whose cluster is meant")
-		}
-		if k.apply {
-			return inputError(errors.New("--apply without --kube-context"), "the embedded platform is made anew for each run: nothing is written anywhere")
-		}
-	case notch:
-		return inputError(errors.New("--notch with --kube-context: a cluster's nodes cannot be taken away"), "fire the notch at the embedded platform")
-	case changed("speed"):
-		return inputError(errors.New("--speed with --kube-context: only the embedded platform can go faster than life"), "leave --speed out")
-	case k.settle < 0:
-		return inputError(fmt.Errorf("--settle %v: must not be negative", k.settle), "")
-	}
-	return nil
-}
-
-// verify fires the plan at the cluster, into out.
-func (k *clusterVerify) verify(ctx context.Context, p *progress, plan *planner.Plan, name, out string) (v *planner.Verification, err error) {
+// onCluster verifies on a cluster: what is there is saved, the plan applied, fired at, and what was there put back, however
+// it ends.
+func (v *verification) onCluster(ctx context.Context, p *progress, plan *planner.Plan, name string) (verified *planner.Verification, err error) {
 	manifests, err := readManifests(planDir(name))
 	if err != nil {
 		return nil, err
 	}
-	target, err := k.openCluster(ctx, k.kube, plan.Scenario, "")
+	before, err := v.openCluster(ctx, &v.kube, plan.Scenario, "")
 	if err != nil {
 		return nil, err
 	}
-	saved, err := target.client.Prepare(ctx, manifests, time.Now().UTC())
+	saved, err := before.client.Prepare(ctx, manifests, time.Now().UTC())
 	if err != nil {
 		return nil, writeError(err)
 	}
-	k.compareNodes(plan, target.found)
-	if err := k.agreed(saved); err != nil {
+	warnings := untouched(plan, before.found)
+	for _, w := range warnings {
+		v.say("warning: %s", w.Text.In("en"))
+	}
+	if err := v.agreed(saved); err != nil {
 		return nil, err
 	}
-	if err := saveBefore(out, saved); err != nil {
+	if err := saveBefore(v.out, saved); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, k.restore(ctx, target.client, out, saved)) }()
-	if err := target.client.Apply(ctx, saved); err != nil {
-		return nil, writeError(err)
-	}
-	if err := k.wait(ctx, target.client, saved); err != nil {
+	defer func() { err = errors.Join(err, v.putBack(ctx, before.client, v.out, saved)) }()
+	if err := v.bring(ctx, before.client, saved); err != nil {
 		return nil, err
 	}
-	if target, err = k.openCluster(ctx, k.kube, plan.Scenario, ""); err != nil { // its description is the plan's now
+	target, err := v.openCluster(ctx, &v.kube, plan.Scenario, "") // its description is the plan's now
+	if err != nil {
 		return nil, err
 	}
-	return k.verifyAt(ctx, p, plan, name, firing{
+	return v.verifyAt(ctx, p, plan, name, firing{
 		scenario: plan.Scenario, platform: cluster.Overlay(target.found.Platform, plan.Platform), cluster: target, target: target.name(),
-		speed: lifeSpeed, dir: filepath.Join(out, "plan"), purpose: "verify", title: "verify",
+		speed: lifeSpeed, dir: filepath.Join(v.out, "plan"), purpose: "verify", title: "verify", warnings: warnings,
 	})
 }
 
@@ -106,28 +82,41 @@ func readManifests(dir string) ([][]byte, error) {
 	return all, nil
 }
 
-// compareNodes says where the cluster is another than the one that was planned for.
-func (k *clusterVerify) compareNodes(plan *planner.Plan, found *cluster.Found) {
-	have, want := 0, plan.Decided()
-	for _, pool := range found.Platform.Pools {
-		have += pool.Count
+// untouched warns of what the plan wants otherwise than it is in the cluster, and a verification leaves as it is.
+func untouched(plan *planner.Plan, found *cluster.Found) (out []record.Warning) {
+	warn := func(code, de, en string) {
+		out = append(out, record.Warning{Code: code, Text: scenarios.Text{"de": de, "en": en}})
 	}
-	if len(found.Platform.Pools) > 0 && have < want {
-		k.say("warning: the cluster has %d nodes, the plan wants %d: the promise is not made for this", have, want)
+	have, want := len(found.Platform.Nodes()), plan.Decided()
+	de, en := strconv.Itoa(have), strconv.Itoa(have)
+	if len(found.Platform.Pools) == 0 {
+		de, en = "unbekannt viele", "an unknown number"
 	}
+	if have != want {
+		warn("nodes-untouched",
+			fmt.Sprintf("Knoten: %d im Plan, %s im Cluster. Die Überprüfung ändert daran nichts; was sie zeigt, gilt für die im Cluster.", want, de),
+			fmt.Sprintf("Nodes: %d in the plan, %s in the cluster. A verification leaves them as they are; what it shows holds for those in the cluster.", want, en))
+	}
+	if plan.Platform.Admission != nil {
+		warn("waiting-room-untouched", "Der Plan sieht einen Warteraum vor. Die Überprüfung richtet keinen ein.",
+			"The plan is for a waiting room. A verification puts none up.")
+	}
+	return out
 }
 
-// agreed asks for consent to write, where it was not given.
-func (k *clusterVerify) agreed(saved *cluster.Saved) error {
-	what := fmt.Sprintf("%d autoscalers of context %s (%s) are replaced for the run", len(saved.Autoscalers), saved.Context, saved.Host)
-	if k.apply {
+// agreed says what will be written, and asks for consent where it was not given.
+func (v *verification) agreed(saved *cluster.Saved) error {
+	what := fmt.Sprintf("%d autoscalers of context %s (%s) are replaced for the run, and put back after it; nothing else is changed, nodes neither",
+		len(saved.Autoscalers), saved.Context, saved.Host)
+	if v.apply {
+		v.say("%s", what)
 		return nil
 	}
-	in := terminal(k.stdin)
+	in := terminal(v.stdin)
 	if in == nil {
 		return inputError(fmt.Errorf("nothing is written without consent: %s", what), "--apply gives it")
 	}
-	k.say("%s, and put back after it. Write %q to go on:", what, saved.Context)
+	v.say("%s. Write %q to go on:", what, saved.Context)
 	line, err := bufio.NewReader(in).ReadString('\n')
 	if err != nil || strings.TrimSpace(line) != saved.Context {
 		return inputError(errors.New("no consent was given; nothing was written"), "")
@@ -135,9 +124,12 @@ func (k *clusterVerify) agreed(saved *cluster.Saved) error {
 	return nil
 }
 
-// wait lets the workloads come up to the least replicas of the plan, as they would be on the day.
-func (k *clusterVerify) wait(ctx context.Context, client *cluster.Client, saved *cluster.Saved) error {
-	end := time.NewTimer(k.settle)
+// bring applies the plan, and lets the workloads come up to its least replicas, as they would be on the day.
+func (v *verification) bring(ctx context.Context, client *cluster.Client, saved *cluster.Saved) error {
+	if err := client.Apply(ctx, saved); err != nil {
+		return writeError(err)
+	}
+	end := time.NewTimer(v.settle)
 	defer end.Stop()
 	tick := time.NewTicker(settlePoll)
 	defer tick.Stop()
@@ -151,13 +143,13 @@ func (k *clusterVerify) wait(ctx context.Context, client *cluster.Client, saved 
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-end.C:
-			return inputError(fmt.Errorf("after %v %s", k.settle, waiting), "is there room for the plan's least replicas? --settle waits longer")
+			return inputError(fmt.Errorf("after %v %s", v.settle, waiting), "is there room for the plan's least replicas? --settle waits longer")
 		}
 	}
 }
 
-// restore puts back what was there, also after Ctrl-C.
-func (k *clusterVerify) restore(ctx context.Context, client *cluster.Client, dir string, saved *cluster.Saved) error {
+// putBack puts back what was there, also after Ctrl-C.
+func (v *verification) putBack(ctx context.Context, client *cluster.Client, dir string, saved *cluster.Saved) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), restorePatience)
 	defer cancel()
 	switch err := client.Restore(ctx, saved); {
@@ -166,13 +158,13 @@ func (k *clusterVerify) restore(ctx context.Context, client *cluster.Client, dir
 	case err != nil:
 		return inputError(fmt.Errorf("the cluster is not as it was: %w", err), "ansturm verify --restore "+dir+" tries again")
 	}
-	k.say("context %s: %d autoscalers and the replicas of their workloads are as they were", saved.Context, len(saved.Autoscalers))
+	v.say("context %s: %d autoscalers and the replicas of their workloads are as they were; nodes were not touched", saved.Context, len(saved.Autoscalers))
 	saved.RestoredAt = time.Now().UTC()
 	return saveBefore(dir, saved)
 }
 
 // restoreFrom puts back what a verification that was killed left behind.
-func (k *clusterVerify) restoreFrom(ctx context.Context, dir string) error {
+func (v *verification) restoreFrom(ctx context.Context, dir string) error {
 	data, err := os.ReadFile(filepath.Join(dir, beforeFile))
 	var saved cluster.Saved
 	if err == nil {
@@ -184,19 +176,19 @@ func (k *clusterVerify) restoreFrom(ctx context.Context, dir string) error {
 	case saved.Format != cluster.SavedFormat:
 		return inputError(fmt.Errorf("--restore %s: format %d, this program reads %d", dir, saved.Format, cluster.SavedFormat), "")
 	case !saved.RestoredAt.IsZero():
-		k.say("context %s: all was put back already, at %s", saved.Context, saved.RestoredAt.Format(time.RFC3339))
+		v.say("context %s: all was put back already, at %s", saved.Context, saved.RestoredAt.Format(time.RFC3339))
 		return nil
-	case k.kube.context != "" && k.kube.context != saved.Context:
+	case v.kube.context != "" && v.kube.context != saved.Context:
 		return inputError(fmt.Errorf("--restore %s is of context %s", dir, saved.Context), "")
 	}
-	client, err := cluster.Connect(ctx, cluster.Config{Kubeconfig: k.kube.kubeconfig, Context: saved.Context})
+	client, err := cluster.Connect(ctx, cluster.Config{Kubeconfig: v.kube.kubeconfig, Context: saved.Context})
 	if err != nil {
 		return clusterError(err)
 	}
 	if client.Host() != saved.Host {
 		return inputError(fmt.Errorf("--restore: context %s leads to %s, what was saved is of %s", saved.Context, client.Host(), saved.Host), "")
 	}
-	return k.restore(ctx, client, dir, &saved)
+	return v.putBack(ctx, client, dir, &saved)
 }
 
 // saveBefore writes what was there, whole or not at all, and on the disk before anything is changed.

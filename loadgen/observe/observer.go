@@ -154,8 +154,8 @@ func (o *Observer) sayClock() {
 	}}, moment{at: now, from: now, to: now, evidence: record.EvidenceArrival}, seen{at: now})
 	if low > clockTolerance || high < -clockTolerance {
 		o.warn("clocks-differ",
-			fmt.Sprintf("Die Uhr des Clusters geht gegen die hiesige zwischen %v und %v vor: die Grenzen seiner Zeitstempel verschieben sich um so viel.", low.Round(time.Millisecond), high.Round(time.Millisecond)),
-			fmt.Sprintf("The cluster's clock is between %v and %v ahead of this machine's: the bounds from its stamps are off by as much.", low.Round(time.Millisecond), high.Round(time.Millisecond)))
+			fmt.Sprintf("Die Uhr des Clusters geht gegen die hiesige zwischen %s und %s vor: die Grenzen seiner Zeitstempel verschieben sich um so viel.", scenarios.Span(low, "de"), scenarios.Span(high, "de")),
+			fmt.Sprintf("The cluster's clock is between %s and %s ahead of this machine's: the bounds from its stamps are off by as much.", scenarios.Span(low, "en"), scenarios.Span(high, "en")))
 	}
 }
 

@@ -172,39 +172,49 @@ func rounded(v []float64) []float64 {
 }
 
 // domain is where the model may be believed.
-func domain(runs []*run, points []CapacityPoint, slots []slot) Domain {
-	d := Domain{}
-	steps := map[string]bool{}
+func domain(runs []*run, subjects []*subject) Domain {
+	d, steps := Domain{}, map[string]bool{}
 	for _, r := range runs {
-		var total []float64
-		for step, v := range r.ok {
+		for step := range r.ok {
 			steps[step] = true
-			total = grown(total, len(v)-1)
-			for i, n := range v {
-				total[i] += n
-			}
 		}
-		for i, n := range total {
-			if i < len(r.bad) {
-				n += r.bad[i]
-			}
-			d.MaxRate = math.Max(d.MaxRate, n)
-		}
+		d.MaxRate = math.Max(d.MaxRate, r.busiest())
 		for _, t := range r.tenants {
 			for _, n := range append(slices.Clone(t.ready.v), t.pods.v...) {
 				d.MaxReplicas = max(d.MaxReplicas, int32(n))
 			}
 		}
 	}
-	for _, p := range points {
-		d.MaxUtilisation = math.Max(d.MaxUtilisation, p.Utilisation)
-	}
-	for _, s := range slots {
-		if s.room > 0 {
-			d.MaxUtilisation = math.Max(d.MaxUtilisation, s.cores/s.room)
+	for _, subject := range subjects {
+		for _, p := range subject.points {
+			d.MaxUtilisation = math.Max(d.MaxUtilisation, p.Utilisation)
+		}
+		for _, s := range subject.slots {
+			if s.room > 0 {
+				d.MaxUtilisation = math.Max(d.MaxUtilisation, s.cores/s.room)
+			}
 		}
 	}
 	d.MaxUtilisation = math.Min(1, d.MaxUtilisation)
 	d.Steps = slices.Sorted(maps.Keys(steps))
 	return d
+}
+
+// busiest is the most answers in a second, of all steps and the bad ones too.
+func (r *run) busiest() float64 {
+	var total []float64
+	for _, v := range r.ok {
+		total = grown(total, len(v)-1)
+		for i, n := range v {
+			total[i] += n
+		}
+	}
+	most := 0.0
+	for i, n := range total {
+		if i < len(r.bad) {
+			n += r.bad[i]
+		}
+		most = math.Max(most, n)
+	}
+	return most
 }

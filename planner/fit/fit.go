@@ -78,51 +78,19 @@ func FromData(ctx context.Context, data []*Data, opts Options) (*Model, error) {
 	warn := &warnings{}
 	m := &Model{Level: opts.Level, Workloads: map[string]*WorkloadModel{}}
 	runs := make([]*run, len(data))
-	names := map[string]bool{}
 	for i, d := range data {
 		runs[i] = arrange(d)
-		for _, t := range runs[i].tenants {
-			if len(t.cpu.t) > 0 {
-				names[t.workload] = true
-			}
-		}
 		m.Runs = append(m.Runs, Source{ID: d.Run.ID, Purpose: d.Run.Purpose, Dir: d.Dir})
 		if !d.Run.Complete() || d.Run.Interrupted {
 			warn.incomplete(d.Run.ID)
 		}
 	}
-	if len(names) == 0 {
-		return nil, errors.New("fit: the timelines hold no scrape of any workload: without CPU counters no demand can be fitted")
-	}
 	backends := allServings(runs)
 	strain(runs, backends)
-	pools := poolsOf(runs)
-	var subjects []*subject
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		s, err := subjectOf(name, pools, runs, warn)
-		if err != nil {
-			return nil, err
-		}
-		subjects = append(subjects, s)
-	}
-	crowd, neighbours, err := fitNeighbours(ctx, subjects, pools, opts, warn)
-	if err != nil {
+	if err := m.fitWorkloads(ctx, runs, opts, warn); err != nil {
 		return nil, err
 	}
-	m.Neighbours = neighbours
-	var points []CapacityPoint
-	var slots []slot
-	for _, s := range subjects {
-		s.under(crowd)
-		w, err := s.fit(ctx, crowd, runs, opts, warn)
-		if err != nil {
-			return nil, err
-		}
-		m.Workloads[s.name] = w
-		points, slots = append(points, s.points...), append(slots, s.slots...)
-	}
 	m.Backends = fitBackends(backends, opts, warn)
-	m.Domain = domain(runs, points, slots)
 	past := opts.Amplitude.Value > 0
 	if !past {
 		opts.Amplitude = Estimate{Value: 1, Low: 0.9, High: 1.1}
@@ -133,6 +101,28 @@ func FromData(ctx context.Context, data []*Data, opts Options) (*Model, error) {
 	warn.open(m.Parameters)
 	m.Warnings = warn.list
 	return m, nil
+}
+
+// fitWorkloads fits the workloads, what they do to each other, and within what bounds that was seen.
+func (m *Model) fitWorkloads(ctx context.Context, runs []*run, opts Options, warn *warnings) error {
+	pools := poolsOf(runs)
+	subjects, err := subjectsOf(pools, runs, warn)
+	if err != nil {
+		return err
+	}
+	crowd, neighbours, err := fitNeighbours(ctx, subjects, pools, opts, warn)
+	if err != nil {
+		return err
+	}
+	m.Neighbours = neighbours
+	for _, s := range subjects {
+		s.under(crowd)
+		if m.Workloads[s.name], err = s.fit(ctx, crowd, runs, opts, warn); err != nil {
+			return err
+		}
+	}
+	m.Domain = domain(runs, subjects)
+	return nil
 }
 
 // subject is one workload and all that the runs show of it.
@@ -147,6 +137,30 @@ type subject struct {
 	quietPod float64
 	// overcommitted: on some platform of the runs it shares nodes that are promised to more than they have.
 	overcommitted bool
+}
+
+// subjectsOf are the workloads that were scraped, by name.
+func subjectsOf(pools []string, runs []*run, warn *warnings) ([]*subject, error) {
+	names := map[string]bool{}
+	for _, r := range runs {
+		for _, t := range r.tenants {
+			if len(t.cpu.t) > 0 {
+				names[t.workload] = true
+			}
+		}
+	}
+	if len(names) == 0 {
+		return nil, errors.New("fit: the timelines hold no scrape of any workload: without CPU counters no demand can be fitted")
+	}
+	var subjects []*subject
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		s, err := subjectOf(name, pools, runs, warn)
+		if err != nil {
+			return nil, err
+		}
+		subjects = append(subjects, s)
+	}
+	return subjects, nil
 }
 
 // subjectOf gathers what the runs show of a workload.

@@ -214,5 +214,5 @@ func (s StepChange) warnings() []record.Warning {
 }
 
 func inSeconds(s float64, lang string) string {
-	return seconds(time.Duration(s*float64(time.Second)), lang)
+	return scenarios.Span(time.Duration(s*float64(time.Second)), lang)
 }

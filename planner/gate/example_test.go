@@ -32,5 +32,5 @@ func ExampleJudgeData() {
 	fmt.Println(v.Reasons[0].In("en"))
 	// Output:
 	// fail 1
-	// Promise "submit" broken: in 1 of 1 windows; 1 of 1 tenants, first from 00:00. Worst: tenant a, step submit, 00:00 to 01:00: 10 % of 100 requests too slow or failed (allowed 5 %), 0 % failed (allowed 1 %), p95 4 s (promised 2 s).
+	// Promise "submit" broken: in 1 of 1 windows; 1 of 1 tenants, first from 0:00. Worst: tenant a, step submit, 0:00 to 1:00: 10 % of 100 requests too slow or failed (allowed 5 %), 0 % failed (allowed 1 %), p95 4.01 s (promised 2 s).
 }

@@ -178,8 +178,8 @@ func TestWhatABreakTells(t *testing.T) {
 		t.Errorf("worst window %+v, want %+v", *got.Worst, want)
 	}
 	for lang, figures := range map[string][]string{
-		"de": {"3 von 4", "2 von 3 Mandanten", "ab 02:00", "Mandant b", "04:00 bis 05:00", "90 % von 100", "10 % gescheitert", "(erlaubt 1 %)", "p95 5 s"},
-		"en": {"3 of 4", "2 of 3 tenants", "from 02:00", "tenant b", "04:00 to 05:00", "90 % of 100", "10 % failed", "(allowed 1 %)", "p95 5 s"},
+		"de": {"3 von 4", "2 von 3 Mandanten", "ab 2:00", "Mandant b", "4:00 bis 5:00", "90 % von 100", "10 % gescheitert", "(erlaubt 1 %)", "p95 5 s"},
+		"en": {"3 of 4", "2 of 3 tenants", "from 2:00", "tenant b", "4:00 to 5:00", "90 % of 100", "10 % failed", "(allowed 1 %)", "p95 5 s"},
 	} {
 		for _, f := range figures {
 			if !strings.Contains(v.Reasons[0][lang], f) {
@@ -235,7 +235,7 @@ func TestOrderOfResults(t *testing.T) {
 		}},
 		"tenant minutes cut": {cells: []cell{minute("", 0, 100, 0), minute("", 1, 30, 0), minute("a", 0, 100, 0)}, want: Inconclusive, says: ": 1."},
 		"seconds cut":        {cells: []cell{minute("", 0, 99, 0), minute("a", 0, 100, 0)}, want: Inconclusive, says: ": 0."},
-		"gap": {cells: []cell{good}, want: Inconclusive, says: "1 gaps, 2.5 s together, the first from 03:00", change: func(f *facts) {
+		"gap": {cells: []cell{good}, want: Inconclusive, says: "1 gaps, 2.5 s together, the first from 3:00", change: func(f *facts) {
 			f.Gaps = []record.Event{{Kind: record.KindGap, At: 3 * time.Minute, Values: map[string]float64{"seconds": 2.5}}}
 		}},
 		"unsent": {cells: []cell{good}, want: Inconclusive, says: "never sent", change: func(f *facts) { f.Account.Ledger.Unsent = 7 }},

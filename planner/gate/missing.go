@@ -26,18 +26,18 @@ func generatorText(reason scenarios.Text, advice []scenarios.Text) scenarios.Tex
 func latenessText(v record.Validity) scenarios.Text {
 	return both(
 		fmt.Sprintf("Ungültig: der Lastgenerator war die Grenze (p99 der Verspätung %s, Grenze %s, %s der Sekunden darüber, %d nicht gesendet).",
-			seconds(v.LatenessP99, "de"), seconds(v.LatenessLimit, "de"), percent(v.SecondsOver, "de"), v.Unsent),
+			scenarios.Span(v.LatenessP99, "de"), scenarios.Span(v.LatenessLimit, "de"), percent(v.SecondsOver, "de"), v.Unsent),
 		fmt.Sprintf("Invalid: the generator was the limit (lateness p99 %s, limit %s, %s of the seconds above it, %d unsent).",
-			seconds(v.LatenessP99, "en"), seconds(v.LatenessLimit, "en"), percent(v.SecondsOver, "en"), v.Unsent))
+			scenarios.Span(v.LatenessP99, "en"), scenarios.Span(v.LatenessLimit, "en"), percent(v.SecondsOver, "en"), v.Unsent))
 }
 
 // labText is for a lab whose own timers were late.
 func labText(v record.Validity) scenarios.Text {
 	return both(
 		fmt.Sprintf("Ungültig: die eingebettete Plattform war die Grenze (p99 der Verspätung ihrer Uhren %s, Grenze %s).",
-			seconds(v.LabLatenessP99, "de"), seconds(v.LabLimit, "de")),
+			scenarios.Span(v.LabLatenessP99, "de"), scenarios.Span(v.LabLimit, "de")),
 		fmt.Sprintf("Invalid: the embedded platform was the limit (p99 of its timers' lateness %s, limit %s).",
-			seconds(v.LabLatenessP99, "en"), seconds(v.LabLimit, "en")))
+			scenarios.Span(v.LabLatenessP99, "en"), scenarios.Span(v.LabLimit, "en")))
 }
 
 func unfinishedText() scenarios.Text {
@@ -96,8 +96,8 @@ func gapsText(gaps []record.Event) scenarios.Text {
 	}
 	length := time.Duration(total * float64(time.Second))
 	return both(
-		fmt.Sprintf("Die Beobachtung hatte %d Lücken, zusammen %s, die erste ab %s.", len(gaps), seconds(length, "de"), clock(gaps[0].At)),
-		fmt.Sprintf("The watching had %d gaps, %s together, the first from %s.", len(gaps), seconds(length, "en"), clock(gaps[0].At)))
+		fmt.Sprintf("Die Beobachtung hatte %d Lücken, zusammen %s, die erste ab %s.", len(gaps), scenarios.Span(length, "de"), scenarios.Clock(gaps[0].At)),
+		fmt.Sprintf("The watching had %d gaps, %s together, the first from %s.", len(gaps), scenarios.Span(length, "en"), scenarios.Clock(gaps[0].At)))
 }
 
 // ledgerTexts says which arrivals the record has no end of.

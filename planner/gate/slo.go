@@ -77,7 +77,7 @@ func gather(slo scenarios.SLO, cells []cell, span time.Duration) (map[group]map[
 		if slo.Window > 0 {
 			if c.length <= 0 || slo.Window%c.length != 0 {
 				return nil, fmt.Errorf("judge %q: window %s is not a multiple of the %s the record keeps; use whole minutes",
-					label(slo), slo.Window, c.length)
+					label(slo, "en"), slo.Window, c.length)
 			}
 			start = c.start - c.start%slo.Window
 			end = start + slo.Window

@@ -1,11 +1,11 @@
 package gate
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/ansturm/ansturm/loadgen/record"
 	"github.com/ansturm/ansturm/scenarios"
@@ -29,15 +29,13 @@ func few(texts []scenarios.Text) []scenarios.Text {
 func both(de, en string) scenarios.Text { return scenarios.Text{"de": de, "en": en} }
 
 // label names a promise: its name, or what it says.
-func label(slo scenarios.SLO) string {
-	if slo.Name != "" {
-		return slo.Name
-	}
-	step := slo.Step
-	if step == "" {
-		step = "*"
-	}
-	return fmt.Sprintf("%s: p%s ≤ %s", step, strconv.FormatFloat(slo.Percentile, 'f', -1, 64), slo.Within)
+func label(slo scenarios.SLO, lang string) string {
+	return cmp.Or(slo.Name, fmt.Sprintf("%s: %s ≤ %s", cmp.Or(slo.Step, "*"), percentileOf(slo, lang), scenarios.Span(slo.Within, lang)))
+}
+
+// percentileOf is the one that a promise is about: p99.5.
+func percentileOf(slo scenarios.SLO, lang string) string {
+	return "p" + scenarios.Decimal(strconv.FormatFloat(slo.Percentile, 'f', -1, 64), lang)
 }
 
 // breakText tells one broken promise: how far, since when, and its worst window.
@@ -45,19 +43,18 @@ func breakText(j sloJudged) scenarios.Text {
 	w, slo := j.Worst, j.SLO
 	deWho, enWho := who(w.Tenant)
 	budget := 1 - slo.Percentile/100
-	pct := strconv.FormatFloat(slo.Percentile, 'f', -1, 64)
-	de := fmt.Sprintf("Zusage „%s“ gebrochen: in %d von %d Zeitfenstern%s, zuerst ab %s. Am schlimmsten: %s, Schritt %s, %s bis %s: %s von %d Anfragen zu langsam oder gescheitert (erlaubt %s), %s gescheitert (erlaubt %s), p%s %s (zugesagt %s).",
-		label(slo), j.Broken, j.Judged, brokenTenants(j, "; %d von %d Mandanten"), clock(*j.FirstBreak),
-		deWho, w.Step, clock(w.Start), clock(w.Start+w.Length),
+	de := fmt.Sprintf("Zusage „%s“ gebrochen: in %d von %d Zeitfenstern%s, zuerst ab %s. Am schlimmsten: %s, Schritt %s, %s bis %s: %s von %d Anfragen zu langsam oder gescheitert (erlaubt %s), %s gescheitert (erlaubt %s), %s %s (zugesagt %s).",
+		label(slo, "de"), j.Broken, j.Judged, brokenTenants(j, "; %d von %d Mandanten"), scenarios.Clock(*j.FirstBreak),
+		deWho, w.Step, scenarios.Clock(w.Start), scenarios.Clock(w.Start+w.Length),
 		percent(share(w.Slow, w.Shots), "de"), w.Shots, percent(budget, "de"),
 		percent(share(w.Failed, w.Shots), "de"), percent(slo.Errors, "de"),
-		scenarios.Decimal(pct, "de"), seconds(w.Percentile, "de"), seconds(slo.Within, "de"))
-	en := fmt.Sprintf("Promise %q broken: in %d of %d windows%s, first from %s. Worst: %s, step %s, %s to %s: %s of %d requests too slow or failed (allowed %s), %s failed (allowed %s), p%s %s (promised %s).",
-		label(slo), j.Broken, j.Judged, brokenTenants(j, "; %d of %d tenants"), clock(*j.FirstBreak),
-		enWho, w.Step, clock(w.Start), clock(w.Start+w.Length),
+		percentileOf(slo, "de"), scenarios.Span(w.Percentile, "de"), scenarios.Span(slo.Within, "de"))
+	en := fmt.Sprintf("Promise %q broken: in %d of %d windows%s, first from %s. Worst: %s, step %s, %s to %s: %s of %d requests too slow or failed (allowed %s), %s failed (allowed %s), %s %s (promised %s).",
+		label(slo, "en"), j.Broken, j.Judged, brokenTenants(j, "; %d of %d tenants"), scenarios.Clock(*j.FirstBreak),
+		enWho, w.Step, scenarios.Clock(w.Start), scenarios.Clock(w.Start+w.Length),
 		percent(share(w.Slow, w.Shots), "en"), w.Shots, percent(budget, "en"),
 		percent(share(w.Failed, w.Shots), "en"), percent(slo.Errors, "en"),
-		pct, seconds(w.Percentile, "en"), seconds(slo.Within, "en"))
+		percentileOf(slo, "en"), scenarios.Span(w.Percentile, "en"), scenarios.Span(slo.Within, "en"))
 	return both(de, en)
 }
 
@@ -88,10 +85,10 @@ func passText(judged []sloJudged) scenarios.Text {
 	deWho, enWho := who(w.Tenant)
 	return both(
 		fmt.Sprintf("Alle Zusagen gehalten: %d, in %d Zeitfenstern. Am knappsten „%s“: %s, Schritt %s, ab %s: %s von %d Anfragen zu langsam oder gescheitert (erlaubt %s).",
-			len(judged), windows, label(near.SLO), deWho, w.Step, clock(w.Start),
+			len(judged), windows, label(near.SLO, "de"), deWho, w.Step, scenarios.Clock(w.Start),
 			percent(share(w.Slow, w.Shots), "de"), w.Shots, percent(1-near.SLO.Percentile/100, "de")),
 		fmt.Sprintf("All promises held: %d, in %d windows. Closest %q: %s, step %s, from %s: %s of %d requests too slow or failed (allowed %s).",
-			len(judged), windows, label(near.SLO), enWho, w.Step, clock(w.Start),
+			len(judged), windows, label(near.SLO, "en"), enWho, w.Step, scenarios.Clock(w.Start),
 			percent(share(w.Slow, w.Shots), "en"), w.Shots, percent(1-near.SLO.Percentile/100, "en")))
 }
 
@@ -102,8 +99,8 @@ func unjudgedText(slo scenarios.SLO) scenarios.Text {
 		least = defaultLeast
 	}
 	return both(
-		fmt.Sprintf("Zusage „%s“ nicht beurteilbar: nirgends die nötigen %d Anfragen.", label(slo), least),
-		fmt.Sprintf("Promise %q cannot be judged: nowhere the %d requests it needs.", label(slo), least))
+		fmt.Sprintf("Zusage „%s“ nicht beurteilbar: nirgends die nötigen %d Anfragen.", label(slo, "de"), least),
+		fmt.Sprintf("Promise %q cannot be judged: nowhere the %d requests it needs.", label(slo, "en"), least))
 }
 
 // thinWarning says which tenants had too few shots to be judged.
@@ -118,22 +115,13 @@ func thinWarning(j sloJudged) record.Warning {
 	}
 	list := strings.Join(names, ", ")
 	return record.Warning{Code: "too-few-shots", Text: both(
-		fmt.Sprintf("Zusage „%s“: für %d Mandanten und Schritte zu wenige Anfragen, um sie zu beurteilen (%s).", label(j.SLO), len(j.thin), list),
-		fmt.Sprintf("Promise %q: too few requests to judge %d tenants and steps (%s).", label(j.SLO), len(j.thin), list))}
+		fmt.Sprintf("Zusage „%s“: für %d Mandanten und Schritte zu wenige Anfragen, um sie zu beurteilen (%s).", label(j.SLO, "de"), len(j.thin), list),
+		fmt.Sprintf("Promise %q: too few requests to judge %d tenants and steps (%s).", label(j.SLO, "en"), len(j.thin), list))}
 }
 
 func noPromise() scenarios.Text {
 	return both("Das Szenario enthält keine Zusage (slos): es gibt nichts zu beurteilen.",
 		"The scenario makes no promise (slos): there is nothing to judge.")
-}
-
-// clock is an offset from the start as h:mm:ss or mm:ss.
-func clock(d time.Duration) string {
-	s := int64(d / time.Second)
-	if s >= 3600 {
-		return fmt.Sprintf("%d:%02d:%02d", s/3600, s/60%60, s%60)
-	}
-	return fmt.Sprintf("%02d:%02d", s/60, s%60)
 }
 
 // percent writes a share; more digits where it is small, so that 0.05 % does not read as 0.
@@ -143,14 +131,6 @@ func percent(x float64, lang string) string {
 		digits = 2
 	}
 	return decimal(100*x, digits, lang) + " %"
-}
-
-// seconds writes a duration in s, below one second in ms.
-func seconds(d time.Duration, lang string) string {
-	if d < time.Second {
-		return decimal(float64(d)/float64(time.Millisecond), 0, lang) + " ms"
-	}
-	return decimal(d.Seconds(), 1, lang) + " s"
 }
 
 // decimal writes x with at most digits places, no trailing zeros.

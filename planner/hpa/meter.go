@@ -24,14 +24,14 @@ type Meter struct {
 	scraped, rated bool
 }
 
-// leastFresh is the age from which a container's start serves as its first reading.
-const leastFresh = 10 * time.Second
+// LeastFresh is the age from which a container's start serves as its first reading (rule 22).
+const LeastFresh = 10 * time.Second
 
 // Take takes a reading in; resolution is the period of the scrapes.
 func (m *Meter) Take(r Reading, resolution time.Duration) {
 	same := m.scraped && r.Started < m.last.At // not restarted since the reading before
 	switch age := r.At - r.Started; {
-	case age >= leastFresh && age < resolution:
+	case age >= LeastFresh && age < resolution:
 		m.from, m.rated = Reading{Started: r.Started, At: r.Started}, true
 	case same && r.At > m.last.At:
 		m.from, m.rated = m.last, true

@@ -78,9 +78,6 @@ type sum struct {
 	millicores int64
 }
 
-// leastFresh is the age in seconds from which a container's start serves as its first reading; see hpa.Meter.
-const leastFresh = 10
-
 // take is hpa.Meter's Take and Usage, of a reading that is new: the same one again leaves the sample as it was.
 func (g *gauge) take(at, cpu, scrape float64) sample {
 	fromAt, fromCPU := g.lastAt, g.lastCPU

@@ -101,6 +101,9 @@ type Control struct {
 	HPA          hpa.Config
 }
 
+// leastFresh is hpa.LeastFresh in seconds.
+const leastFresh = float64(hpa.LeastFresh) / 1e9
+
 // Who a promise covers besides a tenant's index.
 const (
 	EachTenant = -1

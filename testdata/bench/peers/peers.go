@@ -34,13 +34,10 @@ var (
 )
 
 func readWrk(_ client, _ load, u usage) (told, error) {
-	rate, count := wrkRate.FindSubmatch(u.stdout), wrkCount.FindSubmatch(u.stdout)
-	if rate == nil || count == nil {
-		return told{}, fmt.Errorf("no rate in what it printed: %s%s", lastLine(u.stdout), lastLine(u.stderr))
+	t, err := readRate(wrkRate, wrkCount, u)
+	if err != nil {
+		return t, err
 	}
-	t := told{Response: untold}
-	t.PerSecond, _ = strconv.ParseFloat(string(rate[1]), 64)
-	t.Completed, _ = strconv.ParseInt(string(count[1]), 10, 64)
 	for _, line := range wrkLine.FindAllSubmatch(u.stdout, -1) {
 		d, err := time.ParseDuration(string(line[2]) + string(line[3]))
 		if err != nil {
@@ -56,6 +53,18 @@ func readWrk(_ client, _ load, u usage) (told, error) {
 			t.Response.P99 = us
 		}
 	}
+	return t, nil
+}
+
+// readRate finds the rate and the count of good answers in what a client printed.
+func readRate(rates, counts *regexp.Regexp, u usage) (told, error) {
+	rate, count := rates.FindSubmatch(u.stdout), counts.FindSubmatch(u.stdout)
+	if rate == nil || count == nil {
+		return told{}, fmt.Errorf("no rate in what it printed: %s%s", lastLine(u.stdout), lastLine(u.stderr))
+	}
+	t := told{Response: untold}
+	t.PerSecond, _ = strconv.ParseFloat(string(rate[1]), 64)
+	t.Completed, _ = strconv.ParseInt(string(count[1]), 10, 64)
 	return t, nil
 }
 
@@ -80,13 +89,10 @@ var (
 )
 
 func readH2load(_ client, l load, u usage) (told, error) {
-	rate, count := h2loadRate.FindSubmatch(u.stdout), h2loadCount.FindSubmatch(u.stdout)
-	if rate == nil || count == nil {
-		return told{}, fmt.Errorf("no rate in what it printed: %s%s", lastLine(u.stdout), lastLine(u.stderr))
+	t, err := readRate(h2loadRate, h2loadCount, u)
+	if err != nil {
+		return t, err
 	}
-	t := told{Response: untold}
-	t.PerSecond, _ = strconv.ParseFloat(string(rate[1]), 64)
-	t.Completed, _ = strconv.ParseInt(string(count[1]), 10, 64)
 	if !l.times {
 		return t, nil
 	}
@@ -219,14 +225,7 @@ var (
 
 func readHey(_ client, l load, u usage) (told, error) {
 	if !l.times {
-		rate, count := heyRate.FindSubmatch(u.stdout), heyCount.FindSubmatch(u.stdout)
-		if rate == nil || count == nil {
-			return told{}, fmt.Errorf("no rate in what it printed: %s%s", lastLine(u.stdout), lastLine(u.stderr))
-		}
-		t := told{Response: untold}
-		t.PerSecond, _ = strconv.ParseFloat(string(rate[1]), 64)
-		t.Completed, _ = strconv.ParseInt(string(count[1]), 10, 64)
-		return t, nil
+		return readRate(heyRate, heyCount, u)
 	}
 	rows, err := csv.NewReader(strings.NewReader(string(u.stdout))).ReadAll()
 	if err != nil || len(rows) < 2 {

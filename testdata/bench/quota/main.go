@@ -16,7 +16,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -24,14 +23,11 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ansturm/ansturm/testdata/command"
 	"github.com/ansturm/ansturm/testdata/proofs"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
-}
+func main() { command.Main(run) }
 
 // trial is what all runs have in common.
 type trial struct {

@@ -18,20 +18,15 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime"
-	"syscall"
 	"time"
 
+	"github.com/ansturm/ansturm/testdata/command"
 	"github.com/ansturm/ansturm/testdata/proofs"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
-}
+func main() { command.Main(run) }
 
 // goal is the share of the seconds in which the replicas are to be within one.
 const goal = 0.95

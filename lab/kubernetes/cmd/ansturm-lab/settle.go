@@ -19,12 +19,43 @@ import (
 	"github.com/ansturm/ansturm/scenarios"
 )
 
-// longestSettling is after what time the lab is called ready with the pods that are. roomless is after what time without any
-// change a pod without room is given up: nodes may have come after the pods, and the scheduler tries again later and later.
-const (
-	longestSettling = 3 * time.Minute
-	roomless        = 5 * time.Second
+// roomless is after what time without any change a pod without room is given up: nodes may have come after the pods, and the
+// scheduler tries again later and later.
+const roomless = 5 * time.Second
+
+// patience is how the lab waits for something: how often it looks, how often it says how far that is, and after what time it
+// goes on all the same.
+type patience struct{ look, tell, longest time.Duration }
+
+var (
+	forPods        = patience{look: 100 * time.Millisecond, tell: 2 * time.Second, longest: 3 * time.Minute}
+	forAutoscalers = patience{look: time.Second, tell: 10 * time.Second, longest: 3 * time.Minute}
 )
+
+// wait looks until it is over; until then look says how far it is.
+func (l *lab) wait(ctx context.Context, p patience, look func() (over bool, far string, err error)) error {
+	deadline, tick := time.Now().Add(p.longest), time.NewTicker(p.look)
+	defer tick.Stop()
+	for told := time.Now(); ; {
+		over, far, err := look()
+		if over || err != nil {
+			return err
+		}
+		if time.Now().After(deadline) {
+			l.say("after %s: %s; going on", p.longest, far)
+			return nil
+		}
+		if time.Since(told) > p.tell {
+			told = time.Now()
+			l.say("%s", far)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
 
 // settling is how far the pods have come.
 type settling struct {
@@ -55,50 +86,28 @@ func rest() {
 // settle waits until every pod of the platform is ready or has been found without room.
 func (l *lab) settle(ctx context.Context) error {
 	pods, wanted := l.plane.Informers().Core().V1().Pods().Lister(), l.set.Replicas()
-	deadline, tick := time.Now().Add(longestSettling), time.NewTicker(100*time.Millisecond)
-	defer tick.Stop()
 	var s settling
-	for told := time.Now(); ; {
+	return l.wait(ctx, forPods, func() (bool, string, error) {
 		list, err := pods.List(labels.Everything())
 		if err != nil {
-			return err
+			return false, "", err
 		}
 		ready, homeless := count(list)
-		if s.note(ready, homeless, wanted, time.Now()) {
-			if ready < wanted {
-				l.say("no node has room for %d of %d pods", homeless, wanted)
-			}
-			return nil
+		over := s.note(ready, homeless, wanted, time.Now())
+		if over && ready < wanted {
+			l.say("no node has room for %d of %d pods", homeless, wanted)
 		}
-		if time.Now().After(deadline) {
-			l.say("only %d of %d pods are ready after %s; going on", ready, wanted, longestSettling)
-			return nil
-		}
-		if time.Since(told) > 2*time.Second {
-			told = time.Now()
-			l.say("%d of %d pods are ready", ready, wanted)
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
+		return over, fmt.Sprintf("%d of %d pods are ready", ready, wanted), nil
+	})
 }
-
-// longestBlind is after what time the lab is called ready though an autoscaler has no metrics.
-const longestBlind = 3 * time.Minute
 
 // awaitAutoscalers waits until every autoscaler could scale: two scrapes of every pod, and as much of its life as the
 // controller wants to have seen. A platform that has stood for an hour is past that.
 func (l *lab) awaitAutoscalers(ctx context.Context, client kubernetes.Interface) error {
-	deadline, tick := time.Now().Add(longestBlind), time.NewTicker(time.Second)
-	defer tick.Stop()
-	var told time.Time
-	for {
+	return l.wait(ctx, forAutoscalers, func() (bool, string, error) {
 		list, err := client.AutoscalingV2().HorizontalPodAutoscalers(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
 		if err != nil {
-			return err
+			return false, "", err
 		}
 		blind := 0
 		for i := range list.Items {
@@ -106,22 +115,8 @@ func (l *lab) awaitAutoscalers(ctx context.Context, client kubernetes.Interface)
 				blind++
 			}
 		}
-		switch {
-		case blind == 0:
-			return nil
-		case time.Now().After(deadline):
-			l.say("%d of %d autoscalers have no metrics after %s; going on", blind, len(list.Items), longestBlind)
-			return nil
-		case time.Since(told) > 10*time.Second:
-			told = time.Now()
-			l.say("%d of %d autoscalers wait for metrics of their pods", blind, len(list.Items))
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
+		return blind == 0, fmt.Sprintf("%d of %d autoscalers wait for metrics of their pods", blind, len(list.Items)), nil
+	})
 }
 
 func scales(h *autoscalingv2.HorizontalPodAutoscaler) bool {

@@ -1,7 +1,11 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -27,5 +31,37 @@ func TestSettlingWaitsForRoom(t *testing.T) {
 		if over := s.note(look.ready, look.homeless, 10, begun.Add(look.after)); over != look.over {
 			t.Errorf("after %s with %d ready and %d without room: over is %v", look.after, look.ready, look.homeless, over)
 		}
+	}
+}
+
+// TestWaitingIsTold: how far it is is said now and then, and what never comes is not waited for without end.
+func TestWaitingIsTold(t *testing.T) {
+	p := patience{look: time.Second, tell: 2 * time.Second, longest: 5 * time.Second}
+	away := errors.New("away")
+	for _, c := range []struct {
+		name string
+		look func(n int) (bool, error)
+		said string
+		err  error
+	}{
+		{"at once", func(int) (bool, error) { return true, nil }, "", nil},
+		{"soon", func(n int) (bool, error) { return n == 5, nil }, "   3.0 s  far\n", nil},
+		{"never", func(int) (bool, error) { return false, nil }, "   3.0 s  far\n   6.0 s  after 5s: far; going on\n", nil},
+		{"an error", func(n int) (bool, error) { return false, map[int]error{2: away}[n] }, "", away},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var said strings.Builder
+				l, n := &lab{stderr: &said, begun: time.Now()}, 0
+				err := l.wait(context.Background(), p, func() (bool, string, error) {
+					over, err := c.look(n)
+					n++
+					return over, "far", err
+				})
+				if !errors.Is(err, c.err) || said.String() != c.said {
+					t.Errorf("%v, said %q", err, said.String())
+				}
+			})
+		})
 	}
 }
