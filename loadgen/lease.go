@@ -49,7 +49,9 @@ func NewLease(of int) (*Lease, error) {
 	if _, err := arrivals.Parts(of); err != nil {
 		return nil, fmt.Errorf("lease: %w", err)
 	}
-	return &Lease{of: of}, nil
+	l := &Lease{of: of}
+	l.held.Store(&Holding{})
+	return l, nil
 }
 
 // Hold makes h what the epoch holds. One that is older than what it holds is ignored, and Until never falls: what has been
@@ -66,12 +68,11 @@ func (l *Lease) Hold(h Holding) error {
 			}
 		}
 	}
-	if old := l.held.Load(); old != nil {
-		if h.Coordinator < old.Coordinator || h.Deals < old.Deals {
-			return nil
-		}
-		h.Until, h.Expires = max(h.Until, old.Until), max(h.Expires, old.Expires)
+	old := l.held.Load()
+	if h.Coordinator < old.Coordinator || h.Deals < old.Deals {
+		return nil
 	}
+	h.Until, h.Expires = max(h.Until, old.Until), max(h.Expires, old.Expires)
 	l.held.Store(&h)
 	return nil
 }
@@ -85,14 +86,6 @@ func (l *Lease) Fenced() (why string, fenced bool) {
 		return *reason, true
 	}
 	return "", false
-}
-
-// holding is what the lease lets begin.
-func (l *Lease) holding() *Holding {
-	if h := l.held.Load(); h != nil {
-		return h
-	}
-	return &Holding{}
 }
 
 // ruling is what a holding says of an arrival.
@@ -129,17 +122,16 @@ func (h *Holding) has(part int, due time.Duration) bool {
 	return false
 }
 
-// beyond is what the holding grants and the other does not.
-func (h *Holding) beyond(other *Holding) []Grant {
-	rest := h.Grants
-	for _, o := range other.Grants {
+// beyond is what the grants grant and the others do not.
+func beyond(grants, others []Grant) []Grant {
+	for _, o := range others {
 		var left []Grant
-		for _, g := range rest {
+		for _, g := range grants {
 			left = g.without(o, left)
 		}
-		rest = left
+		grants = left
 	}
-	return rest
+	return grants
 }
 
 func (g Grant) empty() bool { return g.Lo >= g.Hi || g.From >= g.To }

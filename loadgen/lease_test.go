@@ -10,22 +10,26 @@ import (
 	"github.com/ansturm/ansturm/scenarios/arrivals"
 )
 
+// anyGrant draws a grant, perhaps an empty one.
+func anyGrant(parts int, last time.Duration) *rapid.Generator[Grant] {
+	return rapid.Custom(func(t *rapid.T) Grant {
+		lo, from := rapid.IntRange(0, parts).Draw(t, "lo"), rapid.Int64Range(0, int64(last)).Draw(t, "from")
+		hi, to := rapid.IntRange(lo, parts).Draw(t, "hi"), rapid.Int64Range(from, int64(last)).Draw(t, "to")
+		return Grant{lo, hi, time.Duration(from), time.Duration(to)}
+	})
+}
+
 // TestBeyond: what a holding grants beyond another is, at every part and Due, what it grants and the other does not, and
 // nothing of it twice.
 func TestBeyond(t *testing.T) {
 	const parts, dues = 7, 9
-	grants := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Grant {
-		lo, from := rapid.IntRange(0, parts).Draw(t, "lo"), rapid.IntRange(0, dues).Draw(t, "from")
-		hi, to := rapid.IntRange(lo, parts).Draw(t, "hi"), rapid.IntRange(from, dues).Draw(t, "to")
-		return Grant{lo, hi, time.Duration(from), time.Duration(to)}
-	}), 0, 6)
+	grants := rapid.SliceOfN(anyGrant(parts, dues), 0, 6)
 	rapid.Check(t, func(t *rapid.T) {
-		other := &Holding{Grants: grants.Draw(t, "other")}
-		h := &Holding{}
+		other, h := Holding{Grants: grants.Draw(t, "other")}, Holding{}
 		for _, g := range grants.Draw(t, "grants") { // that do not overlap
-			h.Grants = append(h.Grants, (&Holding{Grants: []Grant{g}}).beyond(h)...)
+			h.Grants = append(h.Grants, beyond([]Grant{g}, h.Grants)...)
 		}
-		rest := h.beyond(other)
+		rest := beyond(h.Grants, other.Grants)
 		for part := range parts {
 			for due := range time.Duration(dues) {
 				n := 0
@@ -102,7 +106,7 @@ func TestLateWord(t *testing.T) {
 			if i >= latest {
 				latest, until = i, max(until, told[i].Until)
 			}
-			got := l.holding()
+			got := l.held.Load()
 			if got.Grants[0] != told[latest].Grants[0] || got.Until != until || got.Expires != until/10 {
 				t.Fatalf("holds %+v, want the grants of %+v until %d", got, told[latest], until)
 			}
@@ -129,7 +133,7 @@ func TestHoldingsThatAreNone(t *testing.T) {
 			t.Errorf("%v: %v, want %s…", grants, err, want)
 		}
 	}
-	if h := l.holding(); h.Until != 0 || len(h.Grants) != 0 {
+	if h := l.held.Load(); h.Until != 0 || len(h.Grants) != 0 {
 		t.Errorf("a refused holding is held: %+v", h)
 	}
 	if _, fenced := l.Fenced(); fenced {

@@ -38,16 +38,7 @@ type Arrival struct {
 type Share struct{ Index, Of int }
 
 // Set is every Of-th strand, from Index on. An Index outside of 0..Of−1 owns nothing.
-func (s Share) Set() Set {
-	if s.Of <= 1 && s.Index == 0 {
-		return Set{}
-	}
-	strands := uint64(0)
-	for i := s.Index; s.Of > 1 && 0 <= s.Index && s.Index < s.Of && i < Strands; i += s.Of {
-		strands |= 1 << i
-	}
-	return Set{[]uint64{strands}}
-}
+func (s Share) Set() Set { return Set{}.Share(s) }
 
 // Reaction is what a person does after waiting in vain or meeting an error.
 type Reaction int

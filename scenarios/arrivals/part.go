@@ -43,6 +43,20 @@ func Parts(of int, ranges ...Range) (Set, error) {
 	return set, nil
 }
 
+// Share is every Of-th part of the set, those whose number mod Of is Index: whose a part is does not hang on what else the
+// set has. An Index outside of 0..Of−1 owns nothing.
+func (s Set) Share(share Share) Set {
+	if share.Of <= 1 && share.Index == 0 {
+		return s
+	}
+	m := s.stretches()
+	own := Set{make([]uint64, m)}
+	for part := share.Index; 0 <= share.Index && share.Index < share.Of && part < Strands*m; part += share.Of {
+		own.strands[part%m] |= s.in(part%m) & (1 << (part / m))
+	}
+	return own
+}
+
 // Of is the number of parts of the whole schedule.
 func (s Set) Of() int { return Strands * s.stretches() }
 
