@@ -82,6 +82,47 @@ func TestLeasedGivesWhatIsHeld(t *testing.T) {
 	})
 }
 
+// TestLapsedLease: what was overdue when a lease that had lapsed came back is forgone, and there is no burst; with a lease that
+// was there all the time the late are only late.
+func TestLapsedLease(t *testing.T) {
+	const lapsed = 10 * time.Second
+	for _, test := range []struct{ back, forgone time.Duration }{
+		{lapsed, 0},
+		{lapsed + 1, lapsed + 1 - mostOverdue},
+		{lapsed + 4*time.Second, lapsed + 4*time.Second - mostOverdue},
+	} {
+		lease, err := NewLease(walkParts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := newLeased(lease, walked(t), arrivals.Share{})
+		hold := func(until time.Duration) {
+			if err := lease.Hold(Holding{Grants: []Grant{{0, walkParts, 0, never}}, Until: until, Expires: until}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		hold(lapsed)
+		if _, r, _ := l.peek(0, -mostOverdue); r != begins {
+			t.Fatalf("before: %d", r)
+		}
+		if _, r, _ := l.peek(lapsed+1, lapsed+1-mostOverdue); r != waits {
+			t.Fatalf("a lapsed lease: %d", r)
+		}
+		hold(never)
+		n := 0
+		for a, r, _ := l.peek(test.back, test.back-mostOverdue); a.Due < 20*time.Second; a, r, _ = l.peek(test.back, test.back-mostOverdue) {
+			if (r == forgone) != (a.Due < test.forgone) || r == waits {
+				t.Errorf("back after %s, due at %s: %d", test.back, a.Due, r)
+			}
+			l.take(a)
+			n++
+		}
+		if n < 500 { // of 800 in the mean
+			t.Errorf("only %d arrivals", n)
+		}
+	}
+}
+
 // walks is how many; more than the tests have is a proof.
 var walks = flag.Uint64("walks", 20, "random walks of a fleet that follows its leases")
 
