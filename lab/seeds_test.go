@@ -26,7 +26,7 @@ func TestOtherSeedsScaleAlike(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	arriving := slices.Collect(schedule.All(arrivals.Share{}))
+	arriving := slices.Collect(schedule.All(arrivals.Set{}))
 	var runs [][]int32
 	for seed := range uint64(12) {
 		c, err := newCore(p, s, seed)

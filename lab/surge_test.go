@@ -36,7 +36,7 @@ func BenchmarkSurge(b *testing.B) {
 		events := map[string]int{}
 		c.emit = func(e record.Event) { events[e.Kind+" "+e.Phase]++ }
 		c.begin(0)
-		for a := range schedule.All(arrivals.Share{}) {
+		for a := range schedule.All(arrivals.Set{}) {
 			c.advance(a.Due)
 			c.submit(&request{tenant: int(a.Tenant), step: len(c.steps) - 1, key: a.Seq, keyed: true})
 		}

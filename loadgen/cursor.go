@@ -27,13 +27,14 @@ func (s *shard) readAhead() *cursor {
 	go func() {
 		defer s.e.goroutines.Done()
 		defer close(blocks)
+		reader := s.e.cfg.Schedule.Reader(s.share.Set())
 		for b := range s.e.cfg.Schedule.Blocks() {
 			var buf []arrivals.Arrival
 			select {
 			case buf = <-spare:
 			default:
 			}
-			if block := s.e.cfg.Schedule.Block(b, s.share, buf[:0]); len(block) > 0 {
+			if block := reader.Block(b, buf[:0]); len(block) > 0 {
 				blocks <- block // the shard takes every one, sent or unsent
 			}
 		}

@@ -111,7 +111,7 @@ func attend(platform *lab.Virtual, s *scenarios.Scenario, w *record.Writer) erro
 		return err
 	}
 	p := &party{platform: platform, schedule: schedule, into: w.Shard()}
-	for a := range schedule.All(arrivals.Share{}) {
+	for a := range schedule.All(arrivals.Set{}) {
 		p.next(a.Due, a.Seq, a.Tenant, 0)
 	}
 	for told := time.Duration(0); len(p.due) > 0 || p.flying > 0; {

@@ -9,10 +9,13 @@
 //
 //	upper levels   the axis of the quantile u is halved into blocks of equal mass, 4,096 to 8,192 arrivals each
 //	lower 6 levels a block's arrivals, wherever they fall in it, are dealt to 64 strands
-//	leaf           a strand of a block: n uniforms inside the block's stretch of u, Due = Curve.Quantile(u)
+//	leaf           a strand of a block: n uniforms inside the block's interval of u, Due = Curve.Quantile(u)
+//	stretches      up to 256 of a leaf, of sizes as if each of the n had been dealt to one
 //
-// A worker of k owns every k-th strand and makes only what it fires. Everything else about an arrival (tenant,
-// journey, think times, patience) is a hash of (seed, Seq) and costs nothing until asked for.
+// The same stretch of a strand's every leaf is a part, the least that can be owned. A [Set] is what one owner has, and a
+// [Reader] makes no more than that. Stretches only mark off what was drawn: the schedule is the same however many there
+// are. Everything else about an arrival (tenant, journey, think times, patience) is a hash of (seed, Seq) and costs
+// nothing until asked for.
 package arrivals
 
 import "time"
@@ -25,6 +28,8 @@ type Arrival struct {
 	Due time.Duration
 	// Tenant indexes Scenario.Tenants.List.
 	Tenant int32
+	// Part of the schedule that the arrival lies in, of as many as the Set has that it was made for.
+	Part uint16
 }
 
 // Share is the part of a schedule one worker fires: Index of Of, Index from 0. The zero value is the whole.
@@ -32,10 +37,8 @@ type Arrival struct {
 // Of is at most Strands; the shares of one Of are disjoint and their union is the whole.
 type Share struct{ Index, Of int }
 
-// owns says whether the share fires the strand. An index outside of 0..Of−1 owns nothing.
-func (s Share) owns(strand int) bool {
-	return s.Of <= 1 && s.Index == 0 || s.Of > 1 && strand%s.Of == s.Index
-}
+// Set is every Of-th strand, from Index on. An Index outside of 0..Of−1 owns nothing.
+func (s Share) Set() Set { return Set{}.Share(s) }
 
 // Reaction is what a person does after waiting in vain or meeting an error.
 type Reaction int

@@ -20,6 +20,7 @@ const (
 	forReaction
 	forPause
 	forWork
+	forStretch
 )
 
 // key is the random word of (seed, purpose, which): pure, so that nothing must be drawn in any order.

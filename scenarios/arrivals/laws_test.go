@@ -31,8 +31,8 @@ func shapes() map[string]scenarios.Shape {
 	}
 }
 
-// collect makes the share's whole schedule, block after block.
-func collect(s *Schedule, share Share) []Arrival { return slices.Collect(s.All(share)) }
+// collect makes the set's whole schedule, block after block.
+func collect(s *Schedule, set Set) []Arrival { return slices.Collect(s.All(set)) }
 
 // compare orders arrivals as a schedule does.
 func compare(a, b Arrival) int {
@@ -60,7 +60,7 @@ func TestSharesMakeTheWhole(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		whole := collect(s, Share{})
+		whole := collect(s, Set{})
 		if int64(len(whole)) != s.Total() {
 			t.Fatalf("%d arrivals of %d", len(whole), s.Total())
 		}
@@ -77,7 +77,7 @@ func TestSharesMakeTheWhole(t *testing.T) {
 		of := rapid.IntRange(1, Strands).Draw(t, "of")
 		var union []Arrival
 		for index := range of {
-			union = append(union, collect(s, Share{index, of})...)
+			union = append(union, collect(s, Share{index, of}.Set())...)
 		}
 		slices.SortFunc(union, compare)
 		if !slices.Equal(union, whole) {
@@ -100,24 +100,24 @@ func TestAnyBlockAlone(t *testing.T) {
 		}
 		b := rapid.IntRange(0, s.Blocks()-1).Draw(t, "block")
 		of := rapid.IntRange(1, Strands).Draw(t, "of")
-		share := Share{rapid.IntRange(0, of-1).Draw(t, "index"), of}
+		share := Share{rapid.IntRange(0, of-1).Draw(t, "index"), of}.Set()
 		alone := fresh.Block(b, share, nil)
-		after := s.Block(b, share, s.Block(max(0, b-1), Share{}, nil)[:0])
+		after := s.Block(b, share, s.Block(max(0, b-1), Set{}, nil)[:0])
 		if !slices.Equal(alone, after) {
 			t.Fatal("a block depends on the one before")
 		}
-		if next := s.Block(b+1, Share{}, nil); len(next) > 0 && len(alone) > 0 && next[0].Due < alone[len(alone)-1].Due {
+		if next := s.Block(b+1, Set{}, nil); len(next) > 0 && len(alone) > 0 && next[0].Due < alone[len(alone)-1].Due {
 			t.Fatal("blocks overlap in time")
 		}
 	})
-	if len(s.Block(-1, Share{}, nil)) != 0 || len(s.Block(s.Blocks(), Share{}, nil)) != 0 {
+	if len(s.Block(-1, Set{}, nil)) != 0 || len(s.Block(s.Blocks(), Set{}, nil)) != 0 {
 		t.Error("a block that is none has arrivals")
 	}
 }
 
 func TestResuming(t *testing.T) {
 	s := must(t, scenario(30_000, 10*time.Minute, "poisson", 5, shapes()["deadline"]))
-	whole := collect(s, Share{})
+	whole := collect(s, Set{})
 	rapid.Check(t, func(t *rapid.T) {
 		at := time.Duration(rapid.Int64Range(-1, int64(11*time.Minute)).Draw(t, "at"))
 		before := 0
@@ -129,7 +129,7 @@ func TestResuming(t *testing.T) {
 		}
 		later := 0
 		for b := s.FirstBlock(at); b < s.Blocks(); b++ {
-			for _, a := range s.Block(b, Share{}, nil) {
+			for _, a := range s.Block(b, Set{}, nil) {
 				if a.Due >= at {
 					later++
 				}
@@ -174,7 +174,7 @@ func rescaled(t *testing.T, sc *scenarios.Scenario) (distance, short float64) {
 	}
 	n, last := float64(sc.Arrivals.Total), 0.0
 	i := 0.0
-	for a := range must(t, sc).All(Share{}) {
+	for a := range must(t, sc).All(Set{}) {
 		count := curve.Cumulative(a.Due)
 		distance = max(distance, math.Abs(count-i)/n, math.Abs(count-i-1)/n)
 		if count-last < 0.5 {
@@ -196,7 +196,7 @@ func TestDispersion(t *testing.T) {
 			t.Fatal(err)
 		}
 		var slots [400]float64
-		for a := range must(t, sc).All(Share{}) {
+		for a := range must(t, sc).All(Set{}) {
 			slots[min(399, int(curve.Cumulative(a.Due)/100_000*400))]++
 		}
 		variance := 0.0
@@ -218,7 +218,7 @@ func TestStrandsAreIndependent(t *testing.T) {
 	s := must(t, scenario(64_000, 10*time.Minute, "poisson", 3))
 	chi := 0.0
 	for strand := range Strands {
-		n := float64(len(collect(s, Share{strand, Strands})))
+		n := float64(len(collect(s, Share{strand, Strands}.Set())))
 		chi += (n - 1000) * (n - 1000) / 1000
 	}
 	// χ² with 63 degrees of freedom: 0.1 % and 99.9 % quantiles 33.9 and 103.4
@@ -226,7 +226,7 @@ func TestStrandsAreIndependent(t *testing.T) {
 		t.Errorf("χ² of the strands' sizes is %.1f", chi)
 	}
 	var tenants [3]float64
-	for a := range s.All(Share{}) {
+	for a := range s.All(Set{}) {
 		tenants[a.Tenant]++
 	}
 	for i, weight := range []float64{5, 3, 1} {
@@ -239,7 +239,7 @@ func TestStrandsAreIndependent(t *testing.T) {
 
 // TestSeedsDiffer: another seed is another schedule, down to who comes.
 func TestSeedsDiffer(t *testing.T) {
-	a, b := collect(must(t, scenario(1000, time.Minute, "poisson", 1)), Share{}), collect(must(t, scenario(1000, time.Minute, "poisson", 2)), Share{})
+	a, b := collect(must(t, scenario(1000, time.Minute, "poisson", 1)), Set{}), collect(must(t, scenario(1000, time.Minute, "poisson", 2)), Set{})
 	same := 0
 	for i := range a {
 		if a[i].Due == b[i].Due {
@@ -280,7 +280,7 @@ func TestGoldenHashes(t *testing.T) {
 	for name, sc := range schedules {
 		h := sha256.New()
 		var line [16]byte
-		for a := range must(t, sc).All(Share{}) {
+		for a := range must(t, sc).All(Set{}) {
 			binary.LittleEndian.PutUint32(line[:], a.Seq)
 			binary.LittleEndian.PutUint64(line[4:], uint64(a.Due))
 			binary.LittleEndian.PutUint32(line[12:], uint32(a.Tenant))

@@ -146,8 +146,8 @@ func TestPeopleArePure(t *testing.T) {
 
 func TestNothingIsAllocated(t *testing.T) {
 	_, s := crowd(t)
-	buf := s.Block(0, Share{}, nil)
-	if n := testing.AllocsPerRun(20, func() { buf = s.Block(1, Share{1, 3}, buf[:0]) }); n != 0 {
+	buf, share := s.Block(0, Set{}, nil), Share{1, 3}.Set()
+	if n := testing.AllocsPerRun(20, func() { buf = s.Block(1, share, buf[:0]) }); n != 0 {
 		t.Errorf("a block allocates %v times", n)
 	}
 	var sink time.Duration
@@ -231,9 +231,9 @@ func BenchmarkShareOf64(b *testing.B) {
 	}
 	s := must(b, sc)
 	var buf []Arrival
-	n := 0
+	n, reader := 0, s.Reader(Share{7, Strands}.Set())
 	for i := 0; b.Loop(); i++ {
-		buf = s.Block(i%s.Blocks(), Share{7, Strands}, buf[:0])
+		buf = reader.Block(i%s.Blocks(), buf[:0])
 		n += len(buf)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/arrival")

@@ -198,9 +198,9 @@ func (c shaped) schedule(t testing.TB, total int64, process string, seed uint64,
 	return s
 }
 
-// rescale appends the share's times, put through the integral.
-func (c shaped) rescale(s *Schedule, share Share, u []float64) []float64 {
-	for a := range s.All(share) {
+// rescale appends the set's times, put through the integral.
+func (c shaped) rescale(s *Schedule, set Set, u []float64) []float64 {
+	for a := range s.All(set) {
 		u = append(u, min(max(c.before(a.Due.Seconds()), 1e-12), 1-1e-12))
 	}
 	return u
@@ -213,18 +213,12 @@ type deal struct {
 	seeds        int
 }
 
-// add takes one seed's counts by share and bin; a share has its part of the strands.
-func (d *deal) add(counts [][lawBins]float64) {
+// add takes one seed's counts by set and bin; the sets make the whole.
+func (d *deal) add(counts [][lawBins]float64, sets []Set) {
 	of := len(counts)
 	sizes, cells := 0.0, 0.0
 	for index, bins := range counts {
-		strands := 0
-		for strand := range Strands {
-			if (Share{index, of}).owns(strand) {
-				strands++
-			}
-		}
-		mean, size := lawTotal*float64(strands)/Strands, 0.0
+		mean, size := lawTotal*float64(sets[index].Len())/float64(sets[index].Of()), 0.0
 		for _, c := range bins {
 			size += c
 			cells += (c - mean/lawBins) * (c - mean/lawBins) / (mean / lawBins)
@@ -260,9 +254,10 @@ func TestArrivalLaw(t *testing.T) {
 			for seed := range uint64(lawSeeds) {
 				s := c.schedule(t, lawTotal, "poisson", uint64(i)<<32|seed, 160)
 				for _, of := range []int{1, 2, 7, 16} {
-					counts := c.lookAtShares(s, looks[of][:of])
+					sets := shares(of)
+					counts := c.lookAt(s, sets, looks[of][:of])
 					if of > 1 {
-						deals[of].add(counts)
+						deals[of].add(counts, sets)
 					}
 				}
 			}
@@ -287,12 +282,21 @@ func TestArrivalLaw(t *testing.T) {
 	}
 }
 
-// lookAtShares adds one schedule's shares to their looks, and counts them by bin.
-func (c shaped) lookAtShares(s *Schedule, looks []look) [][lawBins]float64 {
+// shares are the sets of that many workers.
+func shares(of int) []Set {
+	sets := make([]Set, of)
+	for index := range sets {
+		sets[index] = Share{index, of}.Set()
+	}
+	return sets
+}
+
+// lookAt adds one schedule's sets to their looks, and counts them by bin.
+func (c shaped) lookAt(s *Schedule, sets []Set, looks []look) [][lawBins]float64 {
 	counts := make([][lawBins]float64, len(looks))
 	for index := range looks {
 		l := &looks[index]
-		l.u = c.rescale(s, Share{index, len(looks)}, l.u[:0])
+		l.u = c.rescale(s, sets[index], l.u[:0])
 		l.add(l.u)
 		counts[index] = binned(l.u)
 	}
@@ -308,7 +312,7 @@ func TestLawInLargeBlocks(t *testing.T) {
 	c := lawShapes()[6]
 	for seed := range uint64(lawSeeds) {
 		s := c.schedule(t, 10_000, "poisson", 1<<40|seed, blockAim)
-		l.u = c.rescale(s, Share{}, l.u[:0])
+		l.u = c.rescale(s, Set{}, l.u[:0])
 		l.add(l.u)
 	}
 	if broken := l.findings().broken(); broken != nil {

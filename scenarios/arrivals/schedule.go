@@ -11,13 +11,14 @@ import (
 	"github.com/ansturm/ansturm/scenarios"
 )
 
-// Strands is the number of parts each block is dealt to: the largest number of shares.
+// Strands is how many a block is dealt to: the largest number of shares, and the least of parts.
 const Strands = 64
 
 const (
 	strandLevels = 6
 	blockAim     = 8192 // the most arrivals a block has in the mean: 200 kB to hold, half a millisecond to make
-	tableLevels  = 12   // the levels of the tree that are kept: 32 kB. Those below are dealt again for each block
+	tableLevels  = 12   // the levels of the tree that are kept: 32 kB. Those below are dealt again by each Reader
+	mostLevels   = 32   // the tree of the largest total, were the aim 1
 )
 
 // Schedule is a scenario's arrivals. It holds no arrival: each block is made when asked for. Safe for concurrent use.
@@ -89,25 +90,6 @@ func (s *Schedule) deal() {
 	}
 }
 
-// span gives the first arrival of block b and the one after its last: from the node above it that is kept down to it.
-func (s *Schedule) span(b int) (first, end int64) {
-	if s.uniform {
-		return s.evenBefore(b), s.evenBefore(b + 1)
-	}
-	node := b >> (s.levels - s.kept)
-	first, end = s.before[node], s.before[node+1]
-	for level := s.kept; level < s.levels; level++ {
-		below := s.levels - level - 1 // levels between the node's halves and the blocks
-		middle := first + half(end-first, s.seed, uint64(1)<<level|uint64(b>>(below+1)))
-		if b>>below&1 == 0 {
-			end = middle
-		} else {
-			first = middle
-		}
-	}
-	return first, end
-}
-
 // evenBefore is the number of the uniform process' arrivals before block b.
 func (s *Schedule) evenBefore(b int) int64 {
 	hi, lo := bits.Mul64(uint64(b), uint64(s.total))
@@ -134,58 +116,24 @@ func (s *Schedule) Total() int64 { return s.total }
 // Blocks is the number of blocks, a power of two.
 func (s *Schedule) Blocks() int { return 1 << s.levels }
 
-// Block appends the share's arrivals of block b to buf, in order of Due, then Seq. Blocks follow one another in time.
-// A block outside of 0..Blocks()−1 is empty.
-func (s *Schedule) Block(b int, share Share, buf []Arrival) []Arrival {
-	if b < 0 || b >= s.Blocks() {
-		return buf
-	}
-	if s.uniform {
-		return s.even(b, share, buf)
-	}
-	start := len(buf)
-	buf = s.drawn(b, share, buf)
-	s.place(b, buf[start:])
-	return buf
-}
+// Block appends the set's arrivals of block b to buf, as a Reader that has not read yet.
+func (s *Schedule) Block(b int, set Set, buf []Arrival) []Arrival { return s.Reader(set).Block(b, buf) }
 
-// even makes the arrivals of the uniform process: the k-th of N at the curve's quantile k/N, on strand k mod 64.
-func (s *Schedule) even(b int, share Share, buf []Arrival) []Arrival {
-	first, end := s.span(b)
-	walk := s.curve.Walk(float64(first) / float64(s.total))
-	for k := first; k < end; k++ {
-		if share.owns(int(k % Strands)) {
-			buf = append(buf, Arrival{uint32(k), walk.Quantile(float64(k) / float64(s.total)), s.tenant(k)})
-		}
-	}
-	return buf
-}
-
-// drawn makes the arrivals of the Poisson process: deals the block to its strands and draws those of the share. Due is
-// their place inside the block as yet, a number of 53 bits, and they are in no order.
-func (s *Schedule) drawn(b int, share Share, buf []Arrival) []Arrival {
-	seq, end := s.span(b)
-	var counts [Strands]int64
-	counts[0] = end - seq
+// strands deals the n arrivals of block b to its strands. Where none of those below a node is wanted, its arrivals stay
+// with the first of them.
+func (s *Schedule) strands(b int, n int64, wanted uint64) (counts [Strands]int64) {
+	counts[0] = n
 	for level := range strandLevels {
+		below := Strands >> level
 		for i := 1<<level - 1; i >= 0; i-- {
-			n := counts[i]
-			left := half(n, s.seed, uint64(1)<<(s.levels+level)|uint64(b)<<level|uint64(i))
+			n, left := counts[i], counts[i]
+			if wanted>>(i*below)&(1<<below-1) != 0 {
+				left = half(n, s.seed, uint64(1)<<(s.levels+level)|uint64(b)<<level|uint64(i))
+			}
 			counts[2*i], counts[2*i+1] = left, n-left
 		}
 	}
-	for strand, n := range counts {
-		if share.owns(strand) {
-			leaf := uint64(b)*Strands + uint64(strand)
-			var draw rand.PCG
-			draw.Seed(key(s.seed, forLeaf, leaf), leaf)
-			for k := seq; k < seq+n; k++ {
-				buf = append(buf, Arrival{uint32(k), time.Duration(draw.Uint64() >> 11), s.tenant(k)})
-			}
-		}
-		seq += n
-	}
-	return buf
+	return counts
 }
 
 // place puts drawn arrivals in order and turns their places inside the block into times.
@@ -209,14 +157,19 @@ func (s *Schedule) tenant(seq int64) int32 {
 	return s.tenants.draw(key(s.seed, forTenant, uint64(seq)))
 }
 
-// All gives the share's arrivals in order of Due.
-func (s *Schedule) All(share Share) iter.Seq[Arrival] {
+// All gives the set's arrivals in order of Due.
+func (s *Schedule) All(set Set) iter.Seq[Arrival] { return s.From(set, 0) }
+
+// From gives the set's arrivals due at t or later, in order of Due. What is before costs nothing but the way down the
+// tree and the rest of t's block.
+func (s *Schedule) From(set Set, t time.Duration) iter.Seq[Arrival] {
 	return func(yield func(Arrival) bool) {
 		var buf []Arrival
-		for b := range s.Blocks() {
-			buf = s.Block(b, share, buf[:0])
+		reader := s.Reader(set)
+		for b := s.FirstBlock(t); b < s.Blocks(); b++ {
+			buf = reader.Block(b, buf[:0])
 			for _, a := range buf {
-				if !yield(a) {
+				if a.Due >= t && !yield(a) {
 					return
 				}
 			}
@@ -224,16 +177,16 @@ func (s *Schedule) All(share Share) iter.Seq[Arrival] {
 	}
 }
 
-// CountBefore is the number of arrivals, of all shares, due before t.
+// CountBefore is the number of arrivals, of all parts, due before t.
 func (s *Schedule) CountBefore(t time.Duration) int64 {
 	b := s.FirstBlock(t)
 	if b == s.Blocks() {
 		return s.total
 	}
-	block := s.Block(b, Share{}, nil)
+	reader := s.Reader(Set{})
+	block := reader.Block(b, nil)
 	inside := sort.Search(len(block), func(i int) bool { return block[i].Due >= t })
-	first, _ := s.span(b)
-	return first + int64(inside)
+	return reader.span(b).first + int64(inside)
 }
 
 // FirstBlock is the first block that may hold an arrival due at t or later; Blocks() when none does.

@@ -29,7 +29,7 @@ func must(t testing.TB, s *scenarios.Scenario) *Schedule {
 func TestUniformIsEven(t *testing.T) {
 	s := must(t, scenario(20_000, 20*time.Second, "uniform", 1))
 	next := time.Duration(0)
-	for a := range s.All(Share{}) {
+	for a := range s.All(Set{}) {
 		if a.Due != next || int64(a.Seq) != int64(next/time.Millisecond) {
 			t.Fatalf("arrival %d is due at %s, expected %s", a.Seq, a.Due, next)
 		}
@@ -50,7 +50,7 @@ func TestBriefwahl(t *testing.T) {
 	seen := make([]bool, s.Total())
 	last, n := time.Duration(0), int64(0)
 	perTenant := make([]int, len(sc.Tenants.List))
-	for a := range s.All(Share{}) {
+	for a := range s.All(Set{}) {
 		if a.Due < last || a.Due > sc.Arrivals.Over || seen[a.Seq] {
 			t.Fatalf("arrival %+v after %s", a, last)
 		}
@@ -81,7 +81,7 @@ func BenchmarkBlock(b *testing.B) {
 	n := 0
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		buf = s.Block(i%s.Blocks(), Share{}, buf[:0])
+		buf = s.Block(i%s.Blocks(), Set{}, buf[:0])
 		n += len(buf)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/arrival")

@@ -67,9 +67,9 @@ func TestSoakArrivals(t *testing.T) {
 
 func soakShape(t *testing.T, c shaped, seeds uint64, from int64, of int) arrivalPiece {
 	began := time.Now()
-	looks := make([]look, of)
+	looks, sets := make([]look, of), shares(of)
 	for seed := range int64(lawSeeds) {
-		c.lookAtShares(c.schedule(t, soakTotal, "poisson", seeds|uint64(from+seed), blockAim), looks)
+		c.lookAt(c.schedule(t, soakTotal, "poisson", seeds|uint64(from+seed), blockAim), sets, looks)
 	}
 	p := arrivalPiece{
 		Date: began.UTC().Format(time.DateOnly), Commit: proofs.Commit(), From: from, To: from + lawSeeds,

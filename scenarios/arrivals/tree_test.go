@@ -14,11 +14,11 @@ func TestMemoryIsIndependentOfTotal(t *testing.T) {
 			t.Errorf("%d arrivals: a table of %d", total, len(s.before))
 		}
 		last := s.Blocks() - 1
-		if first, end := s.span(last); end != total || end-first > 2*blockAim {
-			t.Errorf("%d arrivals: the last block has those from %d to %d", total, first, end)
+		if span := s.Reader(Set{}).span(last); span.end != total || span.len() > 2*blockAim {
+			t.Errorf("%d arrivals: the last block has those from %d to %d", total, span.first, span.end)
 		}
-		buf := s.Block(last, Share{}, nil)
-		if n := testing.AllocsPerRun(10, func() { buf = s.Block(last/2, Share{}, buf[:0]) }); n > 0 {
+		buf := s.Block(last, Set{}, nil)
+		if n := testing.AllocsPerRun(10, func() { buf = s.Block(last/2, Set{}, buf[:0]) }); n > 0 {
 			t.Errorf("%d arrivals: %v allocations for a block", total, n)
 		}
 		if even := must(t, scenario(total, 24*time.Hour, "uniform", 9)); len(even.before) != 0 {
@@ -36,7 +36,7 @@ func TestTreeBelowTheTable(t *testing.T) {
 	if s.levels <= tableLevels+1 {
 		t.Fatalf("only %d levels", s.levels)
 	}
-	b := 0
+	b, reader := 0, s.Reader(Set{})
 	var walk func(n int64, level int, index uint64)
 	next := int64(0)
 	walk = func(n int64, level int, index uint64) {
@@ -46,8 +46,8 @@ func TestTreeBelowTheTable(t *testing.T) {
 			walk(n-left, level+1, 2*index+1)
 			return
 		}
-		if first, end := s.span(b); first != next || end != next+n {
-			t.Fatalf("block %d spans %d to %d, want %d to %d", b, first, end, next, next+n)
+		if span := reader.span(b); span != (node{next, next + n}) {
+			t.Fatalf("block %d spans %+v, want %d to %d", b, span, next, next+n)
 		}
 		next += n
 		b++

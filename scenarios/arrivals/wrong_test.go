@@ -31,9 +31,9 @@ func TestEvenGridBreaksTheLaw(t *testing.T) {
 		var whole, share look
 		for seed := range uint64(100) {
 			s := c.schedule(t, lawTotal, "uniform", uint64(i)<<32|seed, 160)
-			whole.u = c.rescale(s, Share{}, whole.u[:0])
+			whole.u = c.rescale(s, Set{}, whole.u[:0])
 			whole.add(whole.u)
-			share.u = c.rescale(s, Share{1, 2}, share.u[:0])
+			share.u = c.rescale(s, Share{1, 2}.Set(), share.u[:0])
 			share.add(share.u)
 		}
 		expectBroken(t, c.name+", even grid", whole.findings(), "times", "gaps", "dispersion")
@@ -160,13 +160,14 @@ func TestWrongProcessesBreakTheLaw(t *testing.T) {
 // TestUnfairSharesAreFound: shares of a fixed size are no random parts of a process, even where each looks like one.
 func TestUnfairSharesAreFound(t *testing.T) {
 	var d deal
+	sets := shares(16)
 	for seed := range uint64(lawSeeds) {
 		random := rand.New(rand.NewPCG(seed, 5))
 		counts := make([][lawBins]float64, 16)
 		for i := range lawTotal {
 			counts[i%16][random.IntN(lawBins)]++
 		}
-		d.add(counts)
+		d.add(counts, sets)
 	}
 	if got := d.sizes / float64(d.seeds); got != 0 {
 		t.Errorf("the dispersion of equal sizes is %v", got)

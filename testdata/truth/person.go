@@ -56,7 +56,7 @@ func newCrowd(platform *lab.Virtual, sc *scenarios.Scenario, samples loadgen.Sam
 
 // run goes from event to event until everybody has their fate; each is called about every second of the platform.
 func (c *crowd) run(each func(now time.Duration) error) error {
-	next, stop := iter.Pull(c.schedule.All(arrivals.Share{}))
+	next, stop := iter.Pull(c.schedule.All(arrivals.Set{}))
 	defer stop()
 	a, more := next()
 	for told := time.Duration(0); more || c.live > 0; {

@@ -123,7 +123,7 @@ func arrivalRates(s *scenarios.Scenario, seconds int) [][]float64 {
 	if err != nil {
 		return rates
 	}
-	for a := range schedule.All(arrivals.Share{}) {
+	for a := range schedule.All(arrivals.Set{}) {
 		if bin := int(a.Due / (binSeconds * time.Second)); bin < len(rates[a.Tenant]) {
 			rates[a.Tenant][bin] += 1.0 / binSeconds
 		}

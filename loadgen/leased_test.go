@@ -1,0 +1,171 @@
+package loadgen
+
+import (
+	"flag"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/ansturm/ansturm/scenarios"
+	"github.com/ansturm/ansturm/scenarios/arrivals"
+)
+
+func walked(t *testing.T) *arrivals.Schedule {
+	schedule, err := arrivals.New(&scenarios.Scenario{
+		Name:     "walk",
+		Arrivals: scenarios.Arrivals{Total: 12_000, Over: dueAt(walkTicks), Seed: 3},
+		Tenants:  scenarios.Tenants{List: []scenarios.Tenant{{Name: "a"}}},
+		Journeys: []scenarios.Journey{{Name: "j", Steps: []scenarios.Step{{Name: "s", URL: "/"}}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return schedule
+}
+
+// TestLeasedGivesWhatIsHeld: whatever is granted, taken away and granted again, a shard gives each arrival at most once: in the
+// first holding that has it by its Due, forgone if that came more than a quarter of a second later. Only what it lost when
+// others after it had been given does not come back.
+func TestLeasedGivesWhatIsHeld(t *testing.T) {
+	schedule := walked(t)
+	set, err := arrivals.Parts(walkParts, arrivals.Range{Lo: 0, Hi: walkParts})
+	if err != nil {
+		t.Fatal(err)
+	}
+	shard := arrivals.Share{Index: 1, Of: 3}
+	all := slices.Collect(schedule.All(set.Share(shard)))
+	steps := rapid.SampledFrom([]time.Duration{0, time.Millisecond, 20 * time.Second, 100 * time.Second})
+	rapid.Check(t, func(t *rapid.T) {
+		lease, err := NewLease(walkParts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, out := newLeased(lease, schedule, shard), map[uint32]bool{} // given, or lost for good
+		var held Holding
+		now, front := time.Duration(0), time.Duration(0)
+		for range rapid.IntRange(1, 10).Draw(t, "holdings") {
+			h := Holding{Until: never, Expires: never}
+			for _, g := range rapid.SliceOfN(anyGrant(walkParts, dueAt(walkTicks)), 0, 5).Draw(t, "grants") {
+				h.Grants = append(h.Grants, beyond([]Grant{g}, h.Grants)...)
+			}
+			if err := lease.Hold(h); err != nil {
+				t.Fatal(err)
+			}
+			came := now
+			now += steps.Draw(t, "for")
+			var want, got []uint32
+			for _, a := range all {
+				was, is := held.has(int(a.Part), a.Due), h.has(int(a.Part), a.Due)
+				if was && !is && a.Due < front {
+					out[a.Seq] = true
+				}
+				if is && a.Due <= now && !out[a.Seq] {
+					want = append(want, a.Seq)
+				}
+			}
+			for a, r, more := l.peek(came, came-mostOverdue); more && a.Due <= now; a, r, more = l.peek(now, now-mostOverdue) {
+				if (r == forgone) != (a.Due < came-mostOverdue) || r != forgone && r != begins {
+					t.Fatalf("%+v, granted at %s: %d", a, came, r)
+				}
+				l.take(a)
+				got, out[a.Seq], front = append(got, a.Seq), true, max(front, a.Due+1)
+			}
+			slices.Sort(want)
+			slices.Sort(got)
+			if !slices.Equal(got, want) {
+				t.Fatalf("from %s to %s it gives %d arrivals, want %d", came, now, len(got), len(want))
+			}
+			held = h
+		}
+	})
+}
+
+// TestLapsedLease: what was overdue when a lease that had lapsed came back is forgone, and there is no burst; with a lease that
+// was there all the time the late are only late.
+func TestLapsedLease(t *testing.T) {
+	const lapsed = 10 * time.Second
+	for _, test := range []struct{ back, forgone time.Duration }{
+		{lapsed, 0},
+		{lapsed + 1, lapsed + 1 - mostOverdue},
+		{lapsed + 4*time.Second, lapsed + 4*time.Second - mostOverdue},
+	} {
+		lease, err := NewLease(walkParts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := newLeased(lease, walked(t), arrivals.Share{})
+		hold := func(until time.Duration) {
+			if err := lease.Hold(Holding{Grants: []Grant{{0, walkParts, 0, never}}, Until: until, Expires: until}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		hold(lapsed)
+		if _, r, _ := l.peek(0, -mostOverdue); r != begins {
+			t.Fatalf("before: %d", r)
+		}
+		if _, r, _ := l.peek(lapsed+1, lapsed+1-mostOverdue); r != waits {
+			t.Fatalf("a lapsed lease: %d", r)
+		}
+		hold(never)
+		n := 0
+		for a, r, _ := l.peek(test.back, test.back-mostOverdue); a.Due < 20*time.Second; a, r, _ = l.peek(test.back, test.back-mostOverdue) {
+			if (r == forgone) != (a.Due < test.forgone) || r == waits {
+				t.Errorf("back after %s, due at %s: %d", test.back, a.Due, r)
+			}
+			l.take(a)
+			n++
+		}
+		if n < 500 { // of 800 in the mean
+			t.Errorf("only %d arrivals", n)
+		}
+	}
+}
+
+// walks is how many; more than the tests have is a proof.
+var walks = flag.Uint64("walks", 20, "random walks of a fleet that follows its leases")
+
+func TestNeverTwice(t *testing.T) {
+	schedule, begun := walked(t), 0
+	for seed := range *walks {
+		w := newWalk(t, schedule, seed, "", false)
+		if twice := w.run(t); twice > 0 {
+			t.Errorf("seed %d: %d arrivals have two fates", seed, twice)
+		}
+		begun += w.begun
+	}
+	if begun < int(*walks)*int(schedule.Total())*3/4 {
+		t.Errorf("only %d arrivals began", begun)
+	}
+	t.Logf("%d arrivals began", begun)
+}
+
+// TestCalmFleet: where nothing happens every arrival begins, and every worker has some.
+func TestCalmFleet(t *testing.T) {
+	w := newWalk(t, walked(t), 1, "", true)
+	if twice := w.run(t); twice > 0 || w.begun != int(w.schedule.Total()) {
+		t.Errorf("%d of %d arrivals began, %d have two fates", w.begun, w.schedule.Total(), twice)
+	}
+	for i, e := range w.epochs {
+		if e.begins == 0 {
+			t.Errorf("worker %d began nothing", i)
+		}
+	}
+}
+
+// TestBrokenRulesAreFound: the walk is worth what it refuses, from the seeds on that show it soonest: a part judged by who has
+// it last, not at each Due; a new coordinator that knows nothing of its predecessor's promises; one that may deal though
+// another has raised the ceiling since; and workers who believe whatever comes last.
+func TestBrokenRulesAreFound(t *testing.T) {
+	schedule := walked(t)
+	for mutant, first := range map[string]uint64{"by part": 29, "forgotten ceiling": 46, "ceiling apart": 111, "no numbers": 0} {
+		seed := first
+		for newWalk(t, schedule, seed, mutant, false).run(t) == 0 {
+			if seed++; seed == first+400 {
+				t.Fatalf("%s: no arrival has two fates in 400 walks", mutant)
+			}
+		}
+		t.Logf("%s: found by seed %d", mutant, seed)
+	}
+}
