@@ -79,7 +79,7 @@ func (s *search) highest(ctx context.Context, nodes int, guess float64) (float64
 	if low >= high {
 		return 0, nil
 	}
-	fine := math.Pow(high/low, 1/float64(s.glanced(admissions)))
+	fine := math.Pow(high/low, 1/float64(s.shown(admissions)))
 	return brink(low, high, guess, fine, func(rate float64) (bool, error) { return s.admits(ctx, nodes, rate) })
 }
 
@@ -160,19 +160,16 @@ func inAllWorlds(ctx context.Context, d *search, nodes int) (*doored, error) {
 	return &doored{d, c, all}, nil
 }
 
-// glanced is [search.shown] of what lies behind a door, where a world lasts up to longestDrain times as long: half of that again.
-func (s *search) glanced(n int) int { return s.shown(s.shown(n)) }
-
 // glimpsed is in how many worlds a waiting room is tried that only shows another way.
 const glimpsed = 64
 
 // inSomeWorlds is a cheaper proof, in a fair sample with the most cautious target.
 func inSomeWorlds(ctx context.Context, d *search, nodes int) (*doored, error) {
-	if ok, err := d.enough(ctx, nodes, d.glanced(first)); err != nil || !ok {
+	if ok, err := d.enough(ctx, nodes, d.shown(first)); err != nil || !ok {
 		return nil, err
 	}
 	c := d.candidate(nodes, lowestTarget)
-	fair := d.crew.in(d.worlds.thinned(max(1, d.opts.Worlds/d.glanced(glimpsed))))
+	fair := d.crew.in(d.worlds.thinned(max(1, d.opts.Worlds/d.shown(glimpsed))))
 	n := len(fair.worlds.worlds)
 	out, err := fair.try(ctx, trial{platform: c.platform, mayLose: max(1, nodes-1)}, 0, n, 0, d.opts.ticks(StageAdmission, n))
 	if err != nil || out.broken > 0 {
@@ -241,11 +238,8 @@ func (d *doored) down(ctx context.Context, door *scenarios.Admission) (bool, err
 		if last := r.Series.Failed[end-min(2, max(1, end/4)) : end]; len(last) > 0 && mean(last) > storming {
 			count++
 		}
-		if held := int(seed) + 1 - count; max(held, count) > expectedSurges/2 {
-			break
-		}
 	}
-	return count > expectedSurges/2, nil
+	return count >= 2, nil
 }
 
 // storming is the share of failing shots above which a platform is down.

@@ -88,7 +88,7 @@ func (s *search) oneTrial() float64 {
 // shown is how many worlds, or looks at one, there are for what is looked for or shown beside a plan and proves nothing: half
 // as many where the worlds are long.
 func (s *search) shown(n int) int {
-	if s.long() {
+	if s.oneTrial() > 3*effort {
 		return (n + 1) / 2
 	}
 	return n

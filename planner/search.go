@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 
@@ -284,9 +283,6 @@ func (s *search) descend(ctx context.Context) (candidate, *outcome, error) {
 			return c, nil, err
 		}
 		if c, all, err := s.certify(ctx, c, certificates); err != nil || all != nil {
-			if s.long() { // one certificate is dear enough
-				return c, all, err
-			}
 			return s.tighten(ctx, c, all, err)
 		}
 	}
@@ -325,7 +321,7 @@ func (s *search) fewest(ctx context.Context, low, high int) (int, error) {
 	high++
 	for middle, step := s.bound.likely+s.bound.likely/3, 1; low < high; step *= 2 {
 		middle = min(max(middle, low), high-1)
-		ok, err := s.enough(ctx, middle, s.shown(fewWorlds))
+		ok, err := s.enough(ctx, middle, fewWorlds)
 		if err != nil {
 			return 0, err
 		}
@@ -374,7 +370,7 @@ func (s *search) quick(ctx context.Context, c candidate) (*outcome, error) {
 
 // raise finds the highest target with which so many nodes get through the worst worlds.
 func (s *search) raise(ctx context.Context, nodes int) (candidate, bool, error) {
-	if ok, err := s.enough(ctx, nodes, s.shown(fewWorlds)); err != nil || !ok {
+	if ok, err := s.enough(ctx, nodes, fewWorlds); err != nil || !ok {
 		return candidate{}, false, err
 	}
 	for target := int32(highestTarget); target >= lowestTarget; target -= targetStep {
@@ -409,26 +405,19 @@ func (s *search) shed(ctx context.Context, c candidate) (candidate, error) {
 	return c, nil
 }
 
-// unmoved is how often the same worlds may break again before, where worlds are long, nothing more is tried in them.
-const unmoved = 3
-
 // settle mends a candidate until it gets through the worst worlds; false where it does not. As many of them may break as
 // of all worlds: what breaks only there is no reason to have a node more.
 func (s *search) settle(ctx context.Context, c candidate) (candidate, bool, error) {
 	most := mostBroken(s.opts.Worlds, s.opts.Delta)
 	tried := min(fewWorlds+2*most, s.opts.Worlds) // always more than may break
-	var broke map[int]bool
-	for again, same := 0, 0; ; again++ {
+	for again := 0; ; again++ {
 		out, err := s.try(ctx, c, tried, most, StageSearch)
 		if err != nil || out.broken <= most {
 			return c, err == nil, err
 		}
-		if same++; !maps.Equal(broke, out.broke()) {
-			broke, same = out.broke(), 0
-		}
-		s.worlds.harden(broke)
+		s.worlds.harden(out.broke())
 		hurt := s.hurt(out, math.Inf(1))
-		if again == certificates || len(hurt) == 0 || same == unmoved && s.long() {
+		if again == certificates || len(hurt) == 0 {
 			return c, false, nil
 		}
 		c = s.mended(c, hurt)
@@ -451,9 +440,6 @@ const (
 // broke it first, next those that nobody has met yet, and last those in which its forerunners held: it must hold in all of
 // them, but there it is least likely to be news.
 func (s *search) certify(ctx context.Context, c candidate, attempts int) (candidate, *outcome, error) {
-	if s.long() {
-		return s.certifyLong(ctx, c, attempts)
-	}
 	crew, again, stubborn := s.crew.in(s.worlds.thinned(1)), 0, 0
 	for left := attempts - 1; ; left-- {
 		all, holds, err := s.everywhere(ctx, c, crew, stubborn)
@@ -493,7 +479,7 @@ func (s *search) everywhere(ctx context.Context, c candidate, crew *crew, stubbo
 	}
 	to, left := worlds, most-all.broken
 	if all.broken > early && (all.broken > most || len(s.hurt(all, math.Inf(1))) > 0) {
-		to, left = min(all.done+gathered, worlds), gathered
+		to, left = min(all.done+s.shown(gathered), worlds), gathered
 	} // else only all worlds can tell: there is nobody to mend
 	more, err := crew.try(ctx, t, all.done, to, left, tick)
 	if err != nil {
@@ -539,21 +525,8 @@ const single = 8
 // others in other worlds. The staffing rule is a rule, the simulation is what counts. Where the candidate held, tenants count
 // too who had more than a share of slow shots: they are the ones that would break next.
 func (s *search) hurt(o *outcome, above float64) []int {
-	broke := s.brokeTo(o)
-	if broke == nil {
-		return nil
-	}
-	for _, r := range o.results {
-		for i := range s.list {
-			broke[i] = broke[i] || r != nil && !r.Broken && r.TenantSlow[i] > above
-		}
-	}
-	return s.withLikes(broke)
-}
-
-// brokeTo says to which tenants a promise was broken; nil where to none or to many.
-func (s *search) brokeTo(o *outcome) []bool {
-	broke, count := make([]bool, len(s.list)), 0
+	broke := make([]bool, len(s.list))
+	count := 0
 	for _, r := range o.results {
 		for i := range s.list {
 			if r == nil || !r.Broken || broke[i] {
@@ -567,7 +540,12 @@ func (s *search) brokeTo(o *outcome) []bool {
 	if count == 0 || count > single {
 		return nil
 	}
-	return broke
+	for _, r := range o.results {
+		for i := range s.list {
+			broke[i] = broke[i] || r != nil && !r.Broken && r.TenantSlow[i] > above
+		}
+	}
+	return s.withLikes(broke)
 }
 
 // nearly is the part of what a promise allows from which on a tenant that held is mended with those that broke.
