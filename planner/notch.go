@@ -13,14 +13,14 @@ import (
 )
 
 // notch tries one notch less than the plan in the plan's own worlds: one node fewer with the same autoscaling; and where
-// that holds, the same nodes with the target one step higher. What came of the node less is given too; nil where there is none.
-func (s *search) notch(ctx context.Context, chosen candidate, all *outcome) (out Notch, fewer *notched, err error) {
+// that holds, the same nodes with the target one step higher.
+func (s *search) notch(ctx context.Context, chosen candidate, all *outcome) (Notch, error) {
 	var best *notched
+	var err error
 	if chosen.nodes > 1 {
-		if fewer, err = s.tryNotch(ctx, "node", s.on(chosen, chosen.nodes-1), chosen); err != nil {
-			return out, nil, err
+		if best, err = s.tryNotch(ctx, "node", s.on(chosen, chosen.nodes-1), chosen); err != nil {
+			return Notch{}, err
 		}
-		best = fewer
 	}
 	if (best == nil || best.Share <= s.opts.Delta) && chosen.target+targetStep <= 100 {
 		list := slices.Clone(chosen.list)
@@ -29,24 +29,23 @@ func (s *search) notch(ctx context.Context, chosen candidate, all *outcome) (out
 		}
 		dearer, err := s.tryNotch(ctx, "target", s.made(chosen.nodes, list), chosen)
 		if err != nil {
-			return out, nil, err
+			return Notch{}, err
 		}
 		if best == nil || dearer.Share > best.Share {
 			best = dearer
 		}
 	}
 	if best == nil {
-		return out, nil, nil
+		return Notch{}, nil
 	}
-	out, err = s.shownBest(ctx, best, chosen, all)
-	return out, fewer, err
+	return s.shownBest(ctx, best, chosen, all)
 }
 
 // In how many of the worst worlds the notch is tried, and in how many of all others.
 const worstShown, sampled = first / 2, 85
 
 // notched is what came of one notch less: in all of the worst worlds, which break it if any do, and in a fair sample of the
-// others, which stands for them.
+// others, which stands for them. Where worlds are long and none of the worst breaks it, the sample is empty.
 type notched struct {
 	Notch
 	less          candidate
@@ -55,29 +54,24 @@ type notched struct {
 
 // tryNotch estimates how many worlds break the notch.
 func (s *search) tryNotch(ctx context.Context, kind string, less, chosen candidate) (*notched, error) {
-	out := &notched{Notch: Notch{Kind: kind, Platform: less.platform, What: s.what(kind, less, chosen)}, less: less}
+	out := &notched{Notch: Notch{Kind: kind, Platform: less.platform, What: s.what(kind, less, chosen)}, less: less, sample: &outcome{}}
 	t := trial{platform: less.platform, mayLose: max(1, chosen.nodes-1), whole: true}
 	worse := min(s.shown(worstShown), s.opts.Worlds)
 	others := s.opts.Worlds - worse
 	fair := s.crew.in(s.worlds.from(worse).thinned(max(1, others/s.shown(sampled))))
 	n := len(fair.worlds.worlds)
-	tick := s.opts.ticks(StageNotch, worse+n)
 	var err error
-	if out.worst, err = s.crew.try(ctx, t, 0, worse, worse, tick); err != nil {
+	if out.worst, err = s.crew.try(ctx, t, 0, worse, worse, s.opts.ticks(StageNotch, worse)); err != nil {
 		return nil, err
 	}
-	if out.sample, err = fair.try(ctx, t, 0, n, n, tick); err != nil {
-		return nil, err
+	if out.worst.broken > 0 || !s.long() {
+		if out.sample, err = fair.try(ctx, t, 0, n, n, s.opts.ticks(StageNotch, n)); err != nil {
+			return nil, err
+		}
 	}
-	out.Share = out.over(s.opts.Worlds, (*outcome).share)
-	out.Tried = worse + n
+	out.Tried = out.worst.done + out.sample.done
+	out.Share = (float64(out.worst.broken) + out.sample.share()*float64(others)) / float64(s.opts.Worlds)
 	return out, nil
-}
-
-// over is a mean over all worlds, of its means over the worst ones and over the sample of the others.
-func (n *notched) over(worlds int, of func(o *outcome) float64) float64 {
-	worst := float64(n.worst.done) / float64(worlds)
-	return worst*of(n.worst) + (1-worst)*of(n.sample)
 }
 
 // shownBest is the notch with the world that shows it best.

@@ -31,9 +31,8 @@ func (s *search) plan(ctx context.Context, stands gate.Result, limit *limit, cho
 	if p.Prediction, err = s.predict(ctx, chosen.platform); err != nil {
 		return nil, err
 	}
-	var fewer *notched
 	if limit == nil {
-		if p.Notch, fewer, err = s.notch(ctx, chosen, all); err != nil {
+		if p.Notch, err = s.notch(ctx, chosen, all); err != nil {
 			return nil, err
 		}
 	}
@@ -42,7 +41,7 @@ func (s *search) plan(ctx context.Context, stands gate.Result, limit *limit, cho
 			return nil, err
 		}
 	}
-	if p.Frontier, err = s.frontierAround(ctx, chosen, all, fewer); err != nil {
+	if p.Frontier, err = s.frontierAround(ctx, chosen, all); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -100,8 +99,8 @@ func (s *search) constraints(chosen candidate, limit *limit) []scenarios.Text {
 	var out []scenarios.Text
 	if have := room(chosen.platform, s.list, s.lose); s.lose > 0 && have.pods > 0 && s.sumOf(chosen) > have.cpu {
 		out = append(out, scenarios.Text{
-			"de": fmt.Sprintf("Fällt ein Knoten aus, finden nicht mehr alle %d Pods der Spitze Platz; mit %d Knoten hält die Zusage dennoch, mit einem weniger nicht mehr", pods, chosen.nodes),
-			"en": fmt.Sprintf("When a node fails, not all %d pods of the peak find room any more; with %d nodes the promise holds all the same, with one fewer it does not", pods, chosen.nodes),
+			"de": fmt.Sprintf("Fällt ein Knoten aus, finden nicht mehr alle %d Pods der Spitze Platz; mit %d Knoten hält die Zusage dennoch", pods, chosen.nodes),
+			"en": fmt.Sprintf("When a node fails, not all %d pods of the peak find room any more; with %d nodes the promise holds all the same", pods, chosen.nodes),
 		})
 	} else if s.lose > 0 {
 		out = append(out, scenarios.Text{
@@ -150,58 +149,38 @@ func minimum(list []setting) int32 {
 	return least
 }
 
-// frontierAround shows cost against risk: some nodes fewer and more under the same autoscaling, in a fair sample of the worlds;
-// the chosen one as certified, and one fewer as the notch was tried.
-func (s *search) frontierAround(ctx context.Context, chosen candidate, all *outcome, fewer *notched) ([]Candidate, error) {
+// frontierAround shows cost against risk: some nodes fewer and more under the same autoscaling, in a fair sample
+// of the worlds; and the chosen one as certified.
+func (s *search) frontierAround(ctx context.Context, chosen candidate, all *outcome) ([]Candidate, error) {
 	fair := s.crew.in(s.worlds.thinned(max(1, s.opts.Worlds/s.shown(24))))
 	n := len(fair.worlds.worlds)
 	tick := s.opts.ticks(StageFrontier, 4*n)
 	var out []Candidate
 	for nodes := max(1, chosen.nodes-2); nodes <= min(s.ladder.top(), chosen.nodes+2); nodes++ {
 		c := s.on(chosen, nodes)
-		switch {
-		case nodes == chosen.nodes:
-			out = append(out, s.point(c, all.replicaHours(), all.share(), upperBound(all.broken, all.done), true))
-			continue
-		case nodes == chosen.nodes-1 && fewer != nil:
-			out = append(out, s.point(c, fewer.over(s.opts.Worlds, (*outcome).replicaHours), fewer.Share, fewer.upper(s.opts.Worlds), false))
-			continue
+		res := all
+		if nodes != chosen.nodes {
+			var err error
+			res, err = fair.try(ctx, trial{platform: c.platform, mayLose: max(1, nodes-1)}, 0, n, n, tick)
+			if err != nil {
+				return nil, err
+			}
 		}
-		res, err := fair.try(ctx, trial{platform: c.platform, mayLose: max(1, nodes-1)}, 0, n, n, tick)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, s.point(c, res.replicaHours(), res.share(), upperBound(res.broken, res.done), false))
+		out = append(out, s.point(c, res, nodes == chosen.nodes))
 	}
 	slices.SortStableFunc(out, func(a, b Candidate) int { return a.Nodes - b.Nodes })
 	return out, nil
 }
 
-// share of the worlds that broke.
-func (o *outcome) share() float64 { return float64(o.broken) / float64(max(1, o.done)) }
-
-// replicaHours is their mean over the worlds.
-func (o *outcome) replicaHours() float64 {
-	hours := 0.0
-	for _, r := range o.results {
+func (s *search) point(c candidate, res *outcome, chosen bool) Candidate {
+	hours, done := 0.0, 0
+	for _, r := range res.results {
 		if r != nil {
 			hours += r.ReplicaSeconds / 3600
+			done++
 		}
 	}
-	return hours / float64(max(1, o.done))
-}
-
-// upper bounds the risk: the worst worlds are known, of the others there is a sample.
-func (n *notched) upper(worlds int) float64 {
-	return n.over(worlds, func(o *outcome) float64 {
-		if o == n.worst {
-			return o.share()
-		}
-		return upperBound(o.broken, o.done)
-	})
-}
-
-func (s *search) point(c candidate, hours, risk, upper float64, chosen bool) Candidate {
+	risk := riskOf(s.opts.Delta, res.done, res.broken)
 	cost := 0.0
 	for _, pool := range c.platform.Pools {
 		each := pool.Cost
@@ -211,7 +190,8 @@ func (s *search) point(c candidate, hours, risk, upper float64, chosen bool) Can
 		cost += each * float64(pool.Count)
 	}
 	return Candidate{
-		Nodes: c.nodes, Target: c.target, ReplicaHours: hours, Cost: cost, Risk: risk, RiskUpper: upper, Chosen: chosen,
+		Nodes: c.nodes, Target: c.target, ReplicaHours: hours / float64(max(1, done)), Cost: cost,
+		Risk: res.share(), RiskUpper: risk.Upper, Chosen: chosen,
 	}
 }
 

@@ -85,10 +85,15 @@ func (s *search) oneTrial() float64 {
 	return float64(s.opts.Worlds) * float64(len(s.list)) * float64(len(s.expected.Shape[0]))
 }
 
+// longWorld is from how many tenants × seconds on a world is long.
+const longWorld = 600_000
+
+func (s *search) long() bool { return len(s.list)*len(s.expected.Shape[0]) > longWorld }
+
 // shown is how many worlds, or looks at one, there are for what is looked for or shown beside a plan and proves nothing: half
 // as many where the worlds are long.
 func (s *search) shown(n int) int {
-	if s.oneTrial() > 3*effort {
+	if s.long() {
 		return (n + 1) / 2
 	}
 	return n

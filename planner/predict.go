@@ -50,8 +50,8 @@ func (f *forge) predict(ctx context.Context, pf *scenarios.Platform, seed uint64
 			}
 		}
 		if slices.Sort(v); len(v) > 2 {
-			out := worlds / bandWorlds
-			low, high = math.Min(low, v[out]), math.Max(high, v[len(v)-1-out])
+			trim := worlds / bandWorlds
+			low, high = math.Min(low, v[trim]), math.Max(high, v[len(v)-1-trim])
 		}
 		out.P95Low = append(out.P95Low, low)
 		out.P95High = append(out.P95High, high)

@@ -23,7 +23,7 @@ type Assumption struct {
 	High  float64 `json:"high"`
 	Unit  string  `json:"unit,omitempty"`
 	// Nodes at either end, with as much slack as the plan has, not rounded; Risk of the plan as it is, the share of Worlds
-	// broken: where it holds in the worse half of them, the milder half is taken to hold.
+	// broken.
 	NodesLow  float64        `json:"nodesLow"`
 	NodesHigh float64        `json:"nodesHigh"`
 	RiskLow   float64        `json:"riskLow"`
@@ -129,8 +129,7 @@ func (s *search) cores(list []need, slack float64, nodes, lose int) float64 {
 	return sum
 }
 
-// riskAt is the share of the worlds in which the plan breaks with the assumption at an end. They are worst first: where it
-// holds in the first half, the others are not simulated.
+// riskAt is the share of the worlds in which the plan breaks with the assumption at an end.
 func (s *search) riskAt(ctx context.Context, l *lever, to float64, fair *futures, chosen candidate, tick func()) (float64, error) {
 	worlds := &futures{slices.Clone(fair.worlds), slices.Clone(fair.node), slices.Clone(fair.at)}
 	if l.worlds != nil {
@@ -141,16 +140,11 @@ func (s *search) riskAt(ctx context.Context, l *lever, to float64, fair *futures
 		c.alter = func(p *sim.Params) { l.params(p, to) }
 	}
 	n := len(worlds.worlds)
-	t := trial{platform: chosen.platform, mayLose: max(1, chosen.nodes-1)}
-	out, err := c.try(ctx, t, 0, (n+1)/2, n, tick)
-	if err != nil || out.broken == 0 { // nor would any of the milder ones
-		return 0, err
-	}
-	milder, err := c.try(ctx, t, (n+1)/2, n, n, tick)
+	out, err := c.try(ctx, trial{platform: chosen.platform, mayLose: max(1, chosen.nodes-1)}, 0, n, n, tick)
 	if err != nil {
 		return 0, err
 	}
-	return float64(out.broken+milder.broken) / float64(n), nil
+	return out.share(), nil
 }
 
 // levers are the assumptions there are to move.

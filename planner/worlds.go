@@ -244,6 +244,9 @@ func (c *crew) prepare(pf *scenarios.Platform) (func(draw int) (*sim.Params, err
 	return get, err
 }
 
+// share of the worlds that broke.
+func (o *outcome) share() float64 { return float64(o.broken) / float64(max(1, o.done)) }
+
 // join takes in what came of the worlds that follow.
 func (o *outcome) join(more *outcome) {
 	o.results, o.worlds = append(o.results[:o.done], more.results...), append(o.worlds[:o.done], more.worlds...)

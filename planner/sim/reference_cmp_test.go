@@ -104,35 +104,60 @@ func TestScalingAgainstReference(t *testing.T) {
 	}
 }
 
-// Served second by second or in beats, a wide tenant's surge comes to the same: the same persons, and of all that a plan goes by
-// as much, from hardly busy to up to its limit.
+// Served second by second or in beats, a surge comes to the same: the same persons, and of all that a plan goes by as much, from
+// hardly busy to up to the limit of the pods; with a back end behind them; and with autoscalers, impatient persons and a lost node.
 func TestAWholeSecondIsTwoBeats(t *testing.T) {
-	const days = 12
-	for _, rate := range []float64{20, 40, 50, 60} {
-		p := small(rate, 600, 20)
-		came, cpu, p99, slow := map[bool]float64{}, map[bool]float64{}, map[bool]float64{}, map[bool]float64{}
-		for _, beatwise := range []bool{true, false} {
-			for seed := range uint64(days) {
-				out, err := (&Runner{Detail: true, Tails: true, beatwise: beatwise}).Run(t.Context(), p, World{Seed: seed})
-				if err != nil {
-					t.Fatal(err)
+	behind := small(120, 300, 60)
+	behind.Backends = []Backend{{Name: "register", Cores: 40, Alpha: 0.004, Beta: 0.0003, Most: 10_000}}
+	behind.Workloads[0].Work[0].Backends = []float64{0.06}
+	for name, c := range map[string]struct {
+		p     *Params
+		world World
+	}{
+		"a fifth of what the pods do": {small(14, 600, 20), World{}},
+		"half":                        {small(34, 600, 20), World{}},
+		"three quarters":              {small(50, 600, 20), World{}},
+		"nine tenths":                 {small(60, 600, 20), World{}},
+		"a back end behind them":      {behind, World{}},
+		"autoscalers and a lost node": {rush(18), World{Lost: 3, At: 600}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBeats, whole := courses(t, c.p, c.world, true), courses(t, c.p, c.world, false)
+			if inBeats["shots"] != whole["shots"] && c.p.Impatience == nil {
+				t.Errorf("%v came instead of %v", whole["shots"], inBeats["shots"])
+			}
+			for what, far := range map[string]float64{"shots": 0.001, "CPU": 0.002, "p99": 0.02, "slow": 0.1, "replicas": 0.005, "at back ends": 0.03} {
+				if was, is := inBeats[what], whole[what]; math.Abs(is-was) > far*was+0.001 {
+					t.Errorf("%s: %v, in beats %v", what, is, was)
 				}
-				came[beatwise] += out.Flow.Arrived
-				cpu[beatwise] += out.TenantCPU[0]
-				p99[beatwise] += out.Series.StepP99[0] / days
-				slow[beatwise] += out.Slow / days
 			}
-		}
-		if came[true] != came[false] {
-			t.Errorf("rate %v: %v persons came instead of %v", rate, came[false], came[true])
-		}
-		near := func(what string, of map[bool]float64, share, more float64) {
-			if math.Abs(of[false]-of[true]) > share*of[true]+more {
-				t.Errorf("rate %v: %s %v, in beats %v", rate, what, of[false], of[true])
-			}
-		}
-		near("CPU", cpu, 0.002, 0)
-		near("p99", p99, 0.02, 0)
-		near("slow share", slow, 0.1, 0.001)
+		})
 	}
+}
+
+// courses are the means of some days.
+func courses(t *testing.T, p *Params, world World, beatwise bool) map[string]float64 {
+	t.Helper()
+	const days = 8
+	sum := map[string]float64{}
+	for seed := range uint64(days) {
+		world.Seed = seed
+		out, err := (&Runner{Detail: true, Tails: true, beatwise: beatwise}).Run(t.Context(), p, world)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum["shots"] += out.Flow.Arrived / days
+		sum["replicas"] += out.ReplicaSeconds / days
+		for i := range out.TenantCPU {
+			sum["CPU"] += out.TenantCPU[i] / days
+			sum["slow"] += out.TenantSlow[i] / float64(len(out.TenantCPU)) / days
+		}
+		sum["p99"] += out.Series.StepP99[0] / days
+		for _, busy := range out.Series.BackendBusy {
+			for _, n := range busy {
+				sum["at back ends"] += n / float64(len(busy)) / days
+			}
+		}
+	}
+	return sum
 }

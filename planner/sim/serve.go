@@ -139,7 +139,7 @@ func (r *Runner) serveWhole(i, sec int, came [beats]float64, u uint64, m *mix) b
 	t, a := &r.tenants[i], came[0]+came[1]
 	even := 1 - unevenness*t.uneven(t.n+a/4) // who was there and half of those who come in a beat, as in step
 	mean := (t.n*(1-t.second.decay) + a*t.second.young) * even
-	if t.n+(a-mean)/2+tagged > t.parallel || t.n+a > t.threads-t.held {
+	if mean > beats*t.most || t.n+(a-mean)/2+tagged > t.parallel || t.n+a > t.threads-t.held {
 		return false
 	}
 	gone := min(t.depart.events(mean, u), t.n+a)
