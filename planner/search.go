@@ -451,7 +451,11 @@ func (s *search) certify(ctx context.Context, c candidate, attempts int) (candid
 			return c, nil, nil
 		}
 		crew.worlds.postpone(all)
-		hurt := s.hurt(all, nearly*s.allowed())
+		near := nearly * s.allowed()
+		if s.long() {
+			near = math.Inf(1)
+		}
+		hurt := s.hurt(all, near)
 		switch {
 		case len(hurt) > 0 && (again < mends || c.nodes >= c.roomy):
 			again++
