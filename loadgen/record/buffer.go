@@ -1,6 +1,7 @@
 package record
 
 import (
+	"math/bits"
 	"slices"
 	"time"
 )
@@ -243,6 +244,18 @@ func (c *counters) add(i uint32) (full bool) {
 	}
 	*word += 1 << shift
 	return false
+}
+
+// appendHits adds the counters of the page that are not zero; first is the number of its first.
+func (c *counters) appendHits(to []hits, window, first uint32) []hits {
+	for w, word := range c {
+		for word != 0 {
+			lane := uint32(bits.TrailingZeros64(word)) / laneBits
+			to = append(to, hits{window, first + uint32(w)*lanes + lane, uint32(word>>(lane*laneBits)) & laneMax})
+			word &^= laneMax << (lane * laneBits)
+		}
+	}
+	return to
 }
 
 // The pages of one window's table.

@@ -2,7 +2,6 @@ package record
 
 import (
 	"cmp"
-	"math/bits"
 	"slices"
 	"time"
 )
@@ -141,17 +140,6 @@ func (c *cell) eachFew(scratch []uint32, do func(i int, n uint32)) {
 		if n := scratch[i]; n != 0 {
 			do(i, n)
 			scratch[i] = 0
-		}
-	}
-}
-
-// merge adds a page of a shard's buffer, whose first counter is number first of the window's.
-func (c *cell) merge(first uint32, p *counters, s *shelf) {
-	for w, word := range p {
-		for word != 0 {
-			lane := uint32(bits.TrailingZeros64(word)) / laneBits
-			c.add(first+uint32(w)*lanes+lane, uint32(word>>(lane*laneBits))&laneMax, s)
-			word &^= laneMax << (lane * laneBits)
 		}
 	}
 }
