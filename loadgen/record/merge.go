@@ -71,57 +71,66 @@ func (w *Writer) Told(worker, epoch uint32) (next uint64, all bool) {
 func (w *Writer) Merge(d *Delta) (news bool, err error) {
 	w.disk.Lock()
 	defer w.disk.Unlock()
-	if news, err = w.admit(d); err == nil && news {
-		w.reach(d.At)
+	e, err := w.admit(d)
+	if err == nil && e != nil {
 		err = w.add(d)
 	}
 	if err != nil {
 		return false, fmt.Errorf("record: worker %d, epoch %d, delta %d: %w", d.Worker, d.Epoch, d.Sequence, err)
 	}
-	return news, nil
+	if e == nil {
+		return false, nil
+	}
+	e.tell(d)
+	w.epochs[epochID{d.Worker, d.Epoch}] = e
+	w.reach(d.At)
+	return true, nil
 }
 
-// admit says whether a delta is to be added, and if so remembers it. The caller holds disk.
-func (w *Writer) admit(d *Delta) (news bool, err error) {
+// admit gives the epoch of a delta that is to be added, nil for one that was merged before. The caller holds disk.
+func (w *Writer) admit(d *Delta) (*epoch, error) {
 	switch {
 	case w.ended():
-		return false, errors.New("it comes after the record was closed")
+		return nil, errors.New("it comes after the record was closed")
 	case d.Worker == keeper || d.Fates[0] == nil:
-		return false, errors.New("it is not a worker's")
+		return nil, errors.New("it is not a worker's")
 	}
 	e := w.epochs[epochID{d.Worker, d.Epoch}]
 	if e == nil {
 		e = newEpoch()
 	}
 	if sum, merged := e.sum(d.Sequence); merged && sum != d.sum {
-		return false, errors.New("it was told before with other contents")
+		return nil, errors.New("it was told before with other contents")
 	} else if merged {
-		return false, nil
+		return nil, nil
 	}
-	if err := w.fateless(d); err != nil {
-		return false, err
-	}
-	e.tell(d)
-	w.epochs[epochID{d.Worker, d.Epoch}] = e
-	return true, nil
+	return e, w.fateless(d)
 }
 
 // fateless says whether none of those of whom a delta tells has a fate yet. The caller holds disk.
 func (w *Writer) fateless(d *Delta) error {
 	total, told := w.run.Scenario.Arrivals.Total, roaring.New()
 	for _, set := range d.Fates {
-		if both := roaring.And(set, told); !both.IsEmpty() {
-			return fmt.Errorf("it gives arrival %d two fates", both.Minimum())
+		if seq, is := both(set, told); is {
+			return fmt.Errorf("it gives arrival %d two fates", seq)
 		}
 		if !set.IsEmpty() && int64(set.Maximum()) >= total {
 			return fmt.Errorf("it tells of arrival %d, the run has %d", set.Maximum(), total)
 		}
 		told.Or(set)
 	}
-	if both := roaring.And(told, w.fated); !both.IsEmpty() {
-		return fmt.Errorf("it tells of arrival %d, which has a fate already", both.Minimum())
+	if seq, is := both(told, w.fated); is {
+		return fmt.Errorf("it tells of arrival %d, which has a fate already", seq)
 	}
 	return nil
+}
+
+// both is the first Seq that two sets have, if there is one.
+func both(a, b *roaring.Bitmap) (seq uint32, is bool) {
+	if !a.Intersects(b) {
+		return 0, false
+	}
+	return roaring.And(a, b).Minimum(), true
 }
 
 // Missing are the arrivals without a fate so far.
@@ -226,13 +235,9 @@ func firstOf(err, next error) error {
 
 // ledger is the file of an epoch, opened when it is first written to.
 func (w *Writer) ledger(id epochID) *tail {
-	e := w.epochs[id]
-	if e == nil {
-		e = newEpoch()
-		w.epochs[id] = e
+	t := &w.epochs[id].ledger
+	if t.file == nil {
+		t.open(w.create, filepath.Join(w.dir, ledgerDir, ledgerName(id.worker, id.epoch)))
 	}
-	if e.ledger.file == nil {
-		e.ledger.open(w.create, filepath.Join(w.dir, ledgerDir, ledgerName(id.worker, id.epoch)))
-	}
-	return &e.ledger
+	return t
 }

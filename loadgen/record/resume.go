@@ -17,14 +17,14 @@ func Fold(dir string, run Run) (*Writer, error) { return begin(dir, run, default
 // What its keeper had written is thrown away: the deltas hold all of it. While somebody else still writes to the record,
 // it is refused with [ErrRunning].
 func Resume(dir string) (*Writer, error) {
-	w, err := resume(dir)
+	w, err := resume(dir, defaults)
 	if err != nil {
 		return nil, fmt.Errorf("record: resume: %w", err)
 	}
 	return w, nil
 }
 
-func resume(dir string) (*Writer, error) {
+func resume(dir string, o options) (*Writer, error) {
 	r, err := Open(dir)
 	if err != nil {
 		return nil, err
@@ -32,7 +32,7 @@ func resume(dir string) (*Writer, error) {
 	if r.Run.Complete() {
 		return nil, fmt.Errorf("%s: the run is over", dir)
 	}
-	w, err := newWriter(dir, r.Run, defaults)
+	w, err := newWriter(dir, r.Run, o)
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ func TestAResumedFoldIsTheSame(t *testing.T) {
 		}
 	}
 	uncut := filepath.Join(t.TempDir(), "run")
-	w, err := Fold(uncut, run)
+	w, err := begin(uncut, run, unsynced)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +27,7 @@ func TestAResumedFoldIsTheSame(t *testing.T) {
 	want := snapshot(t, uncut)
 	for cut := range len(frames) + 1 {
 		dir := filepath.Join(t.TempDir(), "run")
-		w, err := Fold(dir, run)
+		w, err := begin(dir, run, unsynced)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,7 +38,7 @@ func TestAResumedFoldIsTheSame(t *testing.T) {
 		if err := w.lock.Close(); err != nil { // as its process' end does
 			t.Fatal(err)
 		}
-		if w, err = Resume(dir); err != nil {
+		if w, err = resume(dir, unsynced); err != nil {
 			t.Fatal(err)
 		}
 		fold(w)
