@@ -90,13 +90,20 @@ func (d *Delta) empty() bool {
 
 // tidy puts windows and hits in order, each window and each counter once: several shards may have counted the same.
 func (d *Delta) tidy() {
-	windows := slices.Clone(d.windows)
-	slices.SortFunc(windows, func(a, b cellID) int { return cmp.Compare(a.rank(), b.rank()) })
-	windows = slices.Compact(windows)
+	order := make([]int, len(d.windows))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(d.windows[a].rank(), d.windows[b].rank()) })
+	windows, at := d.windows[:0:0], make([]uint32, len(d.windows))
+	for _, i := range order {
+		if n := len(windows); n == 0 || windows[n-1] != d.windows[i] {
+			windows = append(windows, d.windows[i])
+		}
+		at[i] = uint32(len(windows) - 1)
+	}
 	for i := range d.hits {
-		h := &d.hits[i]
-		at, _ := slices.BinarySearchFunc(windows, d.windows[h.window], func(a, b cellID) int { return cmp.Compare(a.rank(), b.rank()) })
-		h.window = uint32(at)
+		d.hits[i].window = at[d.hits[i].window]
 	}
 	slices.SortFunc(d.hits, func(a, b hits) int { return cmp.Compare(a.place(), b.place()) })
 	n := 0

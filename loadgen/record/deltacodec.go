@@ -11,12 +11,13 @@ import (
 
 // The payload of a delta's frame; numbers are varints, texts and sets have their length before them:
 //
-//	version · mark of the run 8 · at · latest shot · flags · counted by outcome · oddities · fates: Roaring bitmaps, nothing for an empty one
-//	· lines of created.jsonl · lines of timeline.jsonl · number of windows · windows
+//	version 1 · mark of the run 8 · at · latest shot · flags · shots by outcome · oddities
+//	· fates: Roaring bitmaps, nothing for an empty one · lines of created.jsonl · lines of timeline.jsonl
+//	· number of windows · windows
 //	window: series, less the one before · slot · number of counters · counters
 //	counter: 2·(steps from the one before, less 1), + 1 and followed by the count where that is not 1
 //
-// Windows and counters ascend, so that a delta has one encoding.
+// Windows and counters ascend: each is told once.
 const deltaVersion = 1
 
 const flagFinal = 1
@@ -201,7 +202,7 @@ func (in *deltaReader) lines(to []byte, what string) []byte {
 func (in *deltaReader) head(d *Delta) {
 	d.At = time.Duration(in.number("the time", latestSecond*uint64(time.Second)))
 	d.latest = time.Duration(in.number("the time of the latest shot", uint64(d.At)))
-	d.Final = in.number("the flags", flagFinal)&flagFinal != 0
+	d.Final = in.number("the byte of flags", flagFinal)&flagFinal != 0
 	for o := range d.counted {
 		d.counted[o] = int64(in.number("a count of shots", mostCount))
 	}

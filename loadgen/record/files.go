@@ -40,6 +40,7 @@ type tail struct {
 	err  error
 }
 
+// open makes the file; where it cannot, whatever is written to it fails so.
 func (t *tail) open(create creator, path string) {
 	if t.err != nil {
 		return
