@@ -144,6 +144,17 @@ func (c *cell) eachFew(scratch []uint32, do func(i int, n uint32)) {
 	}
 }
 
+// merge adds a page of a shard's buffer, whose first counter is number first of the window's.
+func (c *cell) merge(first uint32, p *counters, s *shelf) {
+	for w, word := range p {
+		for word != 0 {
+			var lane, n uint32
+			lane, n, word = next(word)
+			c.add(first+uint32(w)*lanes+lane, n, s)
+		}
+	}
+}
+
 // highest is the largest value in µs, rounded up to the end of its counter's range; 0 of an empty cell.
 func (c *cell) highest() int64 {
 	last := -1

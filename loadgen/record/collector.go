@@ -62,6 +62,7 @@ func (c *Collector) flush(now time.Duration, end bool) error {
 	c.delta.reset()
 	c.delta.At = max(now, 0)
 	c.drain(&c.delta, end)
+	c.delta.unpack()
 	if err := c.Err(); err != nil || !end && c.delta.empty() {
 		return err
 	}

@@ -30,6 +30,7 @@ type Delta struct {
 	sum          uint32 // of its frame
 
 	ended [fates][]uint32 // Fates before they are sealed
+	full  []*buffer       // whose windows are not among its own yet
 }
 
 // hits are n values more in one counter of a window, that of this index in its delta.
@@ -41,14 +42,11 @@ func (h hits) place() uint64 { return uint64(h.window)<<32 | uint64(h.counter) }
 // rank orders windows by series and start.
 func (id cellID) rank() uint64 { return uint64(id.series)<<32 | uint64(id.slot) }
 
-// take adds what a shard has counted.
+// take adds what a shard has counted; the windows stay where they are.
 func (d *Delta) take(b *buffer) {
 	d.latest = max(d.latest, b.latest)
 	d.At = max(d.At, d.latest)
-	first := uint32(len(d.windows))
-	b.eachWindow(func(series, slot uint32) { d.windows = append(d.windows, cellID{series, slot}) })
-	b.eachPage(func(window, counter uint32, page *counters) { d.hits = page.appendHits(d.hits, first+window, counter) })
-	b.eachCarry(func(window, counter uint32) { d.hits = append(d.hits, hits{first + window, counter, laneMax + 1}) })
+	d.full = append(d.full, b)
 	for o, n := range b.counted {
 		d.counted[o] += n
 	}
@@ -57,6 +55,25 @@ func (d *Delta) take(b *buffer) {
 	}
 	d.made = b.appendCreated(d.made)
 	d.oddity.add(b.oddity)
+}
+
+// unpack makes the shards' windows its own.
+func (d *Delta) unpack() {
+	for _, b := range d.full {
+		first := uint32(len(d.windows))
+		b.eachWindow(func(series, slot uint32) { d.windows = append(d.windows, cellID{series, slot}) })
+		b.eachPage(func(window, counter uint32, page *counters) { d.hits = page.appendHits(d.hits, first+window, counter) })
+		b.eachCarry(func(window, counter uint32) { d.hits = append(d.hits, hits{first + window, counter, laneMax + 1}) })
+	}
+	d.letGo()
+}
+
+// letGo empties the shards' buffers and gives them back.
+func (d *Delta) letGo() {
+	for _, b := range d.full {
+		b.empty()
+	}
+	d.full = d.full[:0]
 }
 
 // seal makes sets of the fates.
@@ -71,14 +88,14 @@ func (d *Delta) seal() {
 // reset forgets everything but the memory.
 func (d *Delta) reset() {
 	*d = Delta{
-		made: d.made[:0], events: d.events[:0], windows: d.windows[:0], hits: d.hits[:0], ended: d.ended,
+		made: d.made[:0], events: d.events[:0], windows: d.windows[:0], hits: d.hits[:0], ended: d.ended, full: d.full[:0],
 	}
 	for f, seqs := range d.ended {
 		d.ended[f] = seqs[:0]
 	}
 }
 
-// empty says that a delta tells nothing.
+// empty says that a delta tells nothing; a window that is not empty is of shots that are counted.
 func (d *Delta) empty() bool {
 	for f, seqs := range d.ended {
 		if len(seqs) > 0 || d.Fates[f] != nil && !d.Fates[f].IsEmpty() {

@@ -46,7 +46,9 @@ func (w *Writer) gather(now time.Duration, end bool) (latest time.Duration, err 
 	d := &w.delta
 	d.reset()
 	d.At = now
-	if w.drain(d, end); d.empty() {
+	w.drain(d, end)
+	defer d.letGo()
+	if d.empty() {
 		return d.At, nil
 	}
 	d.seal()

@@ -156,8 +156,8 @@ func (h *hub) keep(err error) {
 	}
 }
 
-// drain moves everything that waits into d, whose At it raises to the latest shot and event. At the end it leaves the shards
-// buffers that take nothing more. One goroutine calls it at a time.
+// drain moves everything that waits into d, whose At it raises to the latest shot and event; d is to let go of the buffers
+// before the next call. At the end it leaves the shards buffers that take nothing more. One goroutine calls it at a time.
 func (h *hub) drain(d *Delta, end bool) {
 	h.mu.Lock()
 	shards := h.shards // only ever appended to
@@ -179,7 +179,6 @@ func (h *hub) drain(d *Delta, end bool) {
 			continue
 		}
 		d.take(full)
-		full.empty()
-		sh.spare = full
+		sh.spare = full // once the delta has let go of it
 	}
 }

@@ -190,13 +190,7 @@ func (w *Writer) add(d *Delta) error {
 	w.text = append(text, d.events...)
 	t.events = len(w.text)
 	w.told = append(w.told, t)
-	w.into = w.into[:0]
-	for _, id := range d.windows {
-		w.into = append(w.into, w.cell(id, d.latest))
-	}
-	for _, h := range d.hits {
-		w.into[h.window].add(h.counter, h.n, &w.shelf)
-	}
+	w.count(d)
 	for o, n := range d.counted {
 		w.counted[o] += n
 	}
@@ -205,6 +199,25 @@ func (w *Writer) add(d *Delta) error {
 	}
 	w.oddity.add(d.oddity)
 	return nil
+}
+
+// count adds a delta's windows to those that are open: its own, and those that its shards' buffers still hold, for nobody
+// else needs them as a list.
+func (w *Writer) count(d *Delta) {
+	open := func(series, slot uint32) { w.into = append(w.into, w.cell(cellID{series, slot}, d.latest)) }
+	w.into = w.into[:0]
+	for _, id := range d.windows {
+		open(id.series, id.slot)
+	}
+	for _, h := range d.hits {
+		w.into[h.window].add(h.counter, h.n, &w.shelf)
+	}
+	for _, b := range d.full {
+		w.into = w.into[:0]
+		b.eachWindow(open)
+		b.eachPage(func(window, first uint32, page *counters) { w.into[window].merge(first, page, &w.shelf) })
+		b.eachCarry(func(window, i uint32) { w.into[window].add(i, laneMax+1, &w.shelf) })
+	}
 }
 
 // writeTold writes the text of what was merged, in the order of its frames.
