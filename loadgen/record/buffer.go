@@ -1,6 +1,7 @@
 package record
 
 import (
+	"math/bits"
 	"slices"
 	"time"
 )
@@ -243,6 +244,24 @@ func (c *counters) add(i uint32) (full bool) {
 	}
 	*word += 1 << shift
 	return false
+}
+
+// next is the first counter of a word that is not zero, its count, and the word without it.
+func next(word uint64) (lane, n uint32, rest uint64) {
+	lane = uint32(bits.TrailingZeros64(word)) / laneBits
+	return lane, uint32(word>>(lane*laneBits)) & laneMax, word &^ (laneMax << (lane * laneBits))
+}
+
+// appendHits adds the counters of the page that are not zero; first is the number of its first.
+func (c *counters) appendHits(to []hits, window, first uint32) []hits {
+	for w, word := range c {
+		for word != 0 {
+			var lane, n uint32
+			lane, n, word = next(word)
+			to = append(to, hits{window, first + uint32(w)*lanes + lane, n})
+		}
+	}
+	return to
 }
 
 // The pages of one window's table.

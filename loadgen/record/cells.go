@@ -2,7 +2,6 @@ package record
 
 import (
 	"cmp"
-	"math/bits"
 	"slices"
 	"time"
 )
@@ -149,9 +148,9 @@ func (c *cell) eachFew(scratch []uint32, do func(i int, n uint32)) {
 func (c *cell) merge(first uint32, p *counters, s *shelf) {
 	for w, word := range p {
 		for word != 0 {
-			lane := uint32(bits.TrailingZeros64(word)) / laneBits
-			c.add(first+uint32(w)*lanes+lane, uint32(word>>(lane*laneBits))&laneMax, s)
-			word &^= laneMax << (lane * laneBits)
+			var lane, n uint32
+			lane, n, word = next(word)
+			c.add(first+uint32(w)*lanes+lane, n, s)
 		}
 	}
 }

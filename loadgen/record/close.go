@@ -10,9 +10,7 @@ import (
 // WriteAccepted puts the lab's accepted Seqs beside run.json and gives the file's name for Run.Lab.File.
 func (w *Writer) WriteAccepted(accepted *roaring.Bitmap) (name string, err error) {
 	if err := writeAccepted(w.create, w.dir, accepted); err != nil {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.keep(err)
+		_ = w.fail(err)
 		return "", err
 	}
 	return acceptedFile, nil
@@ -24,27 +22,20 @@ func (w *Writer) WriteAccepted(accepted *roaring.Bitmap) (name string, err error
 // Close takes what the shards still hold; an engine ends its shards before, for what they are given after Close is lost,
 // as are events. A second Close gives the first error again.
 func (w *Writer) Close(ended time.Time, finish func(*Run)) error {
-	w.mu.Lock()
-	if w.closed {
-		defer w.mu.Unlock()
-		return w.err
+	if !w.end() {
+		return w.Err()
 	}
-	w.closed = true
-	w.mu.Unlock()
-	close(w.quit)
-	<-w.done
-
+	if w.quit != nil {
+		close(w.quit)
+		<-w.done
+	}
 	w.disk.Lock()
 	defer w.disk.Unlock()
-	err := errors.Join(w.end(ended, finish), w.lock.Close())
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.keep(err)
-	return w.err
+	return w.fail(errors.Join(w.finish(ended, finish), w.lock.Close()))
 }
 
-// end writes all that is left. The caller holds disk.
-func (w *Writer) end(ended time.Time, finish func(*Run)) error {
+// finish writes all that is left. The caller holds disk.
+func (w *Writer) finish(ended time.Time, finish func(*Run)) error {
 	err := w.flush(0, true)
 	for _, t := range w.tails() {
 		err = errors.Join(err, t.close())
@@ -66,9 +57,6 @@ func (w *Writer) end(ended time.Time, finish func(*Run)) error {
 
 // settle fills in what the writer itself knows about the run. The caller holds disk.
 func (w *Writer) settle() {
-	w.mu.Lock()
-	w.oddity.values += w.values
-	w.mu.Unlock()
 	w.run.Totals.Shots, w.run.Totals.ByOutcome = 0, map[string]int64{}
 	for o, n := range w.counted {
 		w.run.Totals.Shots += n

@@ -49,8 +49,8 @@ func TestWhatWasCreatedIsReadBack(t *testing.T) {
 				id = []byte(rapid.String().Draw(rt, "id"))
 			}
 			value = append(value[:0], id...) // one buffer for all: it must be copied
-			shards[k].Created(Created{Seq: seq, Tenant: int32(tenant), Step: int32(step), Name: "id", Value: value})
-			want[k] = append(want[k], Creation{seq, []string{"a", "b", "c"}[tenant], []string{"form", "submit"}[step], "id", string(id)})
+			shards[k].Created(Created{Seq: seq, Tenant: int32(tenant), Step: int32(step), Name: itoa(k), Value: value})
+			want[k] = append(want[k], Creation{seq, []string{"a", "b", "c"}[tenant], []string{"form", "submit"}[step], itoa(k), string(id)})
 			if rapid.IntRange(0, 5).Draw(rt, "flush") == 0 {
 				if err := w.Flush(0); err != nil {
 					rt.Fatal(err)

@@ -40,6 +40,16 @@ type tail struct {
 	err  error
 }
 
+// open makes the file; where it cannot, whatever is written to it fails so.
+func (t *tail) open(create creator, path string) {
+	if t.err != nil {
+		return
+	}
+	if t.file, t.err = create(path); t.err != nil {
+		t.file = nil
+	}
+}
+
 func (t *tail) write(b []byte) error {
 	if t.err != nil || len(b) == 0 {
 		return t.err
@@ -56,6 +66,9 @@ func (t *tail) write(b []byte) error {
 
 // close makes the file last and closes it.
 func (t *tail) close() error {
+	if t.file == nil {
+		return t.err
+	}
 	err := t.err
 	if err == nil {
 		err = t.file.Sync()

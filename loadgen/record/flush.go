@@ -3,8 +3,6 @@ package record
 import (
 	"errors"
 	"time"
-
-	"github.com/RoaringBitmap/roaring/v2"
 )
 
 // write is the writing goroutine; it ends when quit is closed.
@@ -31,73 +29,30 @@ func (w *Writer) Flush(now time.Duration) error {
 
 // flush takes everything out of the memory that others write to, and then writes it. The caller holds disk.
 func (w *Writer) flush(now time.Duration, everything bool) error {
-	now = max(now, w.gather(everything))
-	w.mu.Lock()
-	if now > w.clock {
-		w.clock, w.next = now, now+w.every
-	}
-	clock, events := w.clock, w.events
-	w.events = nil
-	w.mu.Unlock()
-
-	w.takeDue(clock, everything)
-	err := errors.Join(w.timeline.write(events), w.created.write(w.made), w.writeFates(), w.writeWindows())
-	w.made = w.made[:0]
+	now, err := w.gather(now, everything)
+	w.takeDue(w.reach(now), everything)
+	err = errors.Join(err, w.writeTold(), w.writeWindows())
 	for _, c := range w.due {
 		w.shelf.back(c)
 	}
 	clear(w.due)
 	w.due = w.due[:0]
-
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.events == nil {
-		w.events = events[:0] // use its memory again
-	}
-	w.keep(err)
-	return w.err
+	return w.fail(err)
 }
 
-// gather takes what all shards have counted, and gives the latest time among it. At the end it leaves them buffers that
-// take nothing more.
-func (w *Writer) gather(end bool) (latest time.Duration) {
-	w.mu.Lock()
-	shards := w.shards // only ever appended to
-	w.mu.Unlock()
-	for _, sh := range shards {
-		empty := sh.spare
-		switch {
-		case end:
-			empty = &buffer{closed: true}
-		case empty == nil:
-			empty = newBuffer(w.names)
-		}
-		full := sh.exchange(empty)
-		if full.closed {
-			continue
-		}
-		latest = max(latest, full.latest)
-		w.merge(full)
-		full.empty()
-		sh.spare = full
+// gather merges what the keeper's own shards and events tell: a delta that need not be sent. It gives the latest time
+// among it. The caller holds disk.
+func (w *Writer) gather(now time.Duration, end bool) (latest time.Duration, err error) {
+	d := &w.delta
+	d.reset()
+	d.At = now
+	w.drain(d, end)
+	defer d.letGo()
+	if d.empty() {
+		return d.At, nil
 	}
-	return latest
-}
-
-// merge adds what a buffer holds to the cells, the fates and what was created.
-func (w *Writer) merge(b *buffer) {
-	w.into = w.into[:0]
-	b.eachWindow(func(series, slot uint32) { w.into = append(w.into, w.cell(cellID{series, slot}, b.latest)) })
-	b.eachPage(func(window, first uint32, page *counters) { w.into[window].merge(first, page, &w.shelf) })
-	b.eachCarry(func(window, i uint32) { w.into[window].add(i, laneMax+1, &w.shelf) })
-	for o, n := range b.counted {
-		w.counted[o] += n
-	}
-	for f, seqs := range b.ended {
-		w.ended[f] = append(w.ended[f], seqs...)
-	}
-	w.made = b.appendCreated(w.made)
-	w.oddity.add(b.oddity)
+	d.seal()
+	return d.At, w.addOwn(d)
 }
 
 // cell is the window that is counted under id, touched at the samples' time at.
@@ -147,24 +102,4 @@ func (w *Writer) writeWindows() error {
 		w.buf = w.buf[:0]
 	}
 	return w.hlog.write(w.buf)
-}
-
-// writeFates writes one frame of the ledger, if anything has ended.
-func (w *Writer) writeFates() error {
-	var sets [fates]*roaring.Bitmap
-	any := false
-	for f, seqs := range w.ended {
-		sets[f] = roaring.BitmapOf(seqs...)
-		any = any || len(seqs) > 0
-		w.ended[f] = seqs[:0]
-	}
-	if !any {
-		return nil
-	}
-	b, err := appendFrame(nil, w.frame, &sets)
-	if err != nil {
-		return err
-	}
-	w.frame.sequence++
-	return w.ledger.write(b)
 }

@@ -57,83 +57,20 @@ func (l *Ledger) Foreign() int64 {
 	return int64(roaring.AndNot(l.All(), known).GetCardinality())
 }
 
-// A ledger file is a sequence of frames, integers little-endian:
-//
-//	magic 4 · payload length 4 · worker 4 · epoch 4 · sequence 8 · payload · CRC-32C 4 (over all before it)
-//	payload: for each fate, length 4 · Roaring bitmap of the Seqs that ended so since the frame before
-//
-// A frame is known by (worker, epoch, sequence): told again, it changes nothing.
-const (
-	frameHead = 24
-	frameFoot = 4
-	// longestFrame bounds the memory a frame may ask for: four bitmaps of every uint32 there is would be larger, one
-	// second of a run is some kilobytes.
-	longestFrame = 1 << 28
-)
-
-var (
-	frameMagic = []byte("\xa5ALG") // not a byte that text or a bitmap starts with
-	castagnoli = crc32.MakeTable(crc32.Castagnoli)
-)
-
-// frameID names a frame.
-type frameID struct {
-	worker, epoch uint32
-	sequence      uint64
-}
-
-// appendFrame adds the frame of the given sets.
-func appendFrame(buf []byte, id frameID, sets *[fates]*roaring.Bitmap) ([]byte, error) {
-	start := len(buf)
-	buf = append(buf, frameMagic...)
-	buf = binary.LittleEndian.AppendUint32(buf, 0)
-	buf = binary.LittleEndian.AppendUint32(buf, id.worker)
-	buf = binary.LittleEndian.AppendUint32(buf, id.epoch)
-	buf = binary.LittleEndian.AppendUint64(buf, id.sequence)
-	for _, set := range sets {
-		b, err := set.ToBytes()
-		if err != nil {
-			return buf[:start], fmt.Errorf("record: encode a ledger frame: %w", err)
+// appendFates adds the frame of the ledger that says where arrivals ended since the frame before it. Its payload is, for
+// each fate, length 4 · Roaring bitmap of the Seqs that ended so.
+func appendFates(buf []byte, id FrameID, sets *[fates]*roaring.Bitmap) ([]byte, error) {
+	return appendFrame(buf, ledgerMagic, id, func(buf []byte) ([]byte, error) {
+		for _, set := range sets {
+			b, err := set.ToBytes()
+			if err != nil {
+				return buf, fmt.Errorf("record: encode a ledger frame: %w", err)
+			}
+			buf = binary.LittleEndian.AppendUint32(buf, uint32(len(b)))
+			buf = append(buf, b...)
 		}
-		buf = binary.LittleEndian.AppendUint32(buf, uint32(len(b)))
-		buf = append(buf, b...)
-	}
-	binary.LittleEndian.PutUint32(buf[start+4:], uint32(len(buf)-start-frameHead))
-	return binary.LittleEndian.AppendUint32(buf, crc32.Checksum(buf[start:], castagnoli)), nil
-}
-
-var (
-	errFrameCut = errors.New("a frame is cut off")
-	errFrameBad = errors.New("no frame, or its checksum does not hold")
-)
-
-// parseFrame reads the frame at the head of b and says how long it is.
-func parseFrame(b []byte) (id frameID, payload []byte, size int, err error) {
-	if !bytes.HasPrefix(b, frameMagic) {
-		if bytes.HasPrefix(frameMagic, b) {
-			err = errFrameCut
-		} else {
-			err = errFrameBad
-		}
-		return id, nil, 0, err
-	}
-	if len(b) < frameHead {
-		return id, nil, 0, errFrameCut
-	}
-	length := binary.LittleEndian.Uint32(b[4:])
-	if length > longestFrame {
-		return id, nil, 0, errFrameBad
-	}
-	size = frameHead + int(length) + frameFoot
-	if len(b) < size {
-		return id, nil, 0, errFrameCut
-	}
-	body := size - frameFoot
-	if crc32.Checksum(b[:body], castagnoli) != binary.LittleEndian.Uint32(b[body:]) {
-		return id, nil, 0, errFrameBad
-	}
-	id = frameID{binary.LittleEndian.Uint32(b[8:]), binary.LittleEndian.Uint32(b[12:]), binary.LittleEndian.Uint64(b[16:])}
-	return id, b[frameHead:body], size, nil
+		return buf, nil
+	})
 }
 
 // parseSets reads a frame's payload.
@@ -183,12 +120,12 @@ func parseBitmap(b []byte) (set *roaring.Bitmap, err error) {
 // ledgerReader merges files into one ledger.
 type ledgerReader struct {
 	ledger *Ledger
-	seen   map[frameID]uint32 // to the payload's checksum
+	seen   map[FrameID]uint32 // to the payload's checksum
 	damage damage
 }
 
 func newLedgerReader(total int64) *ledgerReader {
-	return &ledgerReader{ledger: NewLedger(total), seen: map[frameID]uint32{}}
+	return &ledgerReader{ledger: NewLedger(total), seen: map[FrameID]uint32{}}
 }
 
 // endClosedLoop gives the ledger of a closed loop that was killed its total: the arrivals up to the last one of which
@@ -207,13 +144,13 @@ func (r *ledgerReader) endClosedLoop(run *Run) {
 func (r *ledgerReader) file(name string, b []byte) (whole int64) {
 	at := 0
 	for at < len(b) {
-		id, payload, size, err := parseFrame(b[at:])
+		id, payload, size, err := parseFrame(b[at:], ledgerMagic)
 		if err == nil {
 			r.frame(fmt.Sprintf("%s: frame at byte %d", name, at), id, payload)
 			at += size
 			continue
 		}
-		next := nextFrame(b, at+1)
+		next := nextFrame(b, ledgerMagic, at+1)
 		if next < 0 {
 			r.damage.add(false, "%s: frame at byte %d: %v", name, at, err)
 			return int64(at)
@@ -224,28 +161,13 @@ func (r *ledgerReader) file(name string, b []byte) (whole int64) {
 	return int64(at)
 }
 
-// nextFrame finds the next sound frame from byte from on, −1 where there is none.
-func nextFrame(b []byte, from int) int {
-	for from < len(b) {
-		i := bytes.Index(b[from:], frameMagic)
-		if i < 0 {
-			return -1
-		}
-		if _, _, _, err := parseFrame(b[from+i:]); err == nil {
-			return from + i
-		}
-		from += i + 1
-	}
-	return -1
-}
-
 // frame merges one frame, once.
-func (r *ledgerReader) frame(where string, id frameID, payload []byte) {
+func (r *ledgerReader) frame(where string, id FrameID, payload []byte) {
 	sum := crc32.Checksum(payload, castagnoli)
 	if before, told := r.seen[id]; told {
 		if before != sum {
 			r.damage.add(true, "%s: worker %d, epoch %d, sequence %d was told before with other contents",
-				where, id.worker, id.epoch, id.sequence)
+				where, id.Worker, id.Epoch, id.Sequence)
 		}
 		return
 	}
@@ -265,9 +187,9 @@ func (r *ledgerReader) gaps() []string {
 	type run struct{ worker, epoch uint32 }
 	count, last := map[run]uint64{}, map[run]uint64{}
 	for id := range r.seen {
-		k := run{id.worker, id.epoch}
+		k := run{id.Worker, id.Epoch}
 		count[k]++
-		last[k] = max(last[k], id.sequence)
+		last[k] = max(last[k], id.Sequence)
 	}
 	var out []string
 	for k, n := range count {

@@ -13,12 +13,12 @@ import (
 )
 
 // frameOf is a frame that says where the given Seqs ended.
-func frameOf(t interface{ Fatal(...any) }, id frameID, ended map[Fate][]uint32) []byte {
+func frameOf(t interface{ Fatal(...any) }, id FrameID, ended map[Fate][]uint32) []byte {
 	sets := NewLedger(0).Sets
 	for f, seqs := range ended {
 		sets[f].AddMany(seqs)
 	}
-	b, err := appendFrame(nil, id, &sets)
+	b, err := appendFates(nil, id, &sets)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func TestLedgerMergesFramesInAnyOrderAndOnce(t *testing.T) {
 				want.Sets[f].Add(seq)
 				seq++
 			}
-			id := frameID{uint32(i % 3), 1, uint64(i / 3)}
+			id := FrameID{uint32(i % 3), 1, uint64(i / 3)}
 			frames = append(frames, frameOf(t, id, ended))
 		}
 		told := slices.Concat(frames, frames[:rapid.IntRange(0, len(frames)).Draw(t, "told twice")])
@@ -64,9 +64,9 @@ func TestLedgerMergesFramesInAnyOrderAndOnce(t *testing.T) {
 
 func threeFrames(t *testing.T) [][]byte {
 	return [][]byte{
-		frameOf(t, frameID{0, 1, 0}, map[Fate][]uint32{Completed: {0, 1, 2}}),
-		frameOf(t, frameID{0, 1, 1}, map[Fate][]uint32{FailedArrival: {3}, Unsent: {4}}),
-		frameOf(t, frameID{0, 1, 2}, map[Fate][]uint32{Indeterminate: {5}}),
+		frameOf(t, FrameID{0, 1, 0}, map[Fate][]uint32{Completed: {0, 1, 2}}),
+		frameOf(t, FrameID{0, 1, 1}, map[Fate][]uint32{FailedArrival: {3}, Unsent: {4}}),
+		frameOf(t, FrameID{0, 1, 2}, map[Fate][]uint32{Indeterminate: {5}}),
 	}
 }
 
@@ -107,7 +107,7 @@ func TestLedgerNamesABrokenFrameAndReadsOn(t *testing.T) {
 
 func TestLedgerTellsOverlapsAndStrangers(t *testing.T) {
 	r := newLedgerReader(4)
-	r.file("x", frameOf(t, frameID{}, map[Fate][]uint32{Completed: {0, 1}, Indeterminate: {1}, Unsent: {9}}))
+	r.file("x", frameOf(t, FrameID{}, map[Fate][]uint32{Completed: {0, 1}, Indeterminate: {1}, Unsent: {9}}))
 	if got := r.ledger.Overlaps().ToArray(); !slices.Equal(got, []uint32{1}) {
 		t.Errorf("overlaps %v, want 1", got)
 	}
@@ -121,8 +121,8 @@ func TestLedgerTellsOverlapsAndStrangers(t *testing.T) {
 
 func TestLedgerRefusesTheSameFrameWithOtherContents(t *testing.T) {
 	r := newLedgerReader(4)
-	r.file("a", frameOf(t, frameID{1, 2, 3}, map[Fate][]uint32{Completed: {0}}))
-	r.file("b", frameOf(t, frameID{1, 2, 3}, map[Fate][]uint32{Unsent: {0}}))
+	r.file("a", frameOf(t, FrameID{1, 2, 3}, map[Fate][]uint32{Completed: {0}}))
+	r.file("b", frameOf(t, FrameID{1, 2, 3}, map[Fate][]uint32{Unsent: {0}}))
 	if err := r.damage.err(); err == nil || !strings.Contains(err.Error(), "worker 1, epoch 2, sequence 3 was told before with other contents") {
 		t.Errorf("damage: %v", err)
 	}
@@ -144,7 +144,7 @@ func FuzzLedger(f *testing.F) {
 		}
 		// The same bytes as a payload whose checksum holds: what a hostile file would bring.
 		payload := make([]byte, 0, len(b)+64)
-		payload = append(payload, frameMagic...)
+		payload = append(payload, ledgerMagic...)
 		payload = binary.LittleEndian.AppendUint32(payload, uint32(len(b)))
 		payload = append(append(payload, make([]byte, 16)...), b...)
 		payload = binary.LittleEndian.AppendUint32(payload, crc32.Checksum(payload, castagnoli))

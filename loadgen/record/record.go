@@ -10,6 +10,10 @@
 //
 // The way of the data: [Create] → Shard.Sample, Shard.Fate, Shard.Created, Writer.Event → Close; then [Open] → Windows,
 // Ledger, Timeline, Created, Account. A record killed at any moment opens, says what is missing, and what it holds adds up.
+//
+// A record is the sum of [Delta]s. Where several workers fire, each has a [Collector] in the Writer's place, and whoever
+// keeps the record merges what they give: [Fold] → Writer.Parse, Writer.Merge → Settle, Close. One process is the special
+// case: its own shards' deltas are merged without being sent.
 package record
 
 import (

@@ -148,7 +148,7 @@ func (p *repairer) lose(missing *roaring.Bitmap, epoch uint32) error {
 	sets := NewLedger(0).Sets
 	missing.RunOptimize()
 	sets[Indeterminate] = missing
-	frame, err := appendFrame(nil, frameID{epoch: epoch}, &sets)
+	frame, err := appendFates(nil, FrameID{Epoch: epoch}, &sets)
 	if err != nil {
 		return err
 	}
@@ -163,8 +163,8 @@ func (p *repairer) lose(missing *roaring.Bitmap, epoch uint32) error {
 func freeEpoch(l *ledgerReader, names []string) uint32 {
 	taken := map[uint32]bool{}
 	for id := range l.seen {
-		if id.worker == 0 {
-			taken[id.epoch] = true
+		if id.Worker == 0 {
+			taken[id.Epoch] = true
 		}
 	}
 	for _, name := range names {

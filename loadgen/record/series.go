@@ -127,6 +127,19 @@ func (n *numbering) one(row uint32, step int32, o Outcome) uint32 {
 
 func (n *numbering) minute(series uint32) bool { return series >= n.minutes }
 
+// count is the number of series.
+func (n *numbering) count() uint32 {
+	return n.minutes + uint32(len(n.rows)*len(n.steps))*uint32(outcomes)*oneMeasures
+}
+
+// layout is that of the windows of a series.
+func (n *numbering) layout(series uint32) *layout {
+	if n.minute(series) {
+		return minuteLayout
+	}
+	return secondLayout
+}
+
 // place is where a buffer's head of a window is, places how many there are.
 func (n *numbering) place(series, slot uint32) uint32 {
 	if n.minute(series) {
@@ -136,7 +149,7 @@ func (n *numbering) place(series, slot uint32) uint32 {
 }
 
 func (n *numbering) places() uint32 {
-	return n.minutes*secondPlaces + uint32(len(n.rows)*len(n.steps))*uint32(outcomes)*oneMeasures
+	return n.minutes*secondPlaces + n.count() - n.minutes
 }
 
 // pages is how many page numbers the table of a window has.

@@ -11,30 +11,16 @@ import (
 // A shard counts into a buffer of its own and never waits for the disk, for the writer or for other shards. The writer
 // takes the filled buffer away by exchanging one pointer, and leaves an empty one: about once a second by the samples'
 // own clock, at every [Writer.Flush], and at [Writer.Close]. So a shard that sleeps delays nothing, and its owner need
-// not do anything about it.
+// not do anything about it. A [Collector] comes at its own Flush and Close alone.
 //
 // The pointer is nil while the owner counts. That makes a Shard safe for several goroutines too, but then they wait for
 // each other, spinning.
 type Shard struct {
 	buffer atomic.Pointer[buffer]
 	next   time.Duration // when to wake the writer; of whoever holds the buffer
-	w      *Writer
-	spare  *buffer // emptied, for the next exchange; guarded by w.disk
+	hub    *hub
+	spare  *buffer // emptied, for the next exchange; of whoever empties the hub
 	_      [32]byte
-}
-
-// Shard gives a new recorder of this record. A shard given after Close records nothing.
-func (w *Writer) Shard() *Shard {
-	sh := &Shard{w: w}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.closed {
-		sh.buffer.Store(&buffer{closed: true})
-		return sh
-	}
-	sh.buffer.Store(newBuffer(w.names))
-	w.shards = append(w.shards, sh)
-	return sh
 }
 
 // hold takes the buffer for counting; it is given back by storing it.
@@ -60,14 +46,14 @@ func (sh *Shard) exchange(empty *buffer) *buffer {
 // Sample records one shot. It allocates nothing once the run is under way.
 func (sh *Shard) Sample(s Sample) {
 	b := sh.hold()
-	b.sample(&s, sh.w.early)
+	b.sample(&s, sh.hub.early)
 	wake := s.Done >= sh.next || b.full()
 	if wake {
-		sh.next = s.Done + sh.w.every
+		sh.next = s.Done + sh.hub.every
 	}
 	sh.buffer.Store(b)
 	if wake {
-		sh.w.rouse()
+		sh.hub.rouse()
 	}
 }
 
@@ -89,12 +75,4 @@ func (sh *Shard) Created(c Created) {
 	b := sh.hold()
 	b.create(c)
 	sh.buffer.Store(b)
-}
-
-// rouse wakes the writing goroutine; it never waits.
-func (w *Writer) rouse() {
-	select {
-	case w.wake <- struct{}{}:
-	default: // it is awake
-	}
 }

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/RoaringBitmap/roaring/v2"
 )
 
 // How long a window is kept in memory for more answers, in wall time: it is written when it is over and nothing came
@@ -31,46 +33,39 @@ const (
 // Writer writes one record. Shots and fates come through a [Shard] each goroutine, events through Event from any
 // goroutine; none of these waits for the disk. One goroutine of the writer's own takes what the shards have counted and
 // writes it: every second of wall time, as far as the times of the samples and events tell, and whenever Flush is called.
-// The engine should call Flush every second, so that a lull is written too.
+// The engine should call Flush every second, so that a lull is written too. What workers elsewhere have counted comes
+// through Merge.
 type Writer struct {
+	hub
 	dir    string
 	run    Run
 	create creator
-	names  *numbering
 	lock   io.Closer // held while the record is written
 	// Times below are platform time: wall time × speed.
-	every, idle, hold time.Duration
-	early             time.Duration
-	mostOpen          int
+	idle, hold time.Duration
+	mostOpen   int
 
-	mu     sync.Mutex // guards what follows; never held while writing to disk or counting
-	closed bool
-	clock  time.Duration // the latest time heard of
-	next   time.Duration // when an event wakes the writer
-	shards []*Shard
-	events []byte
-	values int64 // of events, left out
-	err    error
-
-	wake chan struct{} // holds one wish to flush
-	quit chan struct{} // closed by Close
+	quit chan struct{} // closed by Close; nil where there is no writing goroutine
 	done chan struct{} // closed when the writing goroutine has ended
 
 	disk    sync.Mutex // guards what follows; taken before mu
+	own     FrameID    // of the keeper's own delta that comes next
+	delta   Delta      // of the keeper's own shards
+	epochs  map[epochID]*epoch
 	cells   map[cellID]*cell
 	shelf   shelf
-	into    []*cell
-	ended   [fates][]uint32
-	made    []byte
+	into    []*cell // the windows of the delta that is merged
+	fated   *roaring.Bitmap
 	counted [outcomes]int64
 	oddity  oddities
+	told    []told
+	text    []byte // of told
 
-	hlog, ledger, timeline, created tail
+	hlog, timeline, created tail
 
 	encode encoder
 	buf    []byte
 	due    []*cell
-	frame  frameID
 }
 
 // oddities counts what was brought into range or left out; each becomes a warning.
@@ -82,19 +77,21 @@ type oddities struct {
 	ids      int64 // created things with too long an id: left out
 }
 
+// all are the counts in the order in which deltas have them.
+func (o *oddities) all() [5]*int64 {
+	return [...]*int64{&o.long, &o.negative, &o.unknown, &o.values, &o.ids}
+}
+
 func (o *oddities) add(p oddities) {
-	o.long += p.long
-	o.negative += p.negative
-	o.unknown += p.unknown
-	o.values += p.values
-	o.ids += p.ids
+	from := p.all()
+	for i, n := range o.all() {
+		*n += *from[i]
+	}
 }
 
 // Create makes the directory (which must not hold a record yet) and starts writing. run says what is known at the
 // start; its Scenario names the steps and tenants that samples point to.
-func Create(dir string, run Run) (*Writer, error) {
-	return create(dir, run, options{createFile, TenantBudget, mostOpen})
-}
+func Create(dir string, run Run) (*Writer, error) { return create(dir, run, defaults) }
 
 // options are what tests set otherwise.
 type options struct {
@@ -103,10 +100,27 @@ type options struct {
 	open   int // windows
 }
 
+var defaults = options{createFile, TenantBudget, mostOpen}
+
 func create(dir string, run Run, o options) (*Writer, error) {
-	names, err := newNumbering(run.Scenario, o.budget)
+	w, err := begin(dir, run, o)
 	if err != nil {
 		return nil, err
+	}
+	w.wake, w.quit, w.done = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
+	go w.write()
+	return w, nil
+}
+
+// begin makes a record that nobody writes to yet.
+func begin(dir string, run Run, o options) (*Writer, error) {
+	run.Format, run.Speed = FormatVersion, speedOf(&run)
+	w, err := newWriter(dir, run, o)
+	if err != nil {
+		return nil, err
+	}
+	if n := w.names; n.folded > 0 {
+		w.run.Warnings = append(slices.Clip(run.Warnings), warnFolded(n.folded, len(n.tenants)))
 	}
 	if err := os.MkdirAll(filepath.Join(dir, ledgerDir), 0o755); err != nil {
 		return nil, fmt.Errorf("record: create: %w", err)
@@ -114,40 +128,35 @@ func create(dir string, run Run, o options) (*Writer, error) {
 	if _, err := os.Lstat(filepath.Join(dir, runFile)); !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("record: create: %s holds a record already", dir)
 	}
-	run.Format = FormatVersion
-	if !(run.Speed > 0) {
-		run.Speed = 1
+	if w.lock, err = lock(dir); err == nil {
+		err = w.open()
 	}
-	w := &Writer{
-		dir: dir, run: run, create: o.create, names: names,
-		every: scale(flushEvery, run.Speed), idle: scale(windowIdle, run.Speed), hold: scale(windowHold, run.Speed),
-		early: scale(sentEarly, run.Speed), mostOpen: o.open,
-		cells: map[cellID]*cell{}, frame: frameID{worker: 0, epoch: 1},
-		wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
+	if err != nil {
+		return nil, fmt.Errorf("record: create: %w", err)
 	}
-	if names.folded > 0 {
-		w.run.Warnings = append(slices.Clip(run.Warnings), warnFolded(names.folded, len(names.tenants)))
-	}
-	if err := w.open(); err != nil {
-		return nil, err
-	}
-	go w.write()
 	return w, nil
 }
 
-func scale(d time.Duration, speed float64) time.Duration { return time.Duration(float64(d) * speed) }
-
-// open makes the files; run.json comes last, so that a directory that is half made is not a record.
-func (w *Writer) open() (err error) {
-	if w.lock, err = lock(w.dir); err != nil {
-		return fmt.Errorf("record: create: %w", err)
+func newWriter(dir string, run Run, o options) (*Writer, error) {
+	w := &Writer{
+		dir: dir, run: run, create: o.create,
+		idle: scale(windowIdle, run.Speed), hold: scale(windowHold, run.Speed), mostOpen: o.open,
+		own: FrameID{Worker: keeper, Epoch: 1}, epochs: map[epochID]*epoch{{keeper, 1}: newEpoch()}, cells: map[cellID]*cell{}, fated: roaring.New(),
 	}
+	if err := w.init(&run, o.budget); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// open makes the files; run.json comes last, so that a directory that is half made is not a record. Where it fails, it
+// takes them away again and lets go of the lock, so that it can be tried again.
+func (w *Writer) open() (err error) {
 	for name, t := range w.tails() {
-		f, cause := w.create(filepath.Join(w.dir, name))
-		if err = cause; err != nil {
+		if t.open(w.create, filepath.Join(w.dir, name)); t.err != nil {
+			err = t.err
 			break
 		}
-		t.file = f
 	}
 	if err == nil {
 		err = w.hlog.write(hlogHeader(&w.run))
@@ -160,62 +169,21 @@ func (w *Writer) open() (err error) {
 	}
 	_ = w.lock.Close()
 	for name, t := range w.tails() {
-		if t.file != nil { // ours: away with it, so that Create can be tried again; the first error says more than these
+		if t.file != nil { // ours; the first error says more than these
 			_ = t.file.Close()
 			_ = os.Remove(filepath.Join(w.dir, name))
 		}
 	}
-	return fmt.Errorf("record: create: %w", err)
+	return err
 }
 
 // tails are the files that grow, by name.
 func (w *Writer) tails() map[string]*tail {
-	return map[string]*tail{
-		latencyFile:  &w.hlog,
-		timelineFile: &w.timeline,
-		createdFile:  &w.created,
-		filepath.Join(ledgerDir, ledgerName(w.frame.worker, w.frame.epoch)): &w.ledger,
+	all := map[string]*tail{latencyFile: &w.hlog, timelineFile: &w.timeline, createdFile: &w.created}
+	for id, e := range w.epochs {
+		all[filepath.Join(ledgerDir, ledgerName(id.worker, id.epoch))] = &e.ledger
 	}
+	return all
 }
 
 func ledgerName(worker, epoch uint32) string { return fmt.Sprintf("w%d-e%d.log", worker, epoch) }
-
-// hear learns of the time from an event and wakes the writing goroutine when it is due. The caller holds mu.
-func (w *Writer) hear(at time.Duration) {
-	if at <= w.clock {
-		return
-	}
-	if w.clock = at; at < w.next {
-		return
-	}
-	w.next = at + w.every
-	w.rouse()
-}
-
-// Event records one event of the timeline.
-func (w *Writer) Event(e Event) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.closed {
-		return
-	}
-	buf, dropped, err := appendEvent(w.events, e)
-	w.events = buf
-	w.values += int64(dropped)
-	w.keep(err)
-	w.hear(e.At)
-}
-
-// Err is the first error of writing (a full disk), nil while there is none. The engine watches it and ends the run.
-func (w *Writer) Err() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.err
-}
-
-// keep remembers the first error. The caller holds mu.
-func (w *Writer) keep(err error) {
-	if w.err == nil {
-		w.err = err
-	}
-}

@@ -1,0 +1,96 @@
+package record
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// frameRoom is how many bytes a delta's frame has at most, but for one line that is longer than that: every server of a
+// bus takes a mebibyte, and a delta that did not pass would stop its worker for good.
+const frameRoom = 512 << 10
+
+// Collector gathers what shards count and gives it away as deltas instead of writing it: a worker's side of a record that
+// is kept elsewhere, where [Writer.Merge] takes them. Shards and events come to it as to a Writer.
+type Collector struct {
+	hub
+	room int
+	give func(FrameID, []byte) error
+
+	giving sync.Mutex // guards what follows; taken before hub.mu
+	id     FrameID    // of the frame that comes next
+	delta  Delta
+	frame  []byte
+}
+
+// NewCollector collects for one epoch of a worker, counted from 1; run is the run as its record's keeper describes it.
+// give takes the frames, in order and one at a time; what it is given is valid during the call. After its first error it
+// is not called again: an epoch's deltas have no gap.
+func NewCollector(run Run, worker, epoch uint32, give func(id FrameID, frame []byte) error) (*Collector, error) {
+	if worker == keeper {
+		return nil, errors.New("record: worker 0 is the record's keeper, workers count from 1")
+	}
+	c := &Collector{room: frameRoom, give: give, id: FrameID{Worker: worker, Epoch: epoch}}
+	if err := c.init(&run, TenantBudget); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Flush says that the run has come to now (platform time) and gives away what was counted and told since the Flush
+// before, in as many frames as it takes; none where there was nothing. It gives the collector's first error.
+func (c *Collector) Flush(now time.Duration) error {
+	c.giving.Lock()
+	defer c.giving.Unlock()
+	return c.flush(now, false)
+}
+
+// Close is the last Flush; its last frame is Final, and there is at least one. The engine ends its shards before, for
+// what they are given after Close is lost, as are events. A second Close gives the first error again.
+func (c *Collector) Close(now time.Duration) error {
+	if !c.end() {
+		return c.Err()
+	}
+	c.giving.Lock()
+	defer c.giving.Unlock()
+	return c.flush(now, true)
+}
+
+// flush cuts what was gathered into frames. The caller holds giving.
+func (c *Collector) flush(now time.Duration, end bool) error {
+	c.delta.reset()
+	c.delta.At = max(now, 0)
+	c.drain(&c.delta, end)
+	c.delta.unpack()
+	if err := c.Err(); err != nil || !end && c.delta.empty() {
+		return err
+	}
+	c.delta.seal()
+	c.delta.tidy()
+	rest := c.delta // whose memory stays where it is
+	for room, more := c.room, true; more; {
+		piece := rest.cut(room)
+		more = !rest.empty()
+		if more && piece.empty() { // the first thing is longer than a frame should be
+			room *= 2
+			continue
+		}
+		piece.FrameID, piece.Final, room = c.id, end && !more, c.room
+		if err := c.send(piece); err != nil {
+			return c.fail(err)
+		}
+	}
+	return nil
+}
+
+func (c *Collector) send(d *Delta) (err error) {
+	if c.frame, err = d.appendTo(c.frame[:0], c.mark); err != nil {
+		return err
+	}
+	if err := c.give(d.FrameID, c.frame); err != nil {
+		return fmt.Errorf("record: worker %d, epoch %d: give delta %d away: %w", d.Worker, d.Epoch, d.Sequence, err)
+	}
+	c.id.Sequence++
+	return nil
+}

@@ -1,0 +1,277 @@
+package record
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/RoaringBitmap/roaring/v2"
+)
+
+// The payload of a delta's frame; numbers are varints, texts and sets have their length before them:
+//
+//	version 1 · mark of the run 8 · at · latest shot · flags · shots by outcome · oddities
+//	· fates: Roaring bitmaps, nothing for an empty one · lines of created.jsonl · lines of timeline.jsonl
+//	· number of windows · windows
+//	window: series, less the one before · slot · number of counters · counters
+//	counter: 2·(steps from the one before, less 1), + 1 and followed by the count where that is not 1
+//
+// Windows and counters ascend: each is told once.
+const deltaVersion = 1
+
+const flagFinal = 1
+
+// mostCount bounds each number of a delta, so that sums of many cannot overflow.
+const mostCount = 1 << 40
+
+// appendTo adds the frame of a delta that is sealed and tidy.
+func (d *Delta) appendTo(buf []byte, mark uint64) ([]byte, error) {
+	from := len(buf)
+	buf, err := appendFrame(buf, deltaMagic, d.FrameID, func(buf []byte) ([]byte, error) { return d.appendPayload(buf, mark) })
+	if err == nil {
+		d.sum = sumOf(buf[from:])
+	}
+	return buf, err
+}
+
+// sumOf is the checksum of a sound frame.
+func sumOf(frame []byte) uint32 { return binary.LittleEndian.Uint32(frame[len(frame)-frameFoot:]) }
+
+func (d *Delta) appendPayload(buf []byte, mark uint64) ([]byte, error) {
+	buf = binary.LittleEndian.AppendUint64(append(buf, deltaVersion), mark)
+	buf = binary.AppendUvarint(binary.AppendUvarint(buf, uint64(d.At)), uint64(d.latest))
+	flags := byte(0)
+	if d.Final {
+		flags = flagFinal
+	}
+	buf = append(buf, flags)
+	for _, n := range d.counted {
+		buf = binary.AppendUvarint(buf, uint64(n))
+	}
+	for _, n := range d.oddity.all() {
+		buf = binary.AppendUvarint(buf, uint64(*n))
+	}
+	for _, set := range d.Fates {
+		var b []byte
+		if !set.IsEmpty() {
+			var err error
+			if b, err = set.ToBytes(); err != nil {
+				return buf, fmt.Errorf("record: encode a delta: %w", err)
+			}
+		}
+		buf = appendText(buf, b)
+	}
+	return d.appendWindows(appendText(appendText(buf, d.made), d.events)), nil
+}
+
+func appendText(buf, text []byte) []byte {
+	return append(binary.AppendUvarint(buf, uint64(len(text))), text...)
+}
+
+func (d *Delta) appendWindows(buf []byte) []byte {
+	buf = binary.AppendUvarint(buf, uint64(len(d.windows)))
+	series, rest := uint32(0), d.hits
+	for at, w := range d.windows {
+		n := 0
+		for n < len(rest) && rest[n].window == uint32(at) {
+			n++
+		}
+		buf = binary.AppendUvarint(buf, uint64(w.series-series))
+		buf = binary.AppendUvarint(buf, uint64(w.slot))
+		buf = appendHits(binary.AppendUvarint(buf, uint64(n)), rest[:n])
+		series, rest = w.series, rest[n:]
+	}
+	return buf
+}
+
+func appendHits(buf []byte, list []hits) []byte {
+	next := uint32(0)
+	for _, h := range list {
+		step := uint64(h.counter-next) << 1
+		if next = h.counter + 1; h.n == 1 {
+			buf = binary.AppendUvarint(buf, step)
+			continue
+		}
+		buf = binary.AppendUvarint(binary.AppendUvarint(buf, step|1), uint64(h.n))
+	}
+	return buf
+}
+
+// Parse reads the frame of a delta of this record's run into d, whose memory it uses again. What it gives an error for is
+// cut off, damaged, or of another run or version, and d then holds nothing. d keeps none of frame's memory.
+func (w *Writer) Parse(frame []byte, d *Delta) error {
+	d.reset()
+	err := d.parse(frame, w.mark, w.names)
+	if err != nil {
+		*d = Delta{}
+		return fmt.Errorf("record: not a delta of this run: %w", err)
+	}
+	return nil
+}
+
+func (d *Delta) parse(frame []byte, mark uint64, names *numbering) error {
+	id, payload, size, err := parseFrame(frame, deltaMagic)
+	if err != nil {
+		return err
+	}
+	if size != len(frame) {
+		return fmt.Errorf("%d bytes follow the frame", len(frame)-size)
+	}
+	d.FrameID, d.sum = id, sumOf(frame)
+	in := &deltaReader{rest: payload}
+	in.check(mark)
+	in.head(d)
+	in.windows(d, names)
+	if len(in.rest) > 0 {
+		in.fail("%d bytes too many", len(in.rest))
+	}
+	if in.err != nil {
+		return fmt.Errorf("worker %d, epoch %d, sequence %d: %w", id.Worker, id.Epoch, id.Sequence, in.err)
+	}
+	return nil
+}
+
+// deltaReader reads a payload from its head on; after its first error it gives zeros.
+type deltaReader struct {
+	rest []byte
+	err  error
+}
+
+func (in *deltaReader) fail(format string, args ...any) {
+	if in.err == nil {
+		in.err = fmt.Errorf(format, args...)
+	}
+	in.rest = nil
+}
+
+// check reads what says whether the rest can be read.
+func (in *deltaReader) check(mark uint64) {
+	const size = 9
+	if len(in.rest) < size {
+		in.fail("the payload is cut off")
+		return
+	}
+	if v := in.rest[0]; v != deltaVersion {
+		in.fail("version %d, this program reads version %d", v, deltaVersion)
+		return
+	}
+	if binary.LittleEndian.Uint64(in.rest[1:]) != mark {
+		in.fail("it is of another run, or of a scenario with other steps or tenants")
+		return
+	}
+	in.rest = in.rest[size:]
+}
+
+// number reads a varint of at most most.
+func (in *deltaReader) number(what string, most uint64) uint64 {
+	v, n := binary.Uvarint(in.rest)
+	if n <= 0 {
+		in.fail("%s is cut off", what)
+		return 0
+	}
+	if in.rest = in.rest[n:]; v > most {
+		in.fail("%s is %d, more than %d", what, v, most)
+		return 0
+	}
+	return v
+}
+
+// text reads a text, which holds until the frame's memory is used again.
+func (in *deltaReader) text(what string) []byte {
+	n := in.number("a length", math.MaxUint32)
+	if n > uint64(len(in.rest)) {
+		in.fail("%s: %d bytes, %d are left", what, n, len(in.rest))
+		return nil
+	}
+	text := in.rest[:n]
+	in.rest = in.rest[n:]
+	return text
+}
+
+// lines adds whole lines to a text.
+func (in *deltaReader) lines(to []byte, what string) []byte {
+	text := in.text(what)
+	if n := len(text); n > 0 && text[n-1] != '\n' {
+		in.fail("%s do not end with a line", what)
+	}
+	return append(to, text...)
+}
+
+// head reads all but the windows.
+func (in *deltaReader) head(d *Delta) {
+	d.At = time.Duration(in.number("the time", latestSecond*uint64(time.Second)))
+	d.latest = time.Duration(in.number("the time of the latest shot", uint64(d.At)))
+	d.Final = in.number("the byte of flags", flagFinal)&flagFinal != 0
+	for o := range d.counted {
+		d.counted[o] = int64(in.number("a count of shots", mostCount))
+	}
+	for _, n := range d.oddity.all() {
+		*n = int64(in.number("a count of oddities", mostCount))
+	}
+	for f := range d.Fates {
+		d.Fates[f] = in.set()
+	}
+	d.made = in.lines(d.made, "the lines of what was created")
+	d.events = in.lines(d.events, "the lines of the timeline")
+}
+
+// set reads a set of Seqs.
+func (in *deltaReader) set() *roaring.Bitmap {
+	b := in.text("a set of arrivals")
+	if len(b) == 0 {
+		return roaring.New()
+	}
+	set, err := parseBitmap(b)
+	if err != nil {
+		in.fail("a set of arrivals: %w", err)
+		return roaring.New()
+	}
+	return set
+}
+
+func (in *deltaReader) windows(d *Delta, names *numbering) {
+	series := uint32(0)
+	for range in.number("the number of windows", uint64(len(in.rest))) {
+		step := in.number("a series", math.MaxUint32)
+		slot := uint32(in.number("a window's number", mostSlots))
+		if step > uint64(names.count()-1-series) {
+			in.fail("series %d, the run has %d", uint64(series)+step, names.count())
+		}
+		series += uint32(step)
+		id := cellID{series, slot}
+		if n := len(d.windows); n > 0 && d.windows[n-1].rank() >= id.rank() {
+			in.fail("windows do not ascend")
+		}
+		d.windows = append(d.windows, id)
+		if in.hits(d, names.layout(series)); in.err != nil {
+			return
+		}
+	}
+}
+
+// hits reads the counters of the last window.
+func (in *deltaReader) hits(d *Delta, l *layout) {
+	next, many := uint64(0), in.number("the number of counters", uint64(len(in.rest)))
+	if many == 0 {
+		in.fail("a window without a counter")
+	}
+	for range many {
+		step, n := in.number("a counter", math.MaxUint32), uint64(1)
+		if step&1 != 0 {
+			n = in.number("a counter's count", math.MaxUint32)
+		}
+		if step&1 != 0 && n < 2 {
+			in.fail("a counter's count is %d, which has no count", n)
+		}
+		next += step >> 1
+		if next >= uint64(l.counts) {
+			in.fail("counter %d of %d", next, l.counts)
+		}
+		if in.err != nil {
+			return
+		}
+		d.hits = append(d.hits, hits{uint32(len(d.windows) - 1), uint32(next), uint32(n)})
+		next++
+	}
+}
