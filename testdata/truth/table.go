@@ -60,17 +60,18 @@ func summary(trials []trial) string {
 	calm := slices.DeleteFunc(slices.Clone(fitted), func(t trial) bool { return t.Knee })
 	fmt.Fprintf(&b, "%d platforms, %d tenants; no prediction of %d.\n\n", len(trials), tenantsOf(trials), len(trials)-len(fitted))
 	compare(&b, fitted)
-	fmt.Fprintf(&b, "\n%s\n\nThe %d platforms on which no back end passed its knee, alone:\n\n", kneeText(fitted), len(calm))
-	compare(&b, calm)
-	_, worst := figures(fitted, foreseen)
-	b.WriteString("\nFurthest off: ")
-	for i, g := range goals {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		fmt.Fprintf(&b, "%s seed %d", g.name, worst[g.name])
+	if len(calm) < len(fitted) {
+		fmt.Fprintf(&b, "\n%s\n\nThe %d platforms on which no back end passed its knee, alone:\n\n", kneeText(fitted), len(calm))
+		compare(&b, calm)
 	}
-	b.WriteString(".\n")
+	_, worst := figures(fitted, foreseen)
+	var furthest []string
+	for _, g := range goals {
+		if seed, off := worst[g.name]; off {
+			furthest = append(furthest, fmt.Sprintf("%s seed %d", g.name, seed))
+		}
+	}
+	fmt.Fprintf(&b, "\nFurthest off: %s.\n", strings.Join(furthest, ", "))
 	return b.String()
 }
 
