@@ -152,7 +152,11 @@ func (c *Client) scale(ctx context.Context, a *SavedAutoscaler) (*autoscalingv1.
 	return &s, json.Unmarshal(body, &s)
 }
 
-// Apply applies what was prepared. What is there must still be what Prepare saw.
+// writing is how long a write that was begun is waited for.
+const writing = 10 * time.Second
+
+// Apply applies what was prepared. What is there must still be what Prepare saw. When ctx ends, the write under way is still waited
+// for: the server may carry it out, and Restore after it would not see it yet.
 func (c *Client) Apply(ctx context.Context, s *Saved) error {
 	for i := range s.Autoscalers {
 		a := &s.Autoscalers[i]
@@ -163,7 +167,10 @@ func (c *Client) Apply(ctx context.Context, s *Saved) error {
 		case (h == nil) != (a.Before == nil) || h != nil && !equality.Semantic.DeepEqual(h.Spec, *a.Before):
 			return fmt.Errorf("autoscaler %s: %w", a, ErrChanged)
 		}
-		if _, err := c.apply(ctx, a); err != nil {
+		write, cancel := context.WithTimeout(context.WithoutCancel(ctx), writing)
+		_, err = c.apply(write, a)
+		cancel()
+		if err != nil {
 			return fmt.Errorf("autoscaler %s: apply: %w", a, err)
 		}
 	}
