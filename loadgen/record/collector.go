@@ -39,10 +39,13 @@ func NewCollector(run Run, worker, epoch uint32, give func(id FrameID, frame []b
 }
 
 // Flush says that the run has come to now (platform time) and gives away what was counted and told since the Flush
-// before, in as many frames as it takes; none where there was nothing. It gives the collector's first error.
+// before, in as many frames as it takes; none where there was nothing. It gives the collector's first error; after Close that is all it does.
 func (c *Collector) Flush(now time.Duration) error {
 	c.giving.Lock()
 	defer c.giving.Unlock()
+	if c.ended() { // else the shards would get back buffers that take something
+		return c.Err()
+	}
 	return c.flush(now, false)
 }
 

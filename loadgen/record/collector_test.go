@@ -97,11 +97,13 @@ func TestALullIsNoDelta(t *testing.T) {
 	if err := errors.Join(c.Close(3*time.Second), c.Close(4*time.Second)); err != nil || len(frames) != 1 {
 		t.Errorf("%d frames at the end, %v", len(frames), err)
 	}
-	sh.Fate(0, Completed)
-	c.Event(Event{})
-	c.Shard().Fate(1, Completed)
-	if err := c.Flush(5 * time.Second); err != nil || len(frames) != 1 {
-		t.Errorf("%d frames after the end, %v", len(frames), err)
+	for seq := range uint32(3) {
+		sh.Fate(seq, Completed)
+		c.Event(Event{})
+		c.Shard().Fate(seq, Completed)
+		if err := c.Flush(5 * time.Second); err != nil || len(frames) != 1 {
+			t.Errorf("%d frames after the end, %v", len(frames), err)
+		}
 	}
 	if _, err := NewCollector(testRun(10), keeper, 1, keeping(&frames)); err == nil {
 		t.Error("a worker takes the keeper's number")
