@@ -40,8 +40,12 @@ func newLeased(lease *Lease, schedule *arrivals.Schedule, shard arrivals.Share) 
 }
 
 // peek gives the next arrival and what the lease says of it at an instant of the run's clock; what is forgone comes first.
-// Late is the Due of what is overdue by then, in platform time. It is false where nothing is left, as yet.
+// Late is the Due of what is overdue by then, in platform time. It is false where nothing is left, as yet, and for good once the
+// lease is fenced.
 func (l *leased) peek(clock, late time.Duration) (arrivals.Arrival, ruling, bool) {
+	if _, fenced := l.lease.Fenced(); fenced {
+		return arrivals.Arrival{}, waits, false
+	}
 	if h := l.lease.held.Load(); h != l.seen {
 		l.renew(h, clock, late)
 	}

@@ -123,6 +123,40 @@ func TestLapsedLease(t *testing.T) {
 	}
 }
 
+// TestFencedLease: by a lease that is fenced nothing begins and nothing is forgone, whatever was held and read before.
+func TestFencedLease(t *testing.T) {
+	lease, err := NewLease(walkParts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newLeased(lease, walked(t), arrivals.Share{})
+	grant := func(deals uint64, to int) {
+		h := Holding{Deals: deals, Grants: []Grant{{0, to, 0, never}}, Until: never, Expires: never}
+		if err := lease.Hold(h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	grant(1, walkParts/2)
+	for range 100 {
+		a, r, more := l.peek(0, 0)
+		if r != begins || !more {
+			t.Fatalf("before: %d, %v", r, more)
+		}
+		l.take(a)
+	}
+	grant(2, walkParts)
+	if _, r, _ := l.peek(10*time.Second, 10*time.Second); r != forgone {
+		t.Fatalf("what was overdue: %d", r)
+	}
+	lease.Fence("stood still")
+	for deals := range uint64(3) {
+		if a, r, more := l.peek(10*time.Second, 10*time.Second); r != waits || more {
+			t.Errorf("fenced: %+v, %d", a, r)
+		}
+		grant(3+deals, walkParts)
+	}
+}
+
 // walks is how many; more than the tests have is a proof.
 var walks = flag.Uint64("walks", 20, "random walks of a fleet that follows its leases")
 
