@@ -84,6 +84,37 @@ func TestACollectorStopsAtItsFirstError(t *testing.T) {
 	}
 }
 
+// An event that cannot be told does not end the epoch; what it was is said at the end.
+func TestAnUnspeakableEventIsLeftOut(t *testing.T) {
+	var frames [][]byte
+	c, err := NewCollector(testRun(10), 1, 1, keeping(&frames))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sh := c.Shard()
+	for seq := range uint32(3) {
+		c.Event(Event{Kind: KindGenerator, Wall: time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)}) // JSON has no such year
+		sh.Fate(seq, Completed)
+		if err := errors.Join(c.Flush(time.Second), c.Err()); err != nil || len(frames) != int(seq)+1 {
+			t.Errorf("%d frames, %v", len(frames), err)
+		}
+	}
+	for range 2 {
+		if err := c.Close(time.Second); err == nil || !strings.Contains(err.Error(), "encode an event") || len(frames) != 4 {
+			t.Errorf("%d frames, %v", len(frames), err)
+		}
+	}
+	w, err := Fold(filepath.Join(t.TempDir(), "run"), testRun(10))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close(started, nil)
+	mergeAll(t, w, frames, 1)
+	if next, all := w.Told(1, 1); next != 4 || !all {
+		t.Errorf("%d deltas, all: %v", next, all)
+	}
+}
+
 func TestALullIsNoDelta(t *testing.T) {
 	var frames [][]byte
 	c, err := NewCollector(testRun(10), 1, 1, keeping(&frames))
