@@ -136,6 +136,11 @@ func TestADeltaThatNoCollectorMakesIsRefused(t *testing.T) {
 		"a count of shots":             func(d *Delta) { d.counted[OK] = -1 },
 		"do not end with a line":       func(d *Delta) { d.made = []byte("{}\n{") },
 		"the timeline do not end with": func(d *Delta) { d.events = []byte("{") },
+		"created: unexpected end":      func(d *Delta) { d.made = []byte("{}\n{\n") },
+		"created: json: cannot":        func(d *Delta) { d.made = []byte(`{"seq":-1}` + "\n") },
+		"created: arrival 10, the run": func(d *Delta) { d.made = []byte(`{"seq":9}` + "\n" + `{"seq":10}` + "\n") },
+		"timeline: invalid character":  func(d *Delta) { d.events = []byte("{}\nx\n") },
+		"timeline: json: cannot":       func(d *Delta) { d.events = []byte(`{"at":"soon"}` + "\n") },
 	} {
 		d := &Delta{
 			FrameID: FrameID{1, 1, 0}, At: time.Second,

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -102,7 +103,7 @@ func appendHits(buf []byte, list []hits) []byte {
 // cut off, damaged, or of another run or version, and d then holds nothing. d keeps none of frame's memory.
 func (w *Writer) Parse(frame []byte, d *Delta) error {
 	d.reset()
-	err := d.parse(frame, w.mark, w.names)
+	err := d.parse(frame, &w.hub)
 	if err != nil {
 		*d = Delta{}
 		return fmt.Errorf("record: not a delta of this run: %w", err)
@@ -110,7 +111,7 @@ func (w *Writer) Parse(frame []byte, d *Delta) error {
 	return nil
 }
 
-func (d *Delta) parse(frame []byte, mark uint64, names *numbering) error {
+func (d *Delta) parse(frame []byte, of *hub) error {
 	id, payload, size, err := parseFrame(frame, deltaMagic)
 	if err != nil {
 		return err
@@ -119,10 +120,10 @@ func (d *Delta) parse(frame []byte, mark uint64, names *numbering) error {
 		return fmt.Errorf("%d bytes follow the frame", len(frame)-size)
 	}
 	d.FrameID, d.sum = id, sumOf(frame)
-	in := &deltaReader{rest: payload}
-	in.check(mark)
+	in := &deltaReader{rest: payload, total: of.total}
+	in.check(of.mark)
 	in.head(d)
-	in.windows(d, names)
+	in.windows(d, of.names)
 	if len(in.rest) > 0 {
 		in.fail("%d bytes too many", len(in.rest))
 	}
@@ -134,8 +135,9 @@ func (d *Delta) parse(frame []byte, mark uint64, names *numbering) error {
 
 // deltaReader reads a payload from its head on; after its first error it gives zeros.
 type deltaReader struct {
-	rest []byte
-	err  error
+	total int64 // of the run's arrivals
+	rest  []byte
+	err   error
 }
 
 func (in *deltaReader) fail(format string, args ...any) {
@@ -189,13 +191,35 @@ func (in *deltaReader) text(what string) []byte {
 	return text
 }
 
-// lines adds whole lines to a text.
-func (in *deltaReader) lines(to []byte, what string) []byte {
+// lines adds whole lines to a text, each of which the reader of its file can read.
+func (in *deltaReader) lines(to []byte, what string, read func(line []byte) error) []byte {
 	text := in.text(what)
 	if n := len(text); n > 0 && text[n-1] != '\n' {
 		in.fail("%s do not end with a line", what)
+		return to
+	}
+	for line := range bytes.Lines(text) {
+		if err := read(line[:len(line)-1]); err != nil {
+			in.fail("%s: %w", what, err)
+			return to
+		}
 	}
 	return append(to, text...)
+}
+
+// created reads a line of what was created.
+func (in *deltaReader) created(line []byte) error {
+	c, err := parseCreated(line)
+	if err == nil && int64(c.Seq) >= in.total {
+		err = fmt.Errorf("arrival %d, the run has %d", c.Seq, in.total)
+	}
+	return err
+}
+
+// event reads a line of the timeline.
+func (in *deltaReader) event(line []byte) error {
+	_, err := parseEvent(line)
+	return err
 }
 
 // head reads all but the windows.
@@ -212,8 +236,8 @@ func (in *deltaReader) head(d *Delta) {
 	for f := range d.Fates {
 		d.Fates[f] = in.set()
 	}
-	d.made = in.lines(d.made, "the lines of what was created")
-	d.events = in.lines(d.events, "the lines of the timeline")
+	d.made = in.lines(d.made, "the lines of what was created", in.created)
+	d.events = in.lines(d.events, "the lines of the timeline", in.event)
 }
 
 // set reads a set of Seqs.

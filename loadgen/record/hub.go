@@ -12,6 +12,7 @@ import (
 type hub struct {
 	names *numbering
 	mark  uint64 // of the run, in its deltas
+	total int64  // of the run's arrivals, as it begins
 	// every is how often a hub should be emptied, early how much before its time a shot may be sent; both platform time.
 	every, early time.Duration
 	wake         chan struct{} // holds one wish to be emptied; nil where nobody waits for it
@@ -33,7 +34,8 @@ func (h *hub) init(run *Run, budget int) error {
 		return err
 	}
 	speed := speedOf(run)
-	h.names, h.mark, h.every, h.early = names, markOf(run.ID, names), scale(flushEvery, speed), scale(sentEarly, speed)
+	h.names, h.mark, h.total = names, markOf(run.ID, names), run.Scenario.Arrivals.Total
+	h.every, h.early = scale(flushEvery, speed), scale(sentEarly, speed)
 	return nil
 }
 
