@@ -38,6 +38,7 @@ func NewCollector(run Run, worker, epoch uint32, give func(id FrameID, frame []b
 	if err := c.init(&run, TenantBudget); err != nil {
 		return nil, err
 	}
+	c.longest = frameRoom
 	return c, nil
 }
 

@@ -219,3 +219,35 @@ func BenchmarkMerge(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(counters), "ns/counter")
 	b.ReportMetric(float64(counters)/float64(told), "counters")
 }
+
+// The longest event that a worker may tell of passes; a longer one is left out.
+func TestTheLongestEventPasses(t *testing.T) {
+	var frames [][]byte
+	c, err := NewCollector(testRun(10), 1, 1, keeping(&frames))
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, _, err := appendEvent(nil, Event{Kind: KindGenerator})
+	if err != nil {
+		t.Fatal(err)
+	}
+	most := frameRoom - len(line) - len(`,"message":""`)
+	for k := range 3 {
+		c.Event(Event{Kind: KindGenerator, Message: strings.Repeat("x", most+k%2)})
+	}
+	if err := c.Close(time.Second); err == nil || !strings.Contains(err.Error(), "an event of 524289 bytes") {
+		t.Error(err)
+	}
+	dir := filepath.Join(t.TempDir(), "run")
+	w, err := Fold(dir, testRun(10))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mergeAll(t, w, frames, 1)
+	if err := w.Close(started, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := contentsOf(t, dir).events; len(got) != 2 || len(got[0]) != most {
+		t.Errorf("%d events", len(got))
+	}
+}

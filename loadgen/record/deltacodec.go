@@ -23,8 +23,21 @@ const deltaVersion = 1
 
 const flagFinal = 1
 
-// mostCount bounds each number of a delta, so that sums of many cannot overflow.
-const mostCount = 1 << 40
+// What no worker tells, and what would overflow once it is summed up.
+const (
+	mostFrame = 2*frameRoom + 4<<10 // bytes; a line that is longer than a frame should be takes twice the room
+	mostCount = 1 << 32             // shots, or oddities, of one delta
+	mostHits  = 1 << 28             // shots of one counter
+	ahead     = time.Minute         // of the delta's time, in which a window may begin
+	overtime  = 7 * 24 * time.Hour  // on the wall, after the last arrival is due
+)
+
+// latestOf bounds the times of a run's deltas.
+func latestOf(run *Run) time.Duration {
+	const latest = latestSecond * time.Second
+	more := min(float64(overtime)*max(speedOf(run), 1), float64(latest))
+	return min(min(max(run.Scenario.Arrivals.Over, 0), latest)+time.Duration(more), latest)
+}
 
 // appendTo adds the frame of a delta that is sealed and tidy.
 func (d *Delta) appendTo(buf []byte, mark uint64) ([]byte, error) {
@@ -112,6 +125,9 @@ func (w *Writer) Parse(frame []byte, d *Delta) error {
 }
 
 func (d *Delta) parse(frame []byte, of *hub) error {
+	if len(frame) > mostFrame {
+		return fmt.Errorf("a frame of %d bytes, more than %d", len(frame), mostFrame)
+	}
 	id, payload, size, err := parseFrame(frame, deltaMagic)
 	if err != nil {
 		return err
@@ -120,7 +136,7 @@ func (d *Delta) parse(frame []byte, of *hub) error {
 		return fmt.Errorf("%d bytes follow the frame", len(frame)-size)
 	}
 	d.FrameID, d.sum = id, sumOf(frame)
-	in := &deltaReader{rest: payload, total: of.total}
+	in := &deltaReader{rest: payload, total: of.total, latest: of.latest}
 	in.check(of.mark)
 	in.head(d)
 	in.windows(d, of.names)
@@ -135,9 +151,10 @@ func (d *Delta) parse(frame []byte, of *hub) error {
 
 // deltaReader reads a payload from its head on; after its first error it gives zeros.
 type deltaReader struct {
-	total int64 // of the run's arrivals
-	rest  []byte
-	err   error
+	total  int64         // of the run's arrivals
+	latest time.Duration // that a delta of the run may reach
+	rest   []byte
+	err    error
 }
 
 func (in *deltaReader) fail(format string, args ...any) {
@@ -224,7 +241,7 @@ func (in *deltaReader) event(line []byte) error {
 
 // head reads all but the windows.
 func (in *deltaReader) head(d *Delta) {
-	d.At = time.Duration(in.number("the time", latestSecond*uint64(time.Second)))
+	d.At = time.Duration(in.number("the time", uint64(in.latest)))
 	d.latest = time.Duration(in.number("the time of the latest shot", uint64(d.At)))
 	d.Final = in.number("the byte of flags", flagFinal)&flagFinal != 0
 	for o := range d.counted {
@@ -258,12 +275,15 @@ func (in *deltaReader) windows(d *Delta, names *numbering) {
 	series := uint32(0)
 	for range in.number("the number of windows", uint64(len(in.rest))) {
 		step := in.number("a series", math.MaxUint32)
-		slot := uint32(in.number("a window's number", mostSlots))
+		slot := in.number("a window's number", mostSlots)
 		if step > uint64(names.count()-1-series) {
 			in.fail("series %d, the run has %d", uint64(series)+step, names.count())
 		}
 		series += uint32(step)
-		id := cellID{series, slot}
+		if begin := slot * uint64(names.length(series)/time.Second); begin > uint64((d.At+ahead)/time.Second) || begin >= latestSecond {
+			in.fail("a window begins at %d s, the delta reaches up to %s", begin, d.At)
+		}
+		id := cellID{series, uint32(slot)}
 		if n := len(d.windows); n > 0 && d.windows[n-1].rank() >= id.rank() {
 			in.fail("windows do not ascend")
 		}
@@ -283,7 +303,7 @@ func (in *deltaReader) hits(d *Delta, l *layout) {
 	for range many {
 		step, n := in.number("a counter", math.MaxUint32), uint64(1)
 		if step&1 != 0 {
-			n = in.number("a counter's count", math.MaxUint32)
+			n = in.number("a counter's count", mostHits)
 		}
 		if step&1 != 0 && n < 2 {
 			in.fail("a counter's count is %d, which has no count", n)

@@ -108,7 +108,25 @@ func (w *Writer) admit(d *Delta) (*epoch, error) {
 	if err := e.place(d); err != nil {
 		return nil, err
 	}
-	return e, w.fateless(d)
+	return e, firstOf(w.fateless(d), w.countable(d))
+}
+
+// countable says whether no counter of an open window can overflow by the delta. The caller holds disk.
+func (w *Writer) countable(d *Delta) error {
+	rest := d.hits
+	for at, id := range d.windows {
+		sum := uint64(0)
+		if c := w.cells[id]; c != nil {
+			sum = c.sum
+		}
+		for ; len(rest) > 0 && rest[0].window == uint32(at); rest = rest[1:] {
+			sum += uint64(rest[0].n)
+		}
+		if sum > math.MaxUint32 {
+			return fmt.Errorf("it makes one window count %d shots", sum)
+		}
+	}
+	return nil
 }
 
 // place says why a delta that is not merged has no place in its epoch: there is nothing after the last one.

@@ -284,3 +284,38 @@ func TestTheLastDeltaIsTheLast(t *testing.T) {
 		}
 	}
 }
+
+// However often the most is told that a delta may tell, no counter begins anew at nothing.
+func TestNoCounterOverflows(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	w, err := Fold(dir, testRun(10))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const fit = math.MaxUint32 / mostHits
+	for k := range uint64(fit + 2) {
+		d := &Delta{FrameID: FrameID{1, 1, k}, windows: []cellID{{lateness, 0}}, hits: []hits{{0, 5, mostHits}}}
+		d.seal()
+		frame, err := d.appendTo(nil, w.mark)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Parse(frame, d); err != nil {
+			t.Fatal(err)
+		}
+		if news, err := w.Merge(d); news != (k < fit) || (err == nil) != news {
+			t.Errorf("delta %d: %v, %v", k, news, err)
+		}
+	}
+	if err := w.Close(started, nil); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	windows, err := r.Windows(nil)
+	if err != nil || len(windows) != 1 || windows[0].Histogram.Count() != fit*mostHits {
+		t.Errorf("%d windows, %v", len(windows), err)
+	}
+}
