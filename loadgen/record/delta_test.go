@@ -198,9 +198,30 @@ func FuzzDelta(f *testing.F) {
 			if err := w.Parse(written, &again); err != nil || !reflect.DeepEqual(whole(&d), whole(&again)) {
 				t.Fatalf("written and read again it is another: %v", err)
 			}
-			if news, err := w.Merge(&again); news && err != nil {
-				t.Errorf("merged with %v", err)
-			}
+			mergeAlone(t, run, &again)
 		}
 	})
+}
+
+// mergeAlone merges a delta into a new record: that is refused, or the record is one that is read whole.
+func mergeAlone(t *testing.T, run Run, d *Delta) {
+	dir := filepath.Join(t.TempDir(), "run")
+	w, err := begin(dir, run, unsynced)
+	if err != nil {
+		t.Fatal(err)
+	}
+	news, err := w.Merge(d)
+	if news != (err == nil) {
+		t.Errorf("news: %v, with %v", news, err)
+	}
+	if err := w.Flush(d.At); err != nil {
+		t.Fatal(err)
+	}
+	contentsOf(t, dir)
+	if err := w.Close(started, nil); err != nil {
+		t.Fatal(err)
+	}
+	if r := contentsOf(t, dir); (len(r.windows) > 0) != (news && len(d.windows) > 0) {
+		t.Errorf("%d windows of %d", len(r.windows), len(d.windows))
+	}
 }
