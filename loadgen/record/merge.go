@@ -113,14 +113,14 @@ func (w *Writer) admit(d *Delta) (*epoch, error) {
 
 // countable says whether no counter of an open window can overflow by the delta. The caller holds disk.
 func (w *Writer) countable(d *Delta) error {
-	rest := d.hits
+	k := 0
 	for at, id := range d.windows {
 		sum := uint64(0)
 		if c := w.cells[id]; c != nil {
 			sum = c.sum
 		}
-		for ; len(rest) > 0 && rest[0].window == uint32(at); rest = rest[1:] {
-			sum += uint64(rest[0].n)
+		for ; k < len(d.hits) && d.hits[k].window == uint32(at); k++ {
+			sum += uint64(d.hits[k].n)
 		}
 		if sum > math.MaxUint32 {
 			return fmt.Errorf("it makes one window count %d shots", sum)
