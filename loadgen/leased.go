@@ -18,6 +18,7 @@ type leased struct {
 	seen   *Holding // what the rest was made for
 	spans  []span   // of its grants
 	next   int      // the first block that has not been read
+	limit  int      // the first block of which nothing is promised: it is not read
 	reader *arrivals.Reader
 	ranges []arrivals.Range // that the reader reads
 
@@ -40,8 +41,12 @@ func newLeased(lease *Lease, schedule *arrivals.Schedule, shard arrivals.Share) 
 }
 
 // peek gives the next arrival and what the lease says of it at an instant of the run's clock; what is forgone comes first.
-// Late is the Due of what is overdue by then, in platform time. It is false where nothing is left, as yet.
+// Late is the Due of what is overdue by then, in platform time. It is false where nothing is left of what is promised, as yet,
+// and for good once the lease is fenced.
 func (l *leased) peek(clock, late time.Duration) (arrivals.Arrival, ruling, bool) {
+	if _, fenced := l.lease.Fenced(); fenced {
+		return arrivals.Arrival{}, waits, false
+	}
 	if h := l.lease.held.Load(); h != l.seen {
 		l.renew(h, clock, late)
 	}
@@ -49,7 +54,7 @@ func (l *leased) peek(clock, late time.Duration) (arrivals.Arrival, ruling, bool
 		return l.overdue[0], forgone, true
 	}
 	for len(l.pending) == 0 {
-		if l.next == l.schedule.Blocks() {
+		if l.next >= l.limit {
 			return arrivals.Arrival{}, waits, false
 		}
 		l.readOn()
@@ -102,6 +107,9 @@ func (l *leased) renew(h *Holding, clock, late time.Duration) {
 		l.stale = late
 	}
 	l.seen = h
+	if h.Until != old.Until {
+		l.limit = min(l.schedule.FirstBlock(h.Until)+1, l.schedule.Blocks())
+	}
 	if slices.Equal(h.Grants, old.Grants) {
 		return
 	}
@@ -127,7 +135,7 @@ func (l *leased) span(g Grant) span {
 	return span{l.schedule.FirstBlock(g.From), l.schedule.FirstBlock(g.To)}
 }
 
-// readAgain adds what a grant has in the blocks that have been read.
+// readAgain adds what a grant has in the blocks that have been read, none of which lies beyond what is promised.
 func (l *leased) readAgain(g Grant, late time.Duration) {
 	blocks, only := l.span(g), Holding{Grants: []Grant{g}}
 	reader := l.read([]arrivals.Range{{Lo: g.Lo, Hi: g.Hi}})

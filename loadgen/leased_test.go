@@ -123,6 +123,89 @@ func TestLapsedLease(t *testing.T) {
 	}
 }
 
+// TestFencedLease: by a lease that is fenced nothing begins and nothing is forgone, whatever was held and read before.
+func TestFencedLease(t *testing.T) {
+	lease, err := NewLease(walkParts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newLeased(lease, walked(t), arrivals.Share{})
+	grant := func(deals uint64, to int) {
+		h := Holding{Deals: deals, Grants: []Grant{{0, to, 0, never}}, Until: never, Expires: never}
+		if err := lease.Hold(h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	grant(1, walkParts/2)
+	for range 100 {
+		a, r, more := l.peek(0, 0)
+		if r != begins || !more {
+			t.Fatalf("before: %d, %v", r, more)
+		}
+		l.take(a)
+	}
+	grant(2, walkParts)
+	if _, r, _ := l.peek(10*time.Second, 10*time.Second); r != forgone {
+		t.Fatalf("what was overdue: %d", r)
+	}
+	lease.Fence("stood still")
+	for deals := range uint64(3) {
+		if a, r, more := l.peek(10*time.Second, 10*time.Second); r != waits || more {
+			t.Errorf("fenced: %+v, %d", a, r)
+		}
+		grant(3+deals, walkParts)
+	}
+}
+
+// TestAShardReadsNoFurtherThanItsPromise: a shard that has nothing of a long schedule does not read it to its end, and what it is
+// granted then is not in its memory before its time.
+func TestAShardReadsNoFurtherThanItsPromise(t *testing.T) {
+	const total, blocks, steps = 200_000, 32, 64
+	schedule, err := arrivals.New(&scenarios.Scenario{
+		Name:     "long",
+		Arrivals: scenarios.Arrivals{Total: total, Over: steps * time.Second, Seed: 3},
+		Tenants:  scenarios.Tenants{List: []scenarios.Tenant{{Name: "a"}}},
+		Journeys: []scenarios.Journey{{Name: "j", Steps: []scenarios.Step{{Name: "s", URL: "/"}}}},
+	})
+	if err != nil || schedule.Blocks() != blocks {
+		t.Fatal(schedule.Blocks(), err)
+	}
+	lease, err := NewLease(walkParts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, taken := newLeased(lease, schedule, arrivals.Share{}), 0
+	for step := range steps + 1 {
+		h := Holding{Until: time.Duration(step) * time.Second, Expires: never, Grants: []Grant{{0, walkParts, 20 * time.Second, never}}}
+		if step < 20 {
+			h.Grants = nil
+		}
+		if step == steps {
+			h.Until = never
+		}
+		if h.Deals = uint64(min(step, 20)); lease.Hold(h) != nil {
+			t.Fatal("not held")
+		}
+		for {
+			a, r, more := l.peek(0, -mostOverdue)
+			if have := len(l.pending) + len(l.overdue); have > 2*total/blocks || l.next > schedule.FirstBlock(h.Until)+1 {
+				t.Fatalf("promised up to %s: %d arrivals in memory, %d blocks read", h.Until, have, l.next)
+			}
+			if r != begins && r != waits {
+				t.Fatalf("%+v: %d", a, r)
+			}
+			if !more || r == waits {
+				break
+			}
+			l.take(a)
+			taken++
+		}
+	}
+	if want := int(total - schedule.CountBefore(20*time.Second)); taken != want {
+		t.Errorf("%d arrivals, want %d", taken, want)
+	}
+}
+
 // walks is how many; more than the tests have is a proof.
 var walks = flag.Uint64("walks", 20, "random walks of a fleet that follows its leases")
 

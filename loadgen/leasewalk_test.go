@@ -172,9 +172,6 @@ func (w *walk) fire(e *epoch, tick int) {
 			e.lease.Fence(why)
 		}
 	}
-	if _, fenced := e.lease.Fenced(); fenced {
-		return
-	}
 	for _, l := range e.shards {
 		for {
 			a, r, more := l.peek(clock, walkSpeed*(clock-mostOverdue))

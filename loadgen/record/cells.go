@@ -24,6 +24,7 @@ type cell struct {
 	few           []uint16 // while paged is false: the counter of each value
 	paged         bool
 	pages         []*page       // nil, or as long as the layout asks for
+	sum           uint64        // of all counters
 	opened, touch time.Duration // the samples' clock at the first and the last count
 }
 
@@ -67,13 +68,14 @@ func (s *shelf) back(c *cell) {
 			c.pages[i] = nil
 		}
 	}
-	c.few, c.paged = c.few[:0], false
+	c.few, c.paged, c.sum = c.few[:0], false, 0
 	minute := c.layout == minuteLayout
 	s.cells[index(minute)] = append(s.cells[index(minute)], c)
 }
 
-// add counts n values more in counter i.
+// add counts n values more in counter i. That it does not overflow is the caller's to see to, see [Writer.countable].
 func (c *cell) add(i, n uint32, s *shelf) {
+	c.sum += uint64(n)
 	if !c.paged && len(c.few)+int(n) <= mostFew {
 		for range n {
 			c.few = append(c.few, uint16(i))

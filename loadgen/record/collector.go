@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,6 +18,8 @@ type Collector struct {
 	hub
 	room int
 	give func(FrameID, []byte) error
+
+	broken atomic.Pointer[error] // the first error of giving
 
 	giving sync.Mutex // guards what follows; taken before hub.mu
 	id     FrameID    // of the frame that comes next
@@ -35,26 +38,40 @@ func NewCollector(run Run, worker, epoch uint32, give func(id FrameID, frame []b
 	if err := c.init(&run, TenantBudget); err != nil {
 		return nil, err
 	}
+	c.longest = frameRoom
 	return c, nil
 }
 
+// Err is the first error of giving, nil while there is none. An event that cannot be told is left out and does not end the
+// epoch: Close says it.
+func (c *Collector) Err() error {
+	if err := c.broken.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
 // Flush says that the run has come to now (platform time) and gives away what was counted and told since the Flush
-// before, in as many frames as it takes; none where there was nothing. It gives the collector's first error.
+// before, in as many frames as it takes; none where there was nothing. It gives Err; after Close that is all it does.
 func (c *Collector) Flush(now time.Duration) error {
 	c.giving.Lock()
 	defer c.giving.Unlock()
+	if c.ended() { // else the shards would get back buffers that take something
+		return c.Err()
+	}
 	return c.flush(now, false)
 }
 
 // Close is the last Flush; its last frame is Final, and there is at least one. The engine ends its shards before, for
-// what they are given after Close is lost, as are events. A second Close gives the first error again.
+// what they are given after Close is lost, as are events. It gives Err, or else why the first event was left out; a second
+// Close the same again.
 func (c *Collector) Close(now time.Duration) error {
-	if !c.end() {
-		return c.Err()
-	}
 	c.giving.Lock()
 	defer c.giving.Unlock()
-	return c.flush(now, true)
+	if c.end() {
+		_ = c.flush(now, true) // kept, see Err
+	}
+	return firstOf(c.Err(), c.hub.Err())
 }
 
 // flush cuts what was gathered into frames. The caller holds giving.
@@ -78,7 +95,8 @@ func (c *Collector) flush(now time.Duration, end bool) error {
 		}
 		piece.FrameID, piece.Final, room = c.id, end && !more, c.room
 		if err := c.send(piece); err != nil {
-			return c.fail(err)
+			c.broken.Store(&err)
+			return err
 		}
 	}
 	return nil

@@ -84,6 +84,37 @@ func TestACollectorStopsAtItsFirstError(t *testing.T) {
 	}
 }
 
+// An event that cannot be told does not end the epoch; what it was is said at the end.
+func TestAnUnspeakableEventIsLeftOut(t *testing.T) {
+	var frames [][]byte
+	c, err := NewCollector(testRun(10), 1, 1, keeping(&frames))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sh := c.Shard()
+	for seq := range uint32(3) {
+		c.Event(Event{Kind: KindGenerator, Wall: time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)}) // JSON has no such year
+		sh.Fate(seq, Completed)
+		if err := errors.Join(c.Flush(time.Second), c.Err()); err != nil || len(frames) != int(seq)+1 {
+			t.Errorf("%d frames, %v", len(frames), err)
+		}
+	}
+	for range 2 {
+		if err := c.Close(time.Second); err == nil || !strings.Contains(err.Error(), "encode an event") || len(frames) != 4 {
+			t.Errorf("%d frames, %v", len(frames), err)
+		}
+	}
+	w, err := Fold(filepath.Join(t.TempDir(), "run"), testRun(10))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close(started, nil)
+	mergeAll(t, w, frames, 1)
+	if next, all := w.Told(1, 1); next != 4 || !all {
+		t.Errorf("%d deltas, all: %v", next, all)
+	}
+}
+
 func TestALullIsNoDelta(t *testing.T) {
 	var frames [][]byte
 	c, err := NewCollector(testRun(10), 1, 1, keeping(&frames))
@@ -97,11 +128,13 @@ func TestALullIsNoDelta(t *testing.T) {
 	if err := errors.Join(c.Close(3*time.Second), c.Close(4*time.Second)); err != nil || len(frames) != 1 {
 		t.Errorf("%d frames at the end, %v", len(frames), err)
 	}
-	sh.Fate(0, Completed)
-	c.Event(Event{})
-	c.Shard().Fate(1, Completed)
-	if err := c.Flush(5 * time.Second); err != nil || len(frames) != 1 {
-		t.Errorf("%d frames after the end, %v", len(frames), err)
+	for seq := range uint32(3) {
+		sh.Fate(seq, Completed)
+		c.Event(Event{})
+		c.Shard().Fate(seq, Completed)
+		if err := c.Flush(5 * time.Second); err != nil || len(frames) != 1 {
+			t.Errorf("%d frames after the end, %v", len(frames), err)
+		}
 	}
 	if _, err := NewCollector(testRun(10), keeper, 1, keeping(&frames)); err == nil {
 		t.Error("a worker takes the keeper's number")
@@ -185,4 +218,36 @@ func BenchmarkMerge(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(counters), "ns/counter")
 	b.ReportMetric(float64(counters)/float64(told), "counters")
+}
+
+// The longest event that a worker may tell of passes; a longer one is left out.
+func TestTheLongestEventPasses(t *testing.T) {
+	var frames [][]byte
+	c, err := NewCollector(testRun(10), 1, 1, keeping(&frames))
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, _, err := appendEvent(nil, Event{Kind: KindGenerator})
+	if err != nil {
+		t.Fatal(err)
+	}
+	most := frameRoom - len(line) - len(`,"message":""`)
+	for k := range 3 {
+		c.Event(Event{Kind: KindGenerator, Message: strings.Repeat("x", most+k%2)})
+	}
+	if err := c.Close(time.Second); err == nil || !strings.Contains(err.Error(), "an event of 524289 bytes") {
+		t.Error(err)
+	}
+	dir := filepath.Join(t.TempDir(), "run")
+	w, err := Fold(dir, testRun(10))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mergeAll(t, w, frames, 1)
+	if err := w.Close(started, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := contentsOf(t, dir).events; len(got) != 2 || len(got[0]) != most {
+		t.Errorf("%d events", len(got))
+	}
 }

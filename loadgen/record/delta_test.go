@@ -125,21 +125,34 @@ func TestADeltaThatNoCollectorMakesIsRefused(t *testing.T) {
 	defer w.Close(started, nil)
 	last := w.names.count() - 1
 	for want, change := range map[string]func(*Delta){
-		"series":                       func(d *Delta) { d.windows[1].series = last + 1 },
-		"counter 23552 of":             func(d *Delta) { d.hits[0].counter = uint32(secondLayout.counts) },
-		"windows do not ascend":        func(d *Delta) { d.windows[1] = d.windows[0] },
-		"a window without a counter":   func(d *Delta) { d.hits = d.hits[:1] },
-		"a counter's count is 0":       func(d *Delta) { d.hits[1].n = 0 },
-		"a window's number":            func(d *Delta) { d.windows[1].slot = mostSlots + 1 },
-		"the time is":                  func(d *Delta) { d.At = -1 },
-		"the time of the latest shot":  func(d *Delta) { d.latest = d.At + 1 },
-		"a count of shots":             func(d *Delta) { d.counted[OK] = -1 },
-		"do not end with a line":       func(d *Delta) { d.made = []byte("{}\n{") },
-		"the timeline do not end with": func(d *Delta) { d.events = []byte("{") },
+		"series":                        func(d *Delta) { d.windows[1].series = last + 1 },
+		"counter 23552 of":              func(d *Delta) { d.hits[0].counter = uint32(secondLayout.counts) },
+		"windows do not ascend":         func(d *Delta) { d.windows[1] = d.windows[0] },
+		"a window without a counter":    func(d *Delta) { d.hits = d.hits[:1] },
+		"a counter's count is 0":        func(d *Delta) { d.hits[1].n = 0 },
+		"a window's number":             func(d *Delta) { d.windows[1].slot = mostSlots + 1 },
+		"a window begins at 62 s":       func(d *Delta) { d.windows[0].slot = 62 }, // the delta reaches up to the first
+		"a window begins at 120 s":      func(d *Delta) { d.windows[1].slot = 2 },
+		"a window begins at 1288490184": func(d *Delta) { d.windows[1].slot = mostSlots / 5 }, // more nanoseconds than there are
+		"a counter's count is 2684354":  func(d *Delta) { d.hits[1].n = mostHits + 1 },
+		"a count of shots is 42949672":  func(d *Delta) { d.counted[TimedOut] = mostCount + 1 },
+		"a count of oddities is 42949":  func(d *Delta) { d.oddity.long = mostCount + 1 },
+		"the time is 604980000000001":   func(d *Delta) { d.At = 3*time.Minute + overtime + 1 },
+		"a frame of ":                   func(d *Delta) { d.events = []byte(strings.Repeat("{}\n", mostFrame/3)) },
+		"the time is":                   func(d *Delta) { d.At = -1 },
+		"the time of the latest shot":   func(d *Delta) { d.latest = d.At + 1 },
+		"a count of shots":              func(d *Delta) { d.counted[OK] = -1 },
+		"do not end with a line":        func(d *Delta) { d.made = []byte("{}\n{") },
+		"the timeline do not end with":  func(d *Delta) { d.events = []byte("{") },
+		"created: unexpected end":       func(d *Delta) { d.made = []byte("{}\n{\n") },
+		"created: json: cannot":         func(d *Delta) { d.made = []byte(`{"seq":-1}` + "\n") },
+		"created: arrival 10, the run":  func(d *Delta) { d.made = []byte(`{"seq":9}` + "\n" + `{"seq":10}` + "\n") },
+		"timeline: invalid character":   func(d *Delta) { d.events = []byte("{}\nx\n") },
+		"timeline: json: cannot":        func(d *Delta) { d.events = []byte(`{"at":"soon"}` + "\n") },
 	} {
 		d := &Delta{
 			FrameID: FrameID{1, 1, 0}, At: time.Second,
-			windows: []cellID{{0, 0}, {last, 3}}, hits: []hits{{0, 5, 1}, {1, 7, 9}},
+			windows: []cellID{{0, 0}, {last, 1}}, hits: []hits{{0, 5, 1}, {1, 7, 9}},
 		}
 		d.seal()
 		change(d)
@@ -185,9 +198,30 @@ func FuzzDelta(f *testing.F) {
 			if err := w.Parse(written, &again); err != nil || !reflect.DeepEqual(whole(&d), whole(&again)) {
 				t.Fatalf("written and read again it is another: %v", err)
 			}
-			if news, err := w.Merge(&again); news && err != nil {
-				t.Errorf("merged with %v", err)
-			}
+			mergeAlone(t, run, &again)
 		}
 	})
+}
+
+// mergeAlone merges a delta into a new record: that is refused, or the record is one that is read whole.
+func mergeAlone(t *testing.T, run Run, d *Delta) {
+	dir := filepath.Join(t.TempDir(), "run")
+	w, err := begin(dir, run, unsynced)
+	if err != nil {
+		t.Fatal(err)
+	}
+	news, err := w.Merge(d)
+	if news != (err == nil) {
+		t.Errorf("news: %v, with %v", news, err)
+	}
+	if err := w.Flush(d.At); err != nil {
+		t.Fatal(err)
+	}
+	contentsOf(t, dir)
+	if err := w.Close(started, nil); err != nil {
+		t.Fatal(err)
+	}
+	if r := contentsOf(t, dir); (len(r.windows) > 0) != (news && len(d.windows) > 0) {
+		t.Errorf("%d windows of %d", len(r.windows), len(d.windows))
+	}
 }

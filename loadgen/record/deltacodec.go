@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -22,8 +23,21 @@ const deltaVersion = 1
 
 const flagFinal = 1
 
-// mostCount bounds each number of a delta, so that sums of many cannot overflow.
-const mostCount = 1 << 40
+// What no worker tells, and what would overflow once it is summed up.
+const (
+	mostFrame = 2*frameRoom + 4<<10 // bytes; a line that is longer than a frame should be takes twice the room
+	mostCount = 1 << 32             // shots, or oddities, of one delta
+	mostHits  = 1 << 28             // shots of one counter
+	ahead     = time.Minute         // of the delta's time, in which a window may begin
+	overtime  = 7 * 24 * time.Hour  // on the wall, after the last arrival is due
+)
+
+// latestOf bounds the times of a run's deltas.
+func latestOf(run *Run) time.Duration {
+	const latest = latestSecond * time.Second
+	more := min(float64(overtime)*max(speedOf(run), 1), float64(latest))
+	return min(min(max(run.Scenario.Arrivals.Over, 0), latest)+time.Duration(more), latest)
+}
 
 // appendTo adds the frame of a delta that is sealed and tidy.
 func (d *Delta) appendTo(buf []byte, mark uint64) ([]byte, error) {
@@ -102,7 +116,7 @@ func appendHits(buf []byte, list []hits) []byte {
 // cut off, damaged, or of another run or version, and d then holds nothing. d keeps none of frame's memory.
 func (w *Writer) Parse(frame []byte, d *Delta) error {
 	d.reset()
-	err := d.parse(frame, w.mark, w.names)
+	err := d.parse(frame, &w.hub)
 	if err != nil {
 		*d = Delta{}
 		return fmt.Errorf("record: not a delta of this run: %w", err)
@@ -110,7 +124,10 @@ func (w *Writer) Parse(frame []byte, d *Delta) error {
 	return nil
 }
 
-func (d *Delta) parse(frame []byte, mark uint64, names *numbering) error {
+func (d *Delta) parse(frame []byte, of *hub) error {
+	if len(frame) > mostFrame {
+		return fmt.Errorf("a frame of %d bytes, more than %d", len(frame), mostFrame)
+	}
 	id, payload, size, err := parseFrame(frame, deltaMagic)
 	if err != nil {
 		return err
@@ -119,10 +136,10 @@ func (d *Delta) parse(frame []byte, mark uint64, names *numbering) error {
 		return fmt.Errorf("%d bytes follow the frame", len(frame)-size)
 	}
 	d.FrameID, d.sum = id, sumOf(frame)
-	in := &deltaReader{rest: payload}
-	in.check(mark)
+	in := &deltaReader{rest: payload, total: of.total, latest: of.latest}
+	in.check(of.mark)
 	in.head(d)
-	in.windows(d, names)
+	in.windows(d, of.names)
 	if len(in.rest) > 0 {
 		in.fail("%d bytes too many", len(in.rest))
 	}
@@ -134,8 +151,10 @@ func (d *Delta) parse(frame []byte, mark uint64, names *numbering) error {
 
 // deltaReader reads a payload from its head on; after its first error it gives zeros.
 type deltaReader struct {
-	rest []byte
-	err  error
+	total  int64         // of the run's arrivals
+	latest time.Duration // that a delta of the run may reach
+	rest   []byte
+	err    error
 }
 
 func (in *deltaReader) fail(format string, args ...any) {
@@ -189,18 +208,40 @@ func (in *deltaReader) text(what string) []byte {
 	return text
 }
 
-// lines adds whole lines to a text.
-func (in *deltaReader) lines(to []byte, what string) []byte {
+// lines adds whole lines to a text, each of which the reader of its file can read.
+func (in *deltaReader) lines(to []byte, what string, read func(line []byte) error) []byte {
 	text := in.text(what)
 	if n := len(text); n > 0 && text[n-1] != '\n' {
 		in.fail("%s do not end with a line", what)
+		return to
+	}
+	for line := range bytes.Lines(text) {
+		if err := read(line[:len(line)-1]); err != nil {
+			in.fail("%s: %w", what, err)
+			return to
+		}
 	}
 	return append(to, text...)
 }
 
+// created reads a line of what was created.
+func (in *deltaReader) created(line []byte) error {
+	c, err := parseCreated(line)
+	if err == nil && int64(c.Seq) >= in.total {
+		err = fmt.Errorf("arrival %d, the run has %d", c.Seq, in.total)
+	}
+	return err
+}
+
+// event reads a line of the timeline.
+func (in *deltaReader) event(line []byte) error {
+	_, err := parseEvent(line)
+	return err
+}
+
 // head reads all but the windows.
 func (in *deltaReader) head(d *Delta) {
-	d.At = time.Duration(in.number("the time", latestSecond*uint64(time.Second)))
+	d.At = time.Duration(in.number("the time", uint64(in.latest)))
 	d.latest = time.Duration(in.number("the time of the latest shot", uint64(d.At)))
 	d.Final = in.number("the byte of flags", flagFinal)&flagFinal != 0
 	for o := range d.counted {
@@ -212,8 +253,8 @@ func (in *deltaReader) head(d *Delta) {
 	for f := range d.Fates {
 		d.Fates[f] = in.set()
 	}
-	d.made = in.lines(d.made, "the lines of what was created")
-	d.events = in.lines(d.events, "the lines of the timeline")
+	d.made = in.lines(d.made, "the lines of what was created", in.created)
+	d.events = in.lines(d.events, "the lines of the timeline", in.event)
 }
 
 // set reads a set of Seqs.
@@ -234,12 +275,15 @@ func (in *deltaReader) windows(d *Delta, names *numbering) {
 	series := uint32(0)
 	for range in.number("the number of windows", uint64(len(in.rest))) {
 		step := in.number("a series", math.MaxUint32)
-		slot := uint32(in.number("a window's number", mostSlots))
+		slot := in.number("a window's number", mostSlots)
 		if step > uint64(names.count()-1-series) {
 			in.fail("series %d, the run has %d", uint64(series)+step, names.count())
 		}
 		series += uint32(step)
-		id := cellID{series, slot}
+		if begin := slot * uint64(names.length(series)/time.Second); begin > uint64((d.At+ahead)/time.Second) || begin >= latestSecond {
+			in.fail("a window begins at %d s, the delta reaches up to %s", begin, d.At)
+		}
+		id := cellID{series, uint32(slot)}
 		if n := len(d.windows); n > 0 && d.windows[n-1].rank() >= id.rank() {
 			in.fail("windows do not ascend")
 		}
@@ -259,7 +303,7 @@ func (in *deltaReader) hits(d *Delta, l *layout) {
 	for range many {
 		step, n := in.number("a counter", math.MaxUint32), uint64(1)
 		if step&1 != 0 {
-			n = in.number("a counter's count", math.MaxUint32)
+			n = in.number("a counter's count", mostHits)
 		}
 		if step&1 != 0 && n < 2 {
 			in.fail("a counter's count is %d, which has no count", n)

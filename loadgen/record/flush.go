@@ -19,11 +19,14 @@ func (w *Writer) write() {
 }
 
 // Flush says that the run has come to now (platform time), takes what all shards have counted, and writes what is due:
-// fates, events, what was created, and the windows that are over. It gives the writer's first error. Zero says nothing
-// about the time.
+// fates, events, what was created, and the windows that are over. It gives the writer's first error; after Close
+// that is all it does. Zero says nothing about the time.
 func (w *Writer) Flush(now time.Duration) error {
 	w.disk.Lock()
 	defer w.disk.Unlock()
+	if w.ended() { // else the shards would get back buffers that take something
+		return w.Err()
+	}
 	return w.flush(now, false)
 }
 

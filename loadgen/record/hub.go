@@ -3,6 +3,7 @@ package record
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -12,6 +13,10 @@ import (
 type hub struct {
 	names *numbering
 	mark  uint64 // of the run, in its deltas
+	total int64  // of the run's arrivals, as it begins
+	// latest is the largest time that a delta may have, longest how many bytes an event's line may have.
+	latest  time.Duration
+	longest int
 	// every is how often a hub should be emptied, early how much before its time a shot may be sent; both platform time.
 	every, early time.Duration
 	wake         chan struct{} // holds one wish to be emptied; nil where nobody waits for it
@@ -33,7 +38,9 @@ func (h *hub) init(run *Run, budget int) error {
 		return err
 	}
 	speed := speedOf(run)
-	h.names, h.mark, h.every, h.early = names, markOf(run.ID, names), scale(flushEvery, speed), scale(sentEarly, speed)
+	h.names, h.mark, h.total = names, markOf(run.ID, names), run.Scenario.Arrivals.Total
+	h.latest, h.longest = latestOf(run), longestLine
+	h.every, h.early = scale(flushEvery, speed), scale(sentEarly, speed)
 	return nil
 }
 
@@ -82,6 +89,9 @@ func (h *hub) Event(e Event) {
 		return
 	}
 	buf, dropped, err := appendEvent(h.events, e)
+	if n := len(buf) - len(h.events); n > h.longest {
+		buf, err = h.events, fmt.Errorf("record: an event of %d bytes, the longest has %d", n, h.longest)
+	}
 	h.events = buf
 	h.values += int64(dropped)
 	h.keep(err)

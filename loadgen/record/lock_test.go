@@ -4,6 +4,7 @@ package record
 
 import (
 	"errors"
+	"path/filepath"
 	"syscall"
 	"testing"
 )
@@ -45,6 +46,28 @@ func TestAWriterThatFailedHoldsNoRecord(t *testing.T) {
 	}
 	if _, err := Create(dir, testRun(1)); !errors.Is(err, ErrRunning) {
 		t.Errorf("create while another writes: %v", err)
+	}
+	if err := held.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A run that ends while its record is held is running, whatever its run.json says as yet.
+func TestResumeLooksUnderTheLock(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	w, err := Fold(dir, testRun(10))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(started, nil); err != nil {
+		t.Fatal(err)
+	}
+	held, err := lock(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Resume(dir); !errors.Is(err, ErrRunning) {
+		t.Errorf("it looked before it had the lock: %v", err)
 	}
 	if err := held.Close(); err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"slices"
 
@@ -63,8 +64,8 @@ func (w *Writer) Told(worker, epoch uint32) (next uint64, all bool) {
 }
 
 // Merge adds a delta of a worker, as Parse gives it, to the record, once: news is false for one that was merged before. A
-// delta that contradicts what is merged (other contents under its name, an arrival that has a fate already or that the run
-// does not have) is an error, and nothing of it is merged. The writer keeps none of d's memory.
+// delta that contradicts what is merged (other contents under its name, one after the last of its epoch, an arrival that has
+// a fate already or that the run does not have) is an error, and nothing of it is merged. The writer keeps none of d's memory.
 //
 // What is read from a record that is filled by Merge alone is a function of the set of its deltas. Its files' bytes are
 // one of which deltas came between which two calls of [Writer.Flush].
@@ -104,7 +105,50 @@ func (w *Writer) admit(d *Delta) (*epoch, error) {
 	} else if merged {
 		return nil, nil
 	}
-	return e, w.fateless(d)
+	if err := e.place(d); err != nil {
+		return nil, err
+	}
+	return e, firstOf(w.fateless(d), w.countable(d))
+}
+
+// countable says whether no counter of an open window can overflow by the delta. The caller holds disk.
+func (w *Writer) countable(d *Delta) error {
+	k := 0
+	for at, id := range d.windows {
+		sum := uint64(0)
+		if c := w.cells[id]; c != nil {
+			sum = c.sum
+		}
+		for ; k < len(d.hits) && d.hits[k].window == uint32(at); k++ {
+			sum += uint64(d.hits[k].n)
+		}
+		if sum > math.MaxUint32 {
+			return fmt.Errorf("it makes one window count %d shots", sum)
+		}
+	}
+	return nil
+}
+
+// place says why a delta that is not merged has no place in its epoch: there is nothing after the last one.
+func (e *epoch) place(d *Delta) error {
+	switch {
+	case d.Sequence == math.MaxUint64:
+		return errors.New("its number is the largest there is, which none may have")
+	case e.final > 0 && d.Sequence >= e.final:
+		return fmt.Errorf("delta %d was the last of its epoch", e.final-1)
+	case d.Final && d.Sequence < e.next():
+		return fmt.Errorf("it is the last of its epoch, of which delta %d is merged", e.next()-1)
+	}
+	return nil
+}
+
+// next is one past the last delta that is merged.
+func (e *epoch) next() uint64 {
+	next := uint64(len(e.sums))
+	for sequence := range e.ahead {
+		next = max(next, sequence+1)
+	}
+	return next
 }
 
 // fateless says whether none of those of whom a delta tells has a fate yet. The caller holds disk.

@@ -2,6 +2,7 @@ package record
 
 import (
 	"maps"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -228,5 +229,93 @@ func TestAHoleIsNamed(t *testing.T) {
 	a := account(t, dir)
 	if len(a.Problems) != 1 || !strings.Contains(a.Problems[0], "worker 1, epoch 1: 1 of 9 frames are missing") || a.Ledger.Missing != 0 {
 		t.Errorf("problems %q, ledger %+v", a.Problems, a.Ledger)
+	}
+}
+
+// Nothing comes after the last delta of an epoch, in whatever order they come.
+func TestTheLastDeltaIsTheLast(t *testing.T) {
+	type delta struct {
+		sequence uint64
+		final    bool
+	}
+	for name, test := range map[string]struct {
+		merged []delta
+		next   delta
+		want   string
+	}{
+		"after the last":            {[]delta{{0, false}, {1, true}}, delta{2, false}, "delta 1 was the last"},
+		"far after the last":        {[]delta{{1, true}}, delta{math.MaxUint64 - 1, false}, "delta 1 was the last"},
+		"the last again, elsewhere": {[]delta{{1, true}}, delta{3, true}, "delta 1 was the last"},
+		"a last one before it":      {[]delta{{5, true}}, delta{3, true}, "delta 5 is merged"},
+		"a last one before others":  {[]delta{{0, false}, {1, false}}, delta{1, true}, "with other contents"},
+		"a last one before a gap":   {[]delta{{0, false}, {4, false}}, delta{2, true}, "delta 4 is merged"},
+		"no number":                 {nil, delta{math.MaxUint64, false}, "the largest there is"},
+		"no number, the last":       {nil, delta{math.MaxUint64, true}, "the largest there is"},
+		"the only one":              {nil, delta{0, true}, ""},
+		"before the last":           {[]delta{{5, true}}, delta{4, false}, ""},
+		"the last, late":            {[]delta{{0, false}, {4, false}}, delta{5, true}, ""},
+	} {
+		w, err := Fold(filepath.Join(t.TempDir(), "run"), testRun(10))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, x := range append(test.merged, test.next) {
+			d := &Delta{FrameID: FrameID{1, 1, x.sequence}, Final: x.final}
+			d.ended[Completed] = []uint32{uint32(len(w.told))}
+			d.seal()
+			frame, err := d.appendTo(nil, w.mark)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := w.Parse(frame, d); err != nil {
+				t.Fatal(err)
+			}
+			news, err := w.Merge(d)
+			if want := test.want; x == test.next && want != "" {
+				if err == nil || news || !strings.Contains(err.Error(), want) || len(w.told) != len(test.merged) {
+					t.Errorf("%s: %v, want %q", name, err, want)
+				}
+			} else if err != nil || !news {
+				t.Errorf("%s: delta %d: %v", name, x.sequence, err)
+			}
+		}
+		if err := w.Close(started, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// However often the most is told that a delta may tell, no counter begins anew at nothing.
+func TestNoCounterOverflows(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	w, err := Fold(dir, testRun(10))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const fit = math.MaxUint32 / mostHits
+	for k := range uint64(fit + 2) {
+		d := &Delta{FrameID: FrameID{1, 1, k}, windows: []cellID{{lateness, 0}}, hits: []hits{{0, 5, mostHits}}}
+		d.seal()
+		frame, err := d.appendTo(nil, w.mark)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Parse(frame, d); err != nil {
+			t.Fatal(err)
+		}
+		if news, err := w.Merge(d); news != (k < fit) || (err == nil) != news {
+			t.Errorf("delta %d: %v, %v", k, news, err)
+		}
+	}
+	if err := w.Close(started, nil); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	windows, err := r.Windows(nil)
+	if err != nil || len(windows) != 1 || windows[0].Histogram.Count() != fit*mostHits {
+		t.Errorf("%d windows, %v", len(windows), err)
 	}
 }

@@ -15,7 +15,7 @@ func Fold(dir string, run Run) (*Writer, error) { return begin(dir, run, default
 
 // Resume begins the files of a record that was not closed anew, to be filled from the deltas of its run as after Fold.
 // What its keeper had written is thrown away: the deltas hold all of it. While somebody else still writes to the record,
-// it is refused with [ErrRunning].
+// it is refused with [ErrRunning]; so is a record of a run that one process fired by itself, which has no deltas: see [Repair].
 func Resume(dir string) (*Writer, error) {
 	w, err := resume(dir, defaults)
 	if err != nil {
@@ -25,6 +25,26 @@ func Resume(dir string) (*Writer, error) {
 }
 
 func resume(dir string, o options) (*Writer, error) {
+	held, err := lock(dir) // before looking: whoever holds it may be about to end the run
+	if err != nil {
+		return nil, err
+	}
+	w, err := unfinished(dir, o)
+	if err == nil {
+		err = w.clear()
+	}
+	if err != nil {
+		return nil, errors.Join(err, held.Close())
+	}
+	w.lock = held
+	if err := w.open(); err != nil { // which lets go of the lock
+		return nil, err
+	}
+	return w, nil
+}
+
+// unfinished is the writer of a record that can be filled from deltas again.
+func unfinished(dir string, o options) (*Writer, error) {
 	r, err := Open(dir)
 	if err != nil {
 		return nil, err
@@ -32,21 +52,41 @@ func resume(dir string, o options) (*Writer, error) {
 	if r.Run.Complete() {
 		return nil, fmt.Errorf("%s: the run is over", dir)
 	}
+	if alone, err := r.firedAlone(); err != nil {
+		return nil, err
+	} else if alone {
+		return nil, fmt.Errorf("%s: one process fired it and wrote it, there are no deltas to fill it from; "+
+			"`ansturm inspect --repair %s` finishes it", dir, dir)
+	}
 	w, err := newWriter(dir, r.Run, o)
 	if err != nil {
 		return nil, err
 	}
 	w.run.Warnings = slices.DeleteFunc(w.run.Warnings, func(x Warning) bool { return slices.Contains(closing, x.Code) })
-	if w.lock, err = lock(dir); err != nil {
-		return nil, err
-	}
-	if err := w.clear(); err != nil {
-		return nil, errors.Join(err, w.lock.Close())
-	}
-	if err := w.open(); err != nil {
-		return nil, err
-	}
 	return w, nil
+}
+
+// firedAlone says whether nobody but the keeper itself has written to the ledger.
+func (r *Record) firedAlone() (bool, error) {
+	names, err := r.ledgerFiles()
+	if err != nil {
+		return false, err
+	}
+	alone := false
+	for _, name := range names {
+		info, err := os.Stat(filepath.Join(r.Dir, name))
+		if err != nil {
+			return false, err
+		}
+		if info.Size() == 0 {
+			continue
+		}
+		if name != filepath.Join(ledgerDir, ledgerName(keeper, 1)) {
+			return false, nil
+		}
+		alone = true
+	}
+	return alone, nil
 }
 
 // closing are the codes of the warnings that a writer adds at its end.

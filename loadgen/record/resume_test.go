@@ -5,7 +5,9 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 )
 
 // A keeper that dies after any delta and begins anew has the record of one that lived, byte for byte.
@@ -48,5 +50,31 @@ func TestAResumedFoldIsTheSame(t *testing.T) {
 	}
 	if _, err := Resume(uncut); err == nil {
 		t.Error("a run that is over is resumed")
+	}
+	if err := Repair(uncut, started); err != nil {
+		t.Errorf("a refused resume holds the lock: %v", err)
+	}
+}
+
+// A run that one process fired has no deltas: whoever would resume it would throw it away.
+func TestARunByItselfIsNotResumed(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	w, err := Fold(dir, testRun(10))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Shard().Fate(3, Completed)
+	if err := errors.Join(w.Flush(time.Second), w.lock.Close()); err != nil {
+		t.Fatal(err)
+	}
+	before := snapshot(t, dir)
+	if _, err := Resume(dir); err == nil || !strings.Contains(err.Error(), "ansturm inspect --repair") {
+		t.Errorf("resumed: %v", err)
+	}
+	if !maps.EqualFunc(snapshot(t, dir), before, slices.Equal[[]byte]) {
+		t.Error("something of it is changed")
+	}
+	if err := Repair(dir, started); err != nil {
+		t.Error(err)
 	}
 }

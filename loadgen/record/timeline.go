@@ -29,6 +29,11 @@ func appendEvent(buf []byte, e Event) (out []byte, dropped int, err error) {
 	return append(append(buf, b...), '\n'), dropped, nil
 }
 
+func parseEvent(line []byte) (e Event, err error) {
+	err = json.Unmarshal(line, &e)
+	return e, err
+}
+
 // readTimeline reads events, in order of At. Broken lines are left out and named in the damage.
 func readTimeline(r io.Reader, name string) ([]Event, damage, error) {
 	var events []Event
@@ -43,8 +48,8 @@ func eachEvent(r io.Reader, name string, do func(Event)) (d damage, err error) {
 		if len(bytes.TrimSpace(line)) == 0 {
 			return
 		}
-		var e Event
-		if err := json.Unmarshal(line, &e); err != nil {
+		e, err := parseEvent(line)
+		if err != nil {
 			d.add(whole, "%s:%d: not an event: %v", name, number, err)
 			return
 		}

@@ -3,8 +3,10 @@ package record
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -305,5 +307,28 @@ func TestAfterCloseNothingIsWritten(t *testing.T) {
 	w.Event(Event{At: time.Hour})
 	if err := w.Close(started, func(*Run) { t.Error("finish was called twice") }); err != nil {
 		t.Errorf("second Close: %v", err)
+	}
+}
+
+func TestAFlushAfterCloseDoesNothing(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	w, err := Fold(dir, testRun(10))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sh := w.Shard()
+	sh.Fate(0, Completed)
+	if err := w.Close(started, nil); err != nil {
+		t.Fatal(err)
+	}
+	before := snapshot(t, dir)
+	for seq := range uint32(3) {
+		sh.Fate(1+seq, Completed)
+		if err := w.Flush(time.Second); err != nil || !sh.buffer.Load().closed {
+			t.Errorf("flush %d: %v, closed: %v", seq, err, sh.buffer.Load().closed)
+		}
+	}
+	if !maps.EqualFunc(snapshot(t, dir), before, slices.Equal[[]byte]) {
+		t.Error("something is recorded")
 	}
 }
