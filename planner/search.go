@@ -452,7 +452,7 @@ func (s *search) certify(ctx context.Context, c candidate, attempts int) (candid
 		}
 		crew.worlds.postpone(all)
 		near := nearly * s.allowed()
-		if s.long() {
+		if s.long() { // pods for who only came near would change the worlds that were met, and those are dear
 			near = math.Inf(1)
 		}
 		hurt := s.hurt(all, near)

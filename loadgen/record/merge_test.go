@@ -142,12 +142,27 @@ func rawFrame(t testing.TB, w *Writer, id FrameID, ended map[Fate][]uint32) []by
 	for f, seqs := range ended {
 		d.ended[f] = seqs
 	}
+	return framed(t, w, d)
+}
+
+// framed is a delta made by hand as its worker sends it.
+func framed(t testing.TB, w *Writer, d *Delta) []byte {
+	t.Helper()
 	d.seal()
 	frame, err := d.appendTo(nil, w.mark)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return frame
+}
+
+// mergeFramed merges a delta made by hand, read from its frame.
+func mergeFramed(t testing.TB, w *Writer, d *Delta) (news bool, err error) {
+	t.Helper()
+	if err := w.Parse(framed(t, w, d), d); err != nil {
+		t.Fatal(err)
+	}
+	return w.Merge(d)
 }
 
 func TestMergeRefusesWhatContradicts(t *testing.T) {
@@ -262,15 +277,7 @@ func TestTheLastDeltaIsTheLast(t *testing.T) {
 		for _, x := range append(test.merged, test.next) {
 			d := &Delta{FrameID: FrameID{1, 1, x.sequence}, Final: x.final}
 			d.ended[Completed] = []uint32{uint32(len(w.told))}
-			d.seal()
-			frame, err := d.appendTo(nil, w.mark)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := w.Parse(frame, d); err != nil {
-				t.Fatal(err)
-			}
-			news, err := w.Merge(d)
+			news, err := mergeFramed(t, w, d)
 			if want := test.want; x == test.next && want != "" {
 				if err == nil || news || !strings.Contains(err.Error(), want) || len(w.told) != len(test.merged) {
 					t.Errorf("%s: %v, want %q", name, err, want)
@@ -295,27 +302,14 @@ func TestNoCounterOverflows(t *testing.T) {
 	const fit = math.MaxUint32 / mostHits
 	for k := range uint64(fit + 2) {
 		d := &Delta{FrameID: FrameID{1, 1, k}, windows: []cellID{{lateness, 0}}, hits: []hits{{0, 5, mostHits}}}
-		d.seal()
-		frame, err := d.appendTo(nil, w.mark)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := w.Parse(frame, d); err != nil {
-			t.Fatal(err)
-		}
-		if news, err := w.Merge(d); news != (k < fit) || (err == nil) != news {
+		if news, err := mergeFramed(t, w, d); news != (k < fit) || (err == nil) != news {
 			t.Errorf("delta %d: %v, %v", k, news, err)
 		}
 	}
 	if err := w.Close(started, nil); err != nil {
 		t.Fatal(err)
 	}
-	r, err := Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	windows, err := r.Windows(nil)
-	if err != nil || len(windows) != 1 || windows[0].Histogram.Count() != fit*mostHits {
-		t.Errorf("%d windows, %v", len(windows), err)
+	if _, windows := withWindows(t, dir); len(windows) != 1 || windows[0].Histogram.Count() != fit*mostHits {
+		t.Errorf("%d windows", len(windows))
 	}
 }

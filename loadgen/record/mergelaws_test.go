@@ -23,7 +23,8 @@ type contents struct {
 	codes   []string // of the warnings
 }
 
-func contentsOf(t interface{ Fatal(...any) }, dir string) contents {
+// withWindows opens a record and reads its windows.
+func withWindows(t interface{ Fatal(...any) }, dir string) (*Record, []Window) {
 	r, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -32,6 +33,11 @@ func contentsOf(t interface{ Fatal(...any) }, dir string) contents {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return r, windows
+}
+
+func contentsOf(t interface{ Fatal(...any) }, dir string) contents {
+	r, windows := withWindows(t, dir)
 	c := contents{windows: map[windowOf]string{}, totals: r.Run.Totals}
 	for _, w := range windows {
 		c.windows[windowOf{w.Key, w.Start, w.Length}] = counts(w.Histogram)

@@ -127,14 +127,7 @@ func TestShardsTogetherCountEveryShotOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := tally(samples, func(tenant int32) string { return w.names.rows[w.names.row[tenant]] })
-		r, err := Open(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		windows, err := r.Windows(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		r, windows := withWindows(t, dir)
 		if len(windows) != len(want) || r.Run.Totals.Shots != int64(len(samples)) {
 			t.Fatalf("%d windows of %d shots, want %d of %d", len(windows), r.Run.Totals.Shots, len(want), len(samples))
 		}
@@ -164,14 +157,7 @@ func TestAFullCounterCarriesOver(t *testing.T) {
 	if err := w.Close(started, nil); err != nil {
 		t.Fatal(err)
 	}
-	r, err := Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	windows, err := r.Windows(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, windows := withWindows(t, dir)
 	for _, w := range windows {
 		if w.Histogram.Count() != n {
 			t.Errorf("%s: %d, want %d: %s", w.tag(), w.Histogram.Count(), n, counts(w.Histogram))
