@@ -53,6 +53,7 @@ type line struct {
 	// its place is gone: until something was heard, or nothing for a while, its gap is pending.
 	was     gap
 	pending *gap
+	noting  int // gaps that are being told to noticed
 
 	group sync.WaitGroup // the taps
 }
@@ -153,10 +154,19 @@ func (l *line) join(relisted bool) {
 		l.pending = &g
 		time.AfterFunc(nearby, l.confirm)
 	}
-	l.mu.Unlock()
 	if over && relisted {
-		l.noticed(g)
+		l.noting++
+		defer l.tell(g)
 	}
+	l.mu.Unlock()
+}
+
+// tell tells a gap that was counted as being told. The lock is not held.
+func (l *line) tell(g gap) {
+	l.noticed(g)
+	l.mu.Lock()
+	l.noting--
+	l.mu.Unlock()
 }
 
 // heard notes a sign of life.
@@ -176,17 +186,18 @@ func (l *line) confirm() {
 	l.mu.Lock()
 	g := l.pending
 	l.pending = nil
-	l.mu.Unlock()
 	if g != nil {
-		l.noticed(*g)
+		l.noting++
+		defer l.tell(*g)
 	}
+	l.mu.Unlock()
 }
 
-// whole says whether the line is neither cut nor has a gap that is not told yet.
+// whole says whether the line is neither cut nor has a gap that noticed does not know yet.
 func (l *line) whole() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.cutAt.IsZero() && l.pending == nil
+	return l.cutAt.IsZero() && l.pending == nil && l.noting == 0
 }
 
 // end gives the gap that is open, or pending, at the end, if any.

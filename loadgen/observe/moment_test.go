@@ -86,3 +86,24 @@ func TestLate(t *testing.T) {
 		t.Error("late without a gap")
 	}
 }
+
+// While a gap is being told, its line does not pass for whole: the gaps of others would be told without it.
+func TestNotWholeWhileTold(t *testing.T) {
+	for _, relisted := range []bool{false, true} {
+		told := 0
+		var l *line
+		l = &line{now: time.Now, noticed: func(gap) {
+			told++
+			if l.whole() {
+				t.Errorf("relisted %v: the line is whole before its gap is known", relisted)
+			}
+		}}
+		l.join(true)
+		l.cut("gone")
+		l.join(relisted)
+		l.heard()
+		if told != 1 || !l.whole() {
+			t.Errorf("relisted %v: told %d gaps, whole %v", relisted, told, l.whole())
+		}
+	}
+}
