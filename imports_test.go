@@ -11,6 +11,8 @@ const module = "github.com/ansturm/ansturm"
 
 // floors orders the packages; a package may import only those on lower floors.
 var floors = map[string]int{
+	"loadgen/fleet/netlab": 7, // above all: nobody may import it but tests, which are not judged here
+
 	"cmd/ansturm":        6,
 	"reports":            5,
 	"lab":                4,
