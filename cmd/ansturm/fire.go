@@ -84,7 +84,7 @@ func (a *app) fire(ctx context.Context, p *progress, f firing) (*record.Record, 
 
 // load makes engine and record. Only a run that the engine can fire gets a record.
 func (f firing) load(g ground, schedule *arrivals.Schedule) (*shooting, error) {
-	s := &shooting{firing: f, ground: g}
+	s := &shooting{aimed: aimed{f, g}}
 	run := f.run(time.Now().Add(headStart))
 	s.start = run.StartedAt
 	cfg := f.config(g, schedule, &run)
