@@ -26,6 +26,7 @@ var floors = map[string]int{
 	"planner/hpa":        2,
 	"planner/pack":       2,
 	"planner/chain":      2,
+	"loadgen/fleet/bus":  3,
 	"loadgen/record":     1,
 	"scenarios/arrivals": 1,
 
@@ -48,6 +49,7 @@ var heavy = map[string][]string{
 	"k8s.io/metrics":                          {"loadgen/observe", "loadgen/cluster"},
 	"github.com/valyala/fasthttp":             {"lab"},
 	"github.com/goccy/go-yaml":                {"scenarios"},
+	"github.com/nats-io":                      {"loadgen/fleet/bus"},
 }
 
 // sameFloor are the imports allowed within one floor.
