@@ -11,21 +11,22 @@ const module = "github.com/ansturm/ansturm"
 
 // floors orders the packages; a package may import only those on lower floors.
 var floors = map[string]int{
-	"cmd/ansturm":        6,
-	"reports":            5,
-	"lab":                4,
-	"planner":            4,
-	"loadgen":            3,
-	"loadgen/observe":    3,
-	"loadgen/cluster":    3,
-	"planner/fit":        3,
-	"planner/sim":        3,
-	"planner/gate":       3,
-	"planner/hpa":        2,
-	"planner/pack":       2,
-	"planner/chain":      2,
-	"loadgen/record":     1,
-	"scenarios/arrivals": 1,
+	"cmd/ansturm":         6,
+	"reports":             5,
+	"lab":                 4,
+	"planner":             4,
+	"loadgen/fleet/lease": 4,
+	"loadgen":             3,
+	"loadgen/observe":     3,
+	"loadgen/cluster":     3,
+	"planner/fit":         3,
+	"planner/sim":         3,
+	"planner/gate":        3,
+	"planner/hpa":         2,
+	"planner/pack":        2,
+	"planner/chain":       2,
+	"loadgen/record":      1,
+	"scenarios/arrivals":  1,
 
 	"loadgen/cluster/clustertest": 1, // a small API server for tests
 
