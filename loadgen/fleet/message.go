@@ -50,20 +50,22 @@ type Welcome struct {
 	Spec Spec   `json:"spec"`
 }
 
-// Beat is a worker's word, five times a second. Stamps are of the sender's own clock in ns since 1970, monotonic while it lives.
+// Beat is a worker's word, five times a second. Stamps are of the sender's own clock, in ns since 1970.
 type Beat struct {
 	versioned
-	N     uint64 `json:"n"`
-	Sent  int64  `json:"sent"`
-	Deals uint64 `json:"deals"` // that its holding follows from
-	// Clock is its run's clock, on the wall since the start; 0 before it knows the start.
-	Clock time.Duration `json:"clock"`
-	// Uncertainty bounds how far its clock may be from what it takes for the coordinator's; 0 before it is measured.
-	Offset      time.Duration `json:"offset"`
-	Uncertainty time.Duration `json:"uncertainty"`
-	State       State         `json:"state"`
-	// Yield says why the epoch begins nothing any more, though its journeys may go on; empty while it does.
+	N    uint64 `json:"n"`
+	Sent int64  `json:"sent"`
+	// Deals are those that its grants follow from.
+	Deals uint64 `json:"deals"`
+	State State  `json:"state"`
+	// Yield says why the epoch begins nothing any more, though its journeys may go on. Empty while it does.
 	Yield string `json:"yield,omitempty"`
+	// Offset is how far it takes the coordinator's clock to be ahead of its own, Uncertainty bounds how far that is from the truth. Apart
+	// bounds how far its run's clock is from the coordinator's. All are 0 before they are Measured.
+	Offset      time.Duration `json:"offset,omitempty"`
+	Uncertainty time.Duration `json:"uncertainty,omitempty"`
+	Apart       time.Duration `json:"apart,omitempty"`
+	Measured    bool          `json:"measured,omitempty"`
 	// Waiting messages are in its journal and not in the stream yet.
 	Waiting  int              `json:"waiting"`
 	Progress loadgen.Progress `json:"progress"`
@@ -75,29 +77,31 @@ type State string
 // The states of an epoch.
 const (
 	Preparing State = "preparing"
-	Ready     State = "ready" // its engine is made, its clock measured
+	Ready     State = "ready" // its engine can be made, its clock is measured
 	Firing    State = "firing"
-	Done      State = "done" // its engine has ended and all that it told is in the stream
+	Done      State = "done" // its engine has ended, and all that it told is in the stream
 )
 
 // Reply answers a beat.
 type Reply struct {
 	versioned
-	N              uint64 `json:"n"`
-	Received, Sent int64  // of the coordinator's clock
-	Coordinator    uint64 `json:"coordinator"`
-	// Start is offset 0 on the coordinator's clock; 0 while nobody knows it.
-	Start int64 `json:"start"`
-	// Deals is how many entries of the list Grants and Until follow from. Grants is nil where they are as at the deals that the beat named.
-	Deals  uint64          `json:"deals"`
-	Grants []loadgen.Grant `json:"grants"`
-	Until  time.Duration   `json:"until"` // platform time
-	// Kept is how many of the epoch's messages are in the record.
+	N        uint64 `json:"n"`
+	Received int64  `json:"received"`
+	Sent     int64  `json:"sent"`
+	// Coordinator is the number of the one that answers. A worker does not hear a lower one any more.
+	Coordinator uint64 `json:"coordinator"`
+	// Start is offset 0 on the coordinator's clock; 0 while that is not known.
+	Start int64 `json:"start,omitempty"`
+	// Holding is nil where the coordinator promises nothing as yet. Same: its grants are left out, they are those at the deals that the
+	// beat named. Last: they are the epoch's last, what of them has not begun is unsent.
+	Holding *loadgen.Holding `json:"holding,omitempty"`
+	Same    bool             `json:"same,omitempty"`
+	Last    bool             `json:"last,omitempty"`
+	// Kept is how many of the epoch's messages are in the record without a gap.
 	Kept uint64 `json:"kept"`
-	// Lost: the epoch was taken for dead and is promised nothing more. Stop: end as on Ctrl-C. Closed: the record is closed.
-	Lost   bool `json:"lost,omitempty"`
-	Stop   bool `json:"stop,omitempty"`
-	Closed bool `json:"closed,omitempty"`
+	// Lost: the epoch was taken for dead, and is promised nothing more. Stopped: the run ends early.
+	Lost    bool `json:"lost,omitempty"`
+	Stopped bool `json:"stopped,omitempty"`
 }
 
 // told is a message of a coordinator's own in the stream: one of its fields.
