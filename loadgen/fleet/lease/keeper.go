@@ -1,139 +1,221 @@
 package lease
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
+	"math"
+	"slices"
 	"time"
-
-	"github.com/ansturm/ansturm/loadgen"
-)
-
-// Every is how a fleet's coordinators and workers keep time, on the wall.
-const (
-	BeatEvery   = 200 * time.Millisecond // a worker's heartbeat
-	LookEvery   = 50 * time.Millisecond  // a coordinator's call of Keeper.Next
-	LostAfter   = 800 * time.Millisecond // of silence
-	DefaultHold = 3 * time.Second
-
-	lead       = 250 * time.Millisecond // of a deal at once before its first Due
-	lateLook   = 200 * time.Millisecond // a look later than that moves all deadlines
-	raiseBy    = time.Second            // the ceiling, beyond the hold and the lead
-	comeBack   = 2 * time.Second        // of one that is lost, beyond the hold
-	joinsApart = time.Second            // two deals for who has joined
-	mostMoves  = 4096                   // of one deal
 )
 
 // ErrReplaced is that another coordinator has taken over: its number in the list is higher.
 var ErrReplaced = errors.New("another coordinator has taken over")
 
-// Terms are what holds for the whole run.
-type Terms struct {
-	// Speed is platform time by wall time; 0 means 1.
-	Speed float64
-	// End is a Due after all of the schedule's.
-	End time.Duration
-	// Hold is how far ahead a promise reaches; 0 means DefaultHold.
-	Hold time.Duration
-}
-
-// Facts are what a heartbeat says that the coordinator goes by.
-type Facts struct {
-	// Capacity is as Joined takes it, for a coordinator that comes later; 0 leaves what is known.
-	Capacity float64
-	// Apart is how far its run clock may be from the coordinator's (see [Offset.Apart]), if that is Measured.
-	Apart    time.Duration
-	Measured bool
-	// Fenced: it begins nothing any more, and every shard of it knows.
-	Fenced bool
-	// Done: it has told what it had to tell, and begins nothing any more.
-	Done bool
-
-	// What [Balance] goes by: arrivals a second; how busy its shards' processors are, 0 to 1; its lateness' 99th percentile
-	// by the limit beyond which a run is invalid.
-	Rate, Busy, Late float64
-}
-
-// Promise is the answer to a heartbeat: what the epoch holds. It is all zero, which changes no [loadgen.Lease], from a coordinator
-// that may not promise anything yet, or not any more.
-type Promise struct {
-	loadgen.Holding
-	// Lost: it is promised nothing more, and nothing more will be dealt to it.
-	Lost bool
-}
-
-// State is what a Keeper thinks of an epoch.
-type State int
-
-const (
-	Presumed State = iota // is in the list; this coordinator has not heard of it
-	Joined
-	Lost    // not heard for too long: promised nothing more
-	Yielded // fenced, by its own word
-	Dead    // proved
-)
-
-// Member is an epoch as a Keeper knows it.
-type Member struct {
-	Owner
-	State State
-	// Since when it is in that state, and when it was last heard.
-	Since, Heard time.Duration
-	Capacity     float64
-	// Parts that are its in the end.
-	Parts int
-	// Until is what it was promised, in platform time.
-	Until time.Duration
-	Done  bool
-	Facts Facts
-}
-
-// Keeper is a coordinator's judgement. Not safe for concurrent use.
+// Keeper is one coordinator's judgement. Not safe for concurrent use.
 type Keeper struct {
-	table *Table
+	terms   Terms
+	number  uint64
+	table   *Table
+	members map[Owner]*Member
+	ordered []*Member // by worker, then epoch
+
+	base     time.Duration // the ceiling that others left: they have promised nothing beyond
+	promised time.Duration // the same of this one
+	begun    bool          // an entry of its own is in the list
+	ended    error         // why it does nothing any more
+	stopped  bool
+	pending  *Entry // said by Next, and not found in the list as yet
+
+	looked time.Duration // the last look
+	stirred bool // whose what is, or who lives, has changed since there was nothing to take over
+	joined  bool // somebody has joined since all had parts by their capacity
+	dealt   time.Duration
+	balance Balance
 }
 
-// NewKeeper is that of the coordinator with that number (see [Table.Successor]), which keeps the table. It must be told all
-// entries that are in the list; what it is not told it learns where it finds its own next entry's place taken. It is an error if a coordinator
-// with such a number is in the list.
+// NewKeeper is that of the coordinator with that number (see [Table.Successor]), which keeps the table: the fold of all that is in
+// the list, as far as known. It is an error if the list has an entry of such a number, or of a higher one.
 func NewKeeper(terms Terms, number uint64, table *Table, now time.Duration) (*Keeper, error) {
-	return &Keeper{table: table}, nil
+	if err := terms.Validate(); err != nil {
+		return nil, fmt.Errorf("lease: %w", err)
+	}
+	if number <= table.last {
+		return nil, fmt.Errorf("lease: coordinator %d: there was %d before", number, table.last)
+	}
+	terms.Speed, terms.Hold = cmp.Or(terms.Speed, 1), cmp.Or(terms.Hold, DefaultHold)
+	k := &Keeper{
+		terms: terms, number: number, table: table, members: map[Owner]*Member{},
+		base: table.Ceiling(), looked: now, dealt: now - joinsApart, stirred: true,
+	}
+	table.each(func(m Move) { k.presume(m.Owner, now) })
+	return k, nil
 }
 
-// Table is the fold of what the Keeper was told to be in the list. It is the Keeper's: only to be read.
+// Table is the fold of what the Keeper knows to be in the list. It is the Keeper's: only to be read.
 func (k *Keeper) Table() *Table { return k.table }
 
-// Joined adds an epoch that may have parts, by its capacity in shots a second. It is an error if it was known, is nobody, or its capacity
-// is not above 0.
-func (k *Keeper) Joined(o Owner, capacity float64, now time.Duration) error { return nil }
+// member is an epoch that is known, or becomes so.
+func (k *Keeper) member(o Owner, now time.Duration) *Member {
+	m := k.members[o]
+	if m == nil {
+		m = &Member{Owner: o, Since: now, Heard: now, quiet: now, Capacity: 1}
+		k.members[o] = m
+		i, _ := slices.BinarySearchFunc(k.ordered, o, func(m *Member, o Owner) int {
+			return cmp.Or(cmp.Compare(m.Worker, o.Worker), cmp.Compare(m.Epoch, o.Epoch))
+		})
+		k.ordered = slices.Insert(k.ordered, i, m)
+	}
+	return m
+}
 
-// Heard is a heartbeat, and what to answer. An epoch that is not known joins by it.
-func (k *Keeper) Heard(o Owner, f Facts, now time.Duration) Promise { return Promise{} }
+func (k *Keeper) presume(o Owner, now time.Duration) {
+	if o != (Owner{}) {
+		k.member(o, now)
+	}
+}
+
+// enter makes an epoch's state a later one.
+func (k *Keeper) enter(m *Member, s State, now time.Duration) {
+	if s > m.State {
+		m.State, m.Since, k.stirred = s, now, true
+	}
+}
+
+// Joined adds an epoch that may have parts, by its capacity in shots a second. It is an error if it is nobody, was known before, or
+// its capacity is not above 0.
+func (k *Keeper) Joined(o Owner, capacity float64, now time.Duration) error {
+	switch {
+	case o == Owner{} || k.members[o] != nil:
+		return fmt.Errorf("lease: %s cannot join", o)
+	case !(capacity > 0) || math.IsInf(capacity, 1):
+		return fmt.Errorf("lease: %s cannot join with a capacity of %g", o, capacity)
+	}
+	k.Heard(o, Facts{Capacity: capacity}, now)
+	return nil
+}
+
+// Heard is a heartbeat, and what to answer. An epoch that is not known joins by it: it is one that a coordinator before has
+// let in. One that is lost stays so.
+func (k *Keeper) Heard(o Owner, f Facts, now time.Duration) Promise {
+	if o == (Owner{}) {
+		return Promise{}
+	}
+	m := k.member(o, now)
+	if m.State == Presumed && len(k.table.Grants(o)) == 0 {
+		k.joined = true
+	}
+	k.enter(m, Joined, now)
+	if f.Capacity > 0 && !math.IsInf(f.Capacity, 1) && f.Capacity != m.Facts.Capacity {
+		m.Capacity = f.Capacity
+	}
+	f.Capacity = cmp.Or(f.Capacity, m.Facts.Capacity)
+	if f.Done && !m.Facts.Done {
+		k.stirred = true
+	}
+	f.Done = f.Done || m.Facts.Done
+	m.Facts, m.Heard, m.quiet = f, max(m.Heard, now), max(m.quiet, now)
+	k.balance.Heard(o, f, now)
+	if f.Fenced {
+		k.enter(m, Yielded, now)
+	}
+	return k.promise(m, now)
+}
+
+// promise is what a member holds from now on.
+func (k *Keeper) promise(m *Member, now time.Duration) Promise {
+	if k.ended != nil || !k.begun {
+		return Promise{}
+	}
+	if m.living() && !k.stopped {
+		m.Until = max(m.Until, min(k.table.Ceiling(), k.terms.at(now+k.terms.Hold)))
+		k.promised = max(k.promised, m.Until)
+	}
+	p := Promise{Lost: m.State > Joined}
+	p.Coordinator, p.Deals = k.number, k.table.Len()
+	p.Grants, p.Until, p.Expires = k.table.Grants(m.Owner), m.Until, k.terms.wall(m.Until)
+	return p
+}
 
 // Lost takes an epoch for lost without waiting for its silence.
-func (k *Keeper) Lost(o Owner, now time.Duration) {}
+func (k *Keeper) Lost(o Owner, now time.Duration) { k.told(o, Lost, now) }
 
-// Dead is told with proof that the epoch's process has ended.
-func (k *Keeper) Dead(o Owner, now time.Duration) {}
+// Yielded is the word of an epoch itself, if not by a heartbeat, that it is fenced.
+func (k *Keeper) Yielded(o Owner, now time.Duration) { k.told(o, Yielded, now) }
 
-// Yielded is told by the word of the epoch itself, if not by its heartbeat, that it is fenced.
-func (k *Keeper) Yielded(o Owner, now time.Duration) {}
+// Dead is the proof that an epoch's process has ended.
+func (k *Keeper) Dead(o Owner, now time.Duration) { k.told(o, Dead, now) }
 
-// Next is what to append to the list now, as entry Table().Len()+1; it stays the same until Appended is told what stands there. To
-// be called every LookEvery, and again after each Appended until it is false.
-func (k *Keeper) Next(now time.Duration) (Entry, bool) { return Entry{}, false }
+func (k *Keeper) told(o Owner, s State, now time.Duration) {
+	if m := k.members[o]; m != nil {
+		k.enter(m, s, now)
+	}
+}
 
-// Appended is told that an entry is in the list, its own or another's, in order. After an error the Keeper promises nothing any
-// more and appends nothing: ErrReplaced is one, an entry that no Table adds another.
-func (k *Keeper) Appended(n uint64, e Entry) error { return nil }
+// Appended is told that entry n is in the list, its own or another's, in order. After an error the Keeper promises nothing any
+// more and appends nothing: ErrReplaced is one, an entry that the Table refuses another.
+func (k *Keeper) Appended(n uint64, e Entry) error {
+	if k.ended != nil {
+		return k.ended
+	}
+	if k.ended = k.table.Add(n, e); k.ended != nil {
+		return k.ended
+	}
+	k.pending = nil
+	for _, m := range e.Moves {
+		k.presume(m.Owner, k.looked)
+		k.stirred = true
+	}
+	switch {
+	case e.Coordinator == k.number:
+		k.begun = true
+	case e.Coordinator > k.number:
+		k.ended = fmt.Errorf("lease: entry %d: %w", n, ErrReplaced)
+	default:
+		k.base = max(k.base, e.Ceiling)
+	}
+	return k.ended
+}
 
-// Members are all epochs that it knows, in order.
-func (k *Keeper) Members() []Member { return nil }
+// Members are all epochs that it knows, by worker, then epoch.
+func (k *Keeper) Members() []Member {
+	members := make([]Member, len(k.ordered))
+	for i, m := range k.ordered {
+		members[i] = *m
+		for _, g := range k.table.Grants(m.Owner) {
+			if g.To == Forever {
+				members[i].Parts += g.Hi - g.Lo
+			}
+		}
+	}
+	return members
+}
 
 // Promised is the Due from which on nobody can have been promised anything, by this coordinator or one before it.
-func (k *Keeper) Promised() time.Duration { return 0 }
+func (k *Keeper) Promised() time.Duration { return max(k.base, k.promised) }
 
-// Stop makes it promise nothing more and deal nothing more, for a run that is to end early.
-func (k *Keeper) Stop() {}
+// Stop makes it promise and deal nothing more: the run is to end early.
+func (k *Keeper) Stop() { k.stopped = true }
 
-// Closable says whether nothing can come any more, else why not: every promise of a Due of the schedule has passed, the
-// living have said that they are done, and the lost have had the time to come back.
-func (k *Keeper) Closable(now time.Duration) (ok bool, why string) { return false, "" }
+// Closable says whether nothing can come any more, else why not: the last Due has passed, all who live have said that they are
+// done, what the others were promised has passed too, and they have had the time to come back.
+func (k *Keeper) Closable(now time.Duration) (ok bool, why string) {
+	if k.terms.at(now) < k.terms.End && !k.stopped {
+		return false, "arrivals are due"
+	}
+	for _, m := range k.ordered {
+		switch {
+		case m.State == Dead || m.Facts.Done:
+		case m.State <= Joined:
+			return false, fmt.Sprintf("%s is not done", m.Owner)
+		case k.terms.at(now) < min(k.limit(m), k.terms.End):
+			return false, fmt.Sprintf("%s is %s, and was promised more", m.Owner, m.State)
+		case now-m.quiet < LostAfter+k.terms.Hold+comeBack:
+			return false, fmt.Sprintf("%s is %s, and may come back", m.Owner, m.State)
+		}
+	}
+	return true, ""
+}
+
+// limit is the Due before which a member can have been promised something, by anybody.
+func (k *Keeper) limit(m *Member) time.Duration { return max(m.Until, k.base) }
