@@ -99,6 +99,7 @@ func (l *life) hear(b *Beat, r *Reply, sent, came time.Time) bool {
 	if before.IsZero() && !l.bearing.start.IsZero() {
 		close(l.started)
 	}
+	l.stopped = l.stopped || r.Stopped
 	l.hold(r)
 	if r.Lost {
 		l.leave("was taken for lost")

@@ -36,6 +36,7 @@ type life struct {
 	engine  *loadgen.Engine // nil before the start
 	state   State
 	told    bool // the coordinator has heard that it is done
+	stopped bool // the run ends early
 	leaving string
 	heard   time.Time // the last reply
 	by      uint64    // the coordinator that gave it
@@ -58,8 +59,11 @@ func newLife(w *worker, link bus.Link, welcome *Welcome, cfg loadgen.Config) (l 
 		return l.journal.add(frame)
 	})
 	l.cfg.Lease, l.cfg.Recorder = l.lease, l.collector
-	if samples := l.cfg.Samples; samples == nil {
-		l.cfg.Samples = func(int) loadgen.Samples { return l.collector.Shard() }
+	l.cfg.Samples = func(int) loadgen.Samples {
+		if w.samples != nil {
+			return w.samples(l.collector.Shard())
+		}
+		return l.collector.Shard()
 	}
 	if err == nil {
 		_, err = loadgen.New(l.cfg) // what is wrong with it is said before the start
@@ -115,6 +119,8 @@ func (l *life) fire(ctx, after context.Context) error {
 	case <-l.started:
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-l.left:
+		return nil
 	case <-after.Done():
 		return nil
 	}
@@ -172,24 +178,29 @@ func (l *life) wake() {
 	}
 }
 
-// leave says that the epoch will not last to the run's end; the first reason stays. Another one follows it if it still can fire anything.
+// leave says that the epoch will not last to the run's end; the first reason stays. Another one is to follow it while there is anything to fire.
+// The caller holds mu.
 func (l *life) leave(why string) {
-	if l.leaving == "" {
+	if l.leaving == "" && !l.isPast() {
 		l.leaving = why
-		if l.bearing.start.IsZero() || time.Since(l.bearing.start) < l.over {
-			close(l.left)
-		}
+		close(l.left)
 	}
+}
+
+// past says that the run has nothing to fire any more.
+func (l *life) past() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.isPast()
+}
+
+func (l *life) isPast() bool {
+	return l.stopped || !l.bearing.start.IsZero() && time.Since(l.bearing.start) >= l.over
 }
 
 // leftEarly says whether another epoch is to follow, and why.
 func (l *life) leftEarly() (why string, again bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	select {
-	case <-l.left:
-		return l.leaving, true
-	default:
-		return "", false
-	}
+	return l.leaving, l.leaving != ""
 }

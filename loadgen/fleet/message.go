@@ -104,17 +104,19 @@ type Reply struct {
 	Stopped bool `json:"stopped,omitempty"`
 }
 
-// told is a message of a coordinator's own in the stream: one of its fields.
+// told is a message of a coordinator's own in the stream.
 type told struct {
 	versioned
 	Coordinator uint64 `json:"coordinator"`
-	// Begins: this coordinator goes on from here; those before it are not heard any more.
-	Begins string       `json:"begins,omitempty"`
-	Joined *joined      `json:"joined,omitempty"`
-	Start  *time.Time   `json:"start,omitempty"` // offset 0
-	Events *eventsTold  `json:"events,omitempty"`
-	Accept []byte       `json:"accept,omitempty"` // a piece of the platform's accepted Seqs, as a serialized Roaring bitmap
-	Close  *closingTold `json:"close,omitempty"`
+	// Begins: this coordinator goes on from here, and says who it is; those before it are not heard any more.
+	Begins string  `json:"begins,omitempty"`
+	Joined *joined `json:"joined,omitempty"`
+	// Start is offset 0.
+	Start  *time.Time  `json:"start,omitempty"`
+	Events *eventsTold `json:"events,omitempty"`
+	// Accepted is a piece of the platform's accepted Seqs, a serialized Roaring bitmap.
+	Accepted []byte       `json:"accepted,omitempty"`
+	Close    *closingTold `json:"close,omitempty"`
 }
 
 // joined says that an epoch has been given away.
@@ -125,18 +127,21 @@ type joined struct {
 	Processors int    `json:"processors"`
 }
 
+// eventsTold are lines of the timeline, at a time of the run.
 type eventsTold struct {
-	At   time.Duration  `json:"at"`
-	List []record.Event `json:"list"`
+	At    time.Duration     `json:"at"`
+	Lines []json.RawMessage `json:"lines"`
 }
 
 // closingTold ends the stream: what comes after it is not heard.
 type closingTold struct {
-	Ended       time.Time          `json:"ended"`
-	Interrupted bool               `json:"interrupted,omitempty"`
-	Entries     uint64             `json:"entries"` // of the list, by which what is missing is settled
-	Lab         *record.LabAccount `json:"lab,omitempty"`
-	Warnings    []record.Warning   `json:"warnings,omitempty"`
+	Ended       time.Time `json:"ended"`
+	Interrupted bool      `json:"interrupted,omitempty"`
+	// Entries of the list, and Promised, the Due from which on nobody can have been promised anything, settle what is missing.
+	Entries  uint64             `json:"entries"`
+	Promised time.Duration      `json:"promised"`
+	Lab      *record.LabAccount `json:"lab,omitempty"`
+	Warnings []record.Warning   `json:"warnings,omitempty"`
 }
 
 // encode writes a message.

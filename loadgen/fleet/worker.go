@@ -39,6 +39,8 @@ type WorkerConfig struct {
 	Patience time.Duration
 	// Say tells a person what happens, a line at a time; nil tells nobody.
 	Say func(line string)
+
+	samples func(loadgen.Samples) loadgen.Samples // of tests
 }
 
 type worker struct {
@@ -67,38 +69,39 @@ func Work(ctx context.Context, cfg WorkerConfig) error {
 		newest := slices.MaxFunc(relics, func(a, b relic) int { return cmp.Compare(a.of.Epoch, b.of.Epoch) })
 		former = &newest.of
 	}
+	var before *life
 	for {
-		l, err := w.join(ctx, former)
-		if err != nil {
+		l, err := w.join(ctx, former, before)
+		if l == nil {
 			return err
 		}
 		w.lives.Go(func() { l.live(ctx) })
 		select {
 		case <-l.ended:
-			if _, again := l.leftEarly(); !again {
-				return l.err
-			}
 		case <-l.left:
 		}
-		former = &l.of
-		if why, _ := l.leftEarly(); ctx.Err() == nil {
-			w.Say(fmt.Sprintf("%s %s: joining again", l, why))
+		why, again := l.leftEarly()
+		if !again || ctx.Err() != nil {
+			<-l.ended
+			return cmp.Or(l.err, ctx.Err())
 		}
+		w.Say(fmt.Sprintf("%s %s: joining again", l, why))
+		former, before = &l.of, l
 	}
 }
 
-// join begins an epoch. One that follows another is asked for until it is given, or the run is over.
-func (w *worker) join(ctx context.Context, former *Life) (*life, error) {
-	again := former != nil && len(w.relics) == 0
+// join begins an epoch. One that follows another is asked for until it is given; nil, without an error, if the run is over by then.
+func (w *worker) join(ctx context.Context, former *Life, before *life) (*life, error) {
 	for {
 		l, err := w.ask(ctx, former)
-		if err == nil || !again || ctx.Err() != nil {
+		switch {
+		case err == nil || before == nil || ctx.Err() != nil:
 			return l, err
+		case before.past():
+			return nil, nil
 		}
 		w.Say(fmt.Sprintf("not taken in again: %v", err))
-		if !pause(ctx, joinAgain) {
-			return nil, ctx.Err()
-		}
+		pause(ctx, joinAgain)
 	}
 }
 
