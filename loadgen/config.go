@@ -94,7 +94,8 @@ type Transport interface {
 }
 
 // Recorder takes the events of a run, from many goroutines at once. A Recorder that also has a method
-// Flush(now time.Duration) error is flushed every second with the run's platform time. Err is not nil once nothing can be
+// Flush(now time.Duration) error is flushed every second with the run's platform time; one that has a method
+// Attest(evidence []byte) gets the engine's [Evidence] just before, all of it up to then. Err is not nil once nothing can be
 // recorded any more (a full disk); the engine then stops firing.
 type Recorder interface {
 	Event(e record.Event)

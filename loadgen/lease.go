@@ -102,11 +102,11 @@ func (l *Lease) End(grants []Grant) error {
 		return err
 	}
 	l.last.CompareAndSwap(nil, &grants)
-	l.Fence("the lease has ended")
+	l.Fence("")
 	return nil
 }
 
-// Fenced says why the lease has ended, and whether it has.
+// Fenced says why the lease has ended, "" by the coordinator's word, and whether it has.
 func (l *Lease) Fenced() (why string, fenced bool) {
 	if reason := l.fenced.Load(); reason != nil {
 		return *reason, true

@@ -35,6 +35,7 @@ func (t *tenure) peek(s *shard) (arrivals.Arrival, time.Duration, bool) {
 		}
 		t.take(a) // it is forgone
 		s.unsend(a)
+		s.count.forgone.Add(1)
 	}
 }
 
