@@ -11,10 +11,10 @@ import (
 // called every LookEvery, and again after each Appended until it is false.
 func (k *Keeper) Next(now time.Duration) (Entry, bool) {
 	k.look(now)
-	if k.ended != nil || k.stopped {
+	if k.ended != nil {
 		return Entry{}, false
 	}
-	if k.pending == nil {
+	if k.pending == nil && !k.stopped {
 		if e, some := k.decide(now); some {
 			e.Coordinator = k.number
 			k.pending = &e
@@ -67,21 +67,38 @@ func (k *Keeper) takeOver(now time.Duration) (Entry, bool) {
 		return Entry{}, false
 	}
 	var moves moves
-	var from []Owner
+	from, waits := []Owner{}, map[Owner]bool{}
 	for _, e := range k.inherited() {
 		for i, s := range e.spells {
-			due, to, heir := max(s.from, k.free(s.Owner, now)), min(e.to(i), k.terms.End), k.after(e, i)
-			if k.keeps(s.Owner) || due >= to || heir == s.Owner || k.isPresumed(heir) {
-				continue
-			}
-			moves.add(Move{e.lo, e.hi, due, e.to(i), heir})
-			if !slices.Contains(from, s.Owner) {
-				from = append(from, s.Owner)
+			due, heir := max(s.from, k.free(s.Owner, now)), k.after(e, i)
+			switch {
+			case k.keeps(s.Owner) || k.table.Final(s.Owner) || due >= min(e.to(i), k.terms.End) || heir == s.Owner:
+			case k.isPresumed(heir):
+				waits[s.Owner] = true
+			default:
+				moves.add(Move{e.lo, e.hi, due, e.to(i), heir})
+				if !slices.Contains(from, s.Owner) {
+					from = append(from, s.Owner)
+				}
 			}
 		}
 	}
-	k.stirred = len(moves) > 0
-	return moves.deal(k.reasons(from))
+	e, some := moves.deal(k.reasons(from))
+	if len(e.Moves) == len(moves) {
+		e.Final = k.final(waits)
+	}
+	k.stirred = some
+	return e, some || len(e.Final) > 0
+}
+
+// final are those who wait to hear what is theirs for good, but for those from whom something will be taken.
+func (k *Keeper) final(but map[Owner]bool) (final []Owner) {
+	for _, m := range k.ordered {
+		if m.State == Yielded && !but[m.Owner] && !k.table.Final(m.Owner) {
+			final = append(final, m.Owner)
+		}
+	}
+	return final
 }
 
 // free is the Due from which on what is an owner's can be dealt, if it is not one that keeps it.
@@ -107,7 +124,7 @@ func (k *Keeper) after(e estate, i int) Owner {
 	return e.heir
 }
 
-// keeps says whether nothing is to be taken from an owner.
+// keeps says whether an owner stays what it is for now.
 func (k *Keeper) keeps(o Owner) bool {
 	m := k.members[o]
 	return m != nil && (m.living() || m.State == Presumed)

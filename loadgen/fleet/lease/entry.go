@@ -36,13 +36,16 @@ type Move struct {
 	Owner
 }
 
-// Entry is one entry of the list: a deal, which has moves, of which a later one wins where two overlap; or a ceiling.
+// Entry is one entry of the list: a deal, which has moves, of which a later one wins where two overlap, or epochs that are final;
+// or a ceiling.
 type Entry struct {
 	// Coordinator is the number of the one that made it.
 	Coordinator uint64 `json:"coordinator"`
 	Moves       []Move `json:"moves,omitempty"`
 	// Ceiling is the Due from which on nothing may be promised to anybody. A deal has none.
 	Ceiling time.Duration `json:"ceiling,omitempty"`
+	// Final are epochs from whom nothing is taken after this deal: what is theirs stays so for good.
+	Final []Owner `json:"final,omitempty"`
 	// Why is for people.
 	Why string `json:"why,omitempty"`
 }
@@ -70,9 +73,11 @@ func ParseEntry(line []byte) (Entry, error) {
 	return e, nil
 }
 
+func (e Entry) isDeal() bool { return len(e.Moves)+len(e.Final) > 0 }
+
 // check says what is wrong with an entry for a table of that many parts.
 func (e Entry) check(parts int) error {
-	if len(e.Moves) > 0 && e.Ceiling != 0 {
+	if e.isDeal() && e.Ceiling != 0 {
 		return errors.New("a deal with a ceiling")
 	}
 	for _, m := range e.Moves {

@@ -131,7 +131,7 @@ func (k *Keeper) promise(m *Member, now time.Duration) Promise {
 		m.Until = max(m.Until, min(k.table.Ceiling(), k.terms.at(now+k.terms.Hold)))
 		k.promised = max(k.promised, m.Until)
 	}
-	p := Promise{Lost: m.State > Joined}
+	p := Promise{Lost: m.State > Joined, Final: k.table.Final(m.Owner) || k.stopped && k.pending == nil}
 	p.Coordinator, p.Deals = k.number, k.table.Len()
 	p.Grants, p.Until, p.Expires = k.table.Grants(m.Owner), m.Until, k.terms.wall(m.Until)
 	return p
@@ -161,18 +161,17 @@ func (k *Keeper) Appended(n uint64, e Entry) error {
 	if k.ended = k.table.Add(n, e); k.ended != nil {
 		return k.ended
 	}
-	k.pending = nil
+	k.pending, k.stirred = nil, k.stirred || len(e.Moves) > 0
 	for _, m := range e.Moves {
 		k.presume(m.Owner, k.looked)
-		k.stirred = true
 	}
 	switch {
 	case e.Coordinator == k.number:
 		k.begun = true
 	case e.Coordinator > k.number:
 		k.ended = fmt.Errorf("lease: entry %d: %w", n, ErrReplaced)
-	default:
-		k.base = max(k.base, e.Ceiling)
+	default: // what was to be appended here is to be looked at again
+		k.base, k.stirred, k.joined = max(k.base, e.Ceiling), true, true
 	}
 	return k.ended
 }
@@ -194,7 +193,7 @@ func (k *Keeper) Members() []Member {
 // Promised is the Due from which on nobody can have been promised anything, by this coordinator or one before it.
 func (k *Keeper) Promised() time.Duration { return max(k.base, k.promised) }
 
-// Stop makes it promise and deal nothing more: the run is to end early.
+// Stop makes it promise and deal nothing more, for a run that is to end.
 func (k *Keeper) Stop() { k.stopped = true }
 
 // Closable says whether nothing can come any more, else why not: the last Due has passed, all who live have said that they are

@@ -18,6 +18,7 @@ type Table struct {
 	last    uint64 // the coordinator of the last entry
 	ceiling time.Duration
 	strips  []strip // in order, together all parts
+	final   map[Owner]bool
 
 	grants map[Owner][]loadgen.Grant // by the strips; nil where they have changed since
 }
@@ -39,7 +40,7 @@ func NewTable(parts int) (*Table, error) {
 	if _, err := arrivals.Parts(parts); err != nil {
 		return nil, fmt.Errorf("lease: %w", err)
 	}
-	return &Table{parts: parts, strips: []strip{{0, []spell{{}}}}}, nil
+	return &Table{parts: parts, strips: []strip{{0, []spell{{}}}}, final: map[Owner]bool{}}, nil
 }
 
 // Add folds entry k, counted from 1. It is an error, and changes nothing, if it is not the next one, comes from a coordinator with
@@ -51,7 +52,7 @@ func (t *Table) Add(k uint64, e Entry) error {
 		err = fmt.Errorf("comes after %d", t.entries)
 	case e.Coordinator < t.last:
 		err = fmt.Errorf("coordinator %d comes after %d", e.Coordinator, t.last)
-	case err == nil && len(e.Moves) == 0 && e.Ceiling < t.ceiling:
+	case err == nil && !e.isDeal() && e.Ceiling < t.ceiling:
 		err = fmt.Errorf("the ceiling falls from %s to %s", t.ceiling, e.Ceiling)
 	}
 	if err != nil {
@@ -63,6 +64,9 @@ func (t *Table) Add(k uint64, e Entry) error {
 	if len(e.Moves) > 0 {
 		t.join()
 		t.grants = nil
+	}
+	for _, o := range e.Final {
+		t.final[o] = true
 	}
 	t.entries, t.last, t.ceiling = k, e.Coordinator, max(t.ceiling, e.Ceiling)
 	return nil
@@ -80,6 +84,9 @@ func (t *Table) Ceiling() time.Duration { return t.ceiling }
 // Successor is a number for another coordinator: above all that are in the list, and with 32 random bits in it, so that two which
 // begin at the same time are told apart.
 func (t *Table) Successor(random uint32) uint64 { return (t.last>>32+1)<<32 | uint64(random) }
+
+// Final says whether nothing will be taken from an owner any more.
+func (t *Table) Final(o Owner) bool { return t.final[o] }
 
 // Owner is who may begin what is due then in that part; nobody where there is no such part or Due.
 func (t *Table) Owner(part int, due time.Duration) Owner {
