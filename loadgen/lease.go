@@ -42,6 +42,8 @@ type Lease struct {
 	of     int
 	held   atomic.Pointer[Holding]
 	fenced atomic.Pointer[string]
+	quiet  chan struct{} // closed once it is fenced
+	last   atomic.Pointer[[]Grant]
 }
 
 // NewLease is a lease in a schedule of that many parts, by which nothing may begin as yet.
@@ -49,7 +51,7 @@ func NewLease(of int) (*Lease, error) {
 	if _, err := arrivals.Parts(of); err != nil {
 		return nil, fmt.Errorf("lease: %w", err)
 	}
-	l := &Lease{of: of}
+	l := &Lease{of: of, quiet: make(chan struct{})}
 	l.held.Store(&Holding{})
 	return l, nil
 }
@@ -58,15 +60,8 @@ func NewLease(of int) (*Lease, error) {
 // promised stays so. It is an error, and changes nothing, if a grant has parts that are none, or two overlap. The lease keeps
 // h.Grants: they must not change.
 func (l *Lease) Hold(h Holding) error {
-	for i, g := range h.Grants {
-		if g.Lo < 0 || g.Lo > g.Hi || g.Hi > l.of || g.From > g.To {
-			return fmt.Errorf("lease: grant %+v, must rise and be within %d parts", g, l.of)
-		}
-		for _, other := range h.Grants[:i] {
-			if !g.and(other).empty() {
-				return fmt.Errorf("lease: grants %+v and %+v overlap", other, g)
-			}
-		}
+	if err := l.check(h.Grants); err != nil {
+		return err
 	}
 	old := l.held.Load()
 	if h.Coordinator < old.Coordinator || h.Deals < old.Deals {
@@ -77,10 +72,41 @@ func (l *Lease) Hold(h Holding) error {
 	return nil
 }
 
-// Fence ends the lease for good: nothing begins by it any more. The first reason stays.
-func (l *Lease) Fence(why string) { l.fenced.CompareAndSwap(nil, &why) }
+func (l *Lease) check(grants []Grant) error {
+	for i, g := range grants {
+		if g.Lo < 0 || g.Lo > g.Hi || g.Hi > l.of || g.From > g.To {
+			return fmt.Errorf("lease: grant %+v, must rise and be within %d parts", g, l.of)
+		}
+		for _, other := range grants[:i] {
+			if !g.and(other).empty() {
+				return fmt.Errorf("lease: grants %+v and %+v overlap", other, g)
+			}
+		}
+	}
+	return nil
+}
 
-// Fenced says why the lease has ended, and whether it has.
+// Fence makes sure that nothing begins by the lease any more, for good; journeys under way are ended as at a cancelled run. The
+// first reason stays.
+func (l *Lease) Fence(why string) {
+	if l.fenced.CompareAndSwap(nil, &why) {
+		close(l.quiet)
+	}
+}
+
+// End is the coordinator's last word to the epoch, in answer to its yield or at the end of the run: these grants are the
+// epoch's and will be nobody else's. What of them has not begun is unsent, of all else the engine says nothing, and its
+// run ends. A lease that is not fenced is so from now on. The first word stays; an error as of Hold changes nothing.
+func (l *Lease) End(grants []Grant) error {
+	if err := l.check(grants); err != nil {
+		return err
+	}
+	l.last.CompareAndSwap(nil, &grants)
+	l.Fence("")
+	return nil
+}
+
+// Fenced says why the lease has ended, "" by the coordinator's word, and whether it has.
 func (l *Lease) Fenced() (why string, fenced bool) {
 	if reason := l.fenced.Load(); reason != nil {
 		return *reason, true

@@ -62,6 +62,27 @@ func (l *leased) peek(clock, late time.Duration) (arrivals.Arrival, ruling, bool
 	return l.pending[0], l.seen.rule(l.pending[0], clock, l.stale), true
 }
 
+// rest gives what has not been taken of the grants that are the epoch's last.
+func (l *leased) rest(grants []Grant) []arrivals.Arrival {
+	l.renew(&Holding{Grants: grants, Until: never, Expires: never}, 0, 0)
+	rest, end := append(l.overdue, l.pending...), 0
+	for _, s := range l.spans {
+		end = max(end, min(s.last+1, l.schedule.Blocks()))
+	}
+	for l.next < end {
+		l.readOn()
+		rest = append(rest, l.pending...)
+	}
+	l.overdue, l.pending = nil, nil
+	return rest
+}
+
+// over says that nothing is left of what is held, and that what will be held is not in the schedule any more.
+func (l *leased) over(now time.Duration) bool {
+	all := l.schedule.Blocks()
+	return len(l.pending) == 0 && len(l.overdue) == 0 && l.next >= all && l.schedule.FirstBlock(now) == all
+}
+
 // take takes what peek gave.
 func (l *leased) take(a arrivals.Arrival) {
 	l.front = max(l.front, a.Due+1)

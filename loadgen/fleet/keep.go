@@ -1,0 +1,171 @@
+package fleet
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/ansturm/ansturm/loadgen/fleet/lease"
+)
+
+// appendPatience is how long an entry may take before it is tried again.
+const appendPatience = time.Second
+
+// keep deals and promises until nothing can come any more. Once ctx has ended it deals and promises nothing.
+func (c *Coordinator) keep(ctx, work context.Context, table *lease.Table) error {
+	if err := c.hire(table); err != nil {
+		return err
+	}
+	look := time.NewTicker(lease.LookEvery)
+	defer look.Stop()
+	ended := ctx.Done()
+	for {
+		if err := c.appendDue(work); err != nil {
+			return err
+		}
+		c.tellChanges()
+		if c.closable() {
+			return nil
+		}
+		select {
+		case <-look.C:
+		case <-ended:
+			ended = nil
+			c.stop()
+		case <-c.over:
+			return cmp.Or(c.err, ErrReplaced) // which has closed the record
+		}
+	}
+}
+
+// hire makes the keeper, of those who are there.
+func (c *Coordinator) hire(table *lease.Table) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	keeper, err := lease.NewKeeper(c.terms, c.number, table, c.now())
+	if err != nil {
+		return fmt.Errorf("fleet: %w", err)
+	}
+	c.keeper, c.dealt = keeper, table.Len()
+	for _, o := range ordered(c.members) {
+		if m := c.members[o]; time.Since(m.heard) < lease.LostAfter {
+			err = errors.Join(err, keeper.Joined(o, m.capacity(), c.now()))
+		}
+	}
+	return err
+}
+
+// ordered are the epochs of a map, by worker, then epoch.
+func ordered[V any](of map[lease.Owner]V) []lease.Owner {
+	return slices.SortedFunc(maps.Keys(of), func(a, b lease.Owner) int {
+		return cmp.Or(cmp.Compare(a.Worker, b.Worker), cmp.Compare(a.Epoch, b.Epoch))
+	})
+}
+
+// appendDue appends what the keeper wants to have in the list. What the bus does not answer in time is tried again at the next look.
+func (c *Coordinator) appendDue(ctx context.Context) error {
+	for {
+		c.mu.Lock()
+		e, wanted := c.keeper.Next(c.now())
+		k := c.keeper.Table().Len() + 1
+		c.mu.Unlock()
+		if !wanted {
+			return nil
+		}
+		patient, cancel := context.WithTimeout(ctx, appendPatience)
+		taken, err := c.cfg.Store.Append(patient, k, e.Line())
+		entries := []lease.Entry{e}
+		if err == nil && taken { // by another coordinator
+			entries, err = c.read(patient, k)
+		}
+		cancel()
+		if err != nil {
+			return ctx.Err()
+		}
+		if err := c.appended(k, entries); err != nil {
+			return err
+		}
+	}
+}
+
+// appended is told what stands in the list from entry k on.
+func (c *Coordinator) appended(k uint64, entries []lease.Entry) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, e := range entries {
+		if err := c.keeper.Appended(k+uint64(i), e); err != nil {
+			return fmt.Errorf("fleet: %w", err)
+		}
+		if len(e.Moves) > 0 {
+			c.dealt = k + uint64(i)
+		}
+	}
+	return nil
+}
+
+// stop ends the run early.
+func (c *Coordinator) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.keeper.Stop()
+	c.stopped = true
+}
+
+func (c *Coordinator) closable() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ok, _ := c.keeper.Closable(c.now())
+	return ok
+}
+
+// tellChanges tells of members whose state is another one.
+func (c *Coordinator) tellChanges() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, k := range c.keeper.Members() {
+		m := c.members[k.Owner]
+		if m == nil || m.state == k.State || k.State < lease.Joined {
+			continue
+		}
+		m.state = k.State
+		why := m.beat.Yield
+		if why == "" {
+			why = fmt.Sprintf("last heard %s before", time.Since(m.heard).Round(time.Millisecond))
+		}
+		c.Event(c.memberEvent(k.Owner, k.State.String(), why))
+		c.cfg.Say(fmt.Sprintf("worker %s is %s: %s", k.Owner, k.State, why))
+	}
+}
+
+// close takes the platform's account, tells the close, and waits until it has been folded.
+func (c *Coordinator) close(ctx, work context.Context) error {
+	end := &closingTold{Interrupted: ctx.Err() != nil}
+	if c.cfg.Account != nil {
+		account, accepted, err := c.cfg.Account(work)
+		if err != nil {
+			return err
+		}
+		end.Lab = account
+		if accepted != nil {
+			if err := c.tellAccepted(work, accepted); err != nil {
+				return err
+			}
+		}
+	}
+	if err := c.flush(work); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	end.Entries, end.Promised = c.keeper.Table().Len(), c.keeper.Promised()
+	c.mu.Unlock()
+	end.Ended, end.Refused = time.Now().Round(0), c.refusals()
+	if err := c.mustTell(work, told{Close: end}); err != nil {
+		return err
+	}
+	<-c.over
+	return c.err
+}
