@@ -33,6 +33,7 @@ var floors = map[string]int{
 	"scenarios/arrivals":  1,
 
 	"loadgen/cluster/clustertest": 1, // a small API server for tests
+	"loadgen/fleet/place":         3,
 
 	"scenarios": 0,
 }
@@ -47,7 +48,7 @@ var heavy = map[string][]string{
 	"github.com/RoaringBitmap/roaring/v2":     {"loadgen/record", "lab"},
 	"github.com/prometheus/common":            {"loadgen/record", "loadgen/observe"},
 	"github.com/prometheus/client_model":      {"loadgen/record", "loadgen/observe"},
-	"k8s.io/client-go":                        {"loadgen/observe", "loadgen/cluster"},
+	"k8s.io/client-go":                        {"loadgen/observe", "loadgen/cluster", "loadgen/fleet/place"},
 	"k8s.io/metrics":                          {"loadgen/observe", "loadgen/cluster"},
 	"github.com/valyala/fasthttp":             {"lab"},
 	"github.com/goccy/go-yaml":                {"scenarios"},
@@ -55,7 +56,7 @@ var heavy = map[string][]string{
 }
 
 // sameFloor are the imports allowed within one floor.
-var sameFloor = map[string]bool{"planner→planner/fit": true, "loadgen/observe→loadgen/cluster": true}
+var sameFloor = map[string]bool{"planner→planner/fit": true, "loadgen/observe→loadgen/cluster": true, "loadgen/fleet/place→loadgen/cluster": true}
 
 func TestImportsGoDownward(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}} {{join .Imports \" \"}}", "./...").Output()

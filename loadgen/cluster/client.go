@@ -12,6 +12,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -27,11 +28,12 @@ import (
 	metricsv1beta1 "k8s.io/metrics/pkg/apis/metrics/v1beta1"
 )
 
-// The API groups that are read.
+// The API groups that are spoken to.
 var (
 	Core        = corev1.SchemeGroupVersion
 	Apps        = appsv1.SchemeGroupVersion
 	Autoscaling = autoscalingv2.SchemeGroupVersion
+	Batch       = batchv1.SchemeGroupVersion
 	Discovery   = discoveryv1.SchemeGroupVersion
 	Metrics     = metricsv1beta1.SchemeGroupVersion
 )
@@ -44,7 +46,7 @@ var (
 func init() {
 	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"})
 	for _, add := range []func(*runtime.Scheme) error{
-		corev1.AddToScheme, appsv1.AddToScheme, autoscalingv2.AddToScheme, discoveryv1.AddToScheme, metricsv1beta1.AddToScheme,
+		corev1.AddToScheme, appsv1.AddToScheme, autoscalingv2.AddToScheme, batchv1.AddToScheme, discoveryv1.AddToScheme, metricsv1beta1.AddToScheme,
 	} {
 		utilruntime.Must(add(scheme))
 	}
@@ -131,7 +133,7 @@ func FromConfig(ctx context.Context, name string, config *rest.Config, patience 
 	if err != nil {
 		return nil, fmt.Errorf("context %q: %w", name, err)
 	}
-	for _, group := range []schema.GroupVersion{Core, Apps, Autoscaling, Discovery, Metrics} {
+	for _, group := range []schema.GroupVersion{Core, Apps, Autoscaling, Batch, Discovery, Metrics} {
 		if c.groups[group], err = clientFor(config, group, client); err != nil {
 			return nil, fmt.Errorf("context %q: %w", name, err)
 		}

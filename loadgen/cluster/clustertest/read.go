@@ -47,6 +47,8 @@ var kinds = map[string][2]string{
 	"horizontalpodautoscalers": {"autoscaling/v2", "HorizontalPodAutoscaler"},
 	"endpointslices":           {"discovery.k8s.io/v1", "EndpointSlice"},
 	"configmaps":               {"v1", "ConfigMap"},
+	"secrets":                  {"v1", "Secret"},
+	"jobs":                     {"batch/v1", "Job"},
 	"verticalpodautoscalers":   {"autoscaling.k8s.io/v1", "VerticalPodAutoscaler"},
 	// The metrics of pods are kept as a resource of their own; their path ends in pods, too.
 	"podmetrics": {"metrics.k8s.io/v1beta1", "PodMetrics"},

@@ -2,6 +2,7 @@ package clustertest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,15 +13,18 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // What may be written: HorizontalPodAutoscalers, by server-side apply (whose spec is taken as a whole), update and
-// deletion, and the scale of Deployments. Managed fields say which managers there are, not whose fields.
+// deletion, the scale of Deployments, and Jobs and Secrets, by creation, JSON merge patch and deletion. Managed fields say which managers there
+// are, not whose fields.
 
 // verbOf is what a request does to an object, as RBAC calls it; empty for reading.
 func verbOf(method string) string {
-	return map[string]string{http.MethodPatch: "patch", http.MethodPut: "update", http.MethodDelete: "delete"}[method]
+	return map[string]string{http.MethodPost: "create", http.MethodPatch: "patch", http.MethodPut: "update", http.MethodDelete: "delete"}[method]
 }
 
 // subresource takes the scale off a path.
@@ -36,10 +40,14 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request, resource, namespa
 		refuse(w, http.StatusBadRequest, metav1.StatusReasonBadRequest, err.Error())
 	case scale && resource == "deployments":
 		s.rescale(w, namespace, name, body)
-	case resource != "horizontalpodautoscalers":
+	case resource != "horizontalpodautoscalers" && empty[resource] == nil:
 		refuse(w, http.StatusMethodNotAllowed, metav1.StatusReasonMethodNotAllowed, resource+" cannot be written")
 	case r.Method == http.MethodDelete:
 		s.remove(w, resource, namespace, name)
+	case r.Method == http.MethodPost:
+		s.create(w, resource, namespace, body)
+	case empty[resource] != nil:
+		s.merge(w, resource, namespace, name, body)
 	default:
 		s.writeAutoscaler(w, r, namespace, name, body)
 	}
@@ -88,17 +96,97 @@ func (s *Server) writeAutoscaler(w http.ResponseWriter, r *http.Request, namespa
 	_, _ = w.Write(encode("horizontalpodautoscalers", &h))
 }
 
+// empty makes the objects that may be created.
+var empty = map[string]func() Object{
+	"jobs":    func() Object { return &batchv1.Job{} },
+	"secrets": func() Object { return &corev1.Secret{} },
+}
+
+func (s *Server) create(w http.ResponseWriter, resource, namespace string, body []byte) {
+	if empty[resource] == nil {
+		refuse(w, http.StatusMethodNotAllowed, metav1.StatusReasonMethodNotAllowed, resource+" cannot be created")
+		return
+	}
+	o := empty[resource]()
+	if err := json.Unmarshal(body, o); err != nil {
+		refuse(w, http.StatusBadRequest, metav1.StatusReasonBadRequest, err.Error())
+		return
+	}
+	o.SetNamespace(namespace)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, exists := s.objects[resource+"/"+namespace+"/"+o.GetName()]; exists {
+		refuse(w, http.StatusConflict, metav1.StatusReasonAlreadyExists, fmt.Sprintf("%s %q already exists", resource, o.GetName()))
+		return
+	}
+	s.store(resource, o)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusCreated)
+	_, _ = w.Write(encode(resource, o))
+}
+
+// merge patches an object as RFC 7386 says.
+func (s *Server) merge(w http.ResponseWriter, resource, namespace, name string, body []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	had, exists := s.objects[resource+"/"+namespace+"/"+name]
+	if !exists {
+		refuse(w, http.StatusNotFound, metav1.StatusReasonNotFound, fmt.Sprintf("%s %q not found", resource, name))
+		return
+	}
+	var before, patch any
+	if err := errors.Join(json.Unmarshal(encode(resource, had), &before), json.Unmarshal(body, &patch)); err != nil {
+		refuse(w, http.StatusBadRequest, metav1.StatusReasonBadRequest, err.Error())
+		return
+	}
+	o := empty[resource]()
+	text, err := json.Marshal(merged(before, patch))
+	if err = errors.Join(err, json.Unmarshal(text, o)); err != nil {
+		refuse(w, http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, err.Error())
+		return
+	}
+	s.store(resource, o)
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(encode(resource, o))
+}
+
+func merged(before, patch any) any {
+	fields, ok := patch.(map[string]any)
+	if !ok {
+		return patch
+	}
+	out, ok := before.(map[string]any)
+	if !ok {
+		out = map[string]any{}
+	}
+	for name, value := range fields {
+		if value == nil {
+			delete(out, name)
+		} else {
+			out[name] = merged(out[name], value)
+		}
+	}
+	return out
+}
+
+// remove deletes an object, and what it owns as the garbage collector does, at once.
 func (s *Server) remove(w http.ResponseWriter, resource, namespace, name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := resource + "/" + namespace + "/" + name
-	o, exists := s.objects[key]
+	gone, exists := s.objects[key]
 	if !exists {
 		refuse(w, http.StatusNotFound, metav1.StatusReasonNotFound, name+" not found")
 		return
 	}
-	delete(s.objects, key)
-	s.commit(resource, "DELETED", o.DeepCopyObject().(Object))
+	for k, o := range s.objects {
+		owned := slices.ContainsFunc(o.GetOwnerReferences(), func(r metav1.OwnerReference) bool { return r.UID == gone.GetUID() })
+		if k == key || owned {
+			delete(s.objects, k)
+			resource, _, _ := strings.Cut(k, "/")
+			s.commit(resource, "DELETED", o.DeepCopyObject().(Object))
+		}
+	}
 	_ = json.NewEncoder(w).Encode(metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusSuccess})
 }
 
