@@ -44,6 +44,8 @@ type firing struct {
 	closed int
 	// warnings are known before the first shot.
 	warnings []record.Warning
+	// fleet says who fires; this process, where it is not given.
+	fleet fleetFlags
 	// byTime shows the progress in time instead of arrivals.
 	byTime bool
 }
@@ -62,17 +64,17 @@ func (a *app) fire(ctx context.Context, p *progress, f firing) (*record.Record, 
 		return nil, err
 	}
 	defer g.leave()
-	s, err := f.load(g, schedule)
-	if err != nil {
-		return nil, err
-	}
 	if f.way.tls != nil && f.way.tls.InsecureSkipVerify {
 		a.say("warning: the server's certificate is not verified (--insecure)")
 	}
 	if f.announcement != "" && !a.quiet {
 		a.say("%s", f.announcement)
 	}
-	if err := s.close(s.shoot(ctx, p)); err != nil {
+	shoot := a.fireAlone
+	if f.fleet.given() {
+		shoot = a.fireFleet
+	}
+	if err := shoot(ctx, p, f, g, schedule); err != nil {
 		return nil, fmt.Errorf("run %s: %w", f.dir, err)
 	}
 	done, err := record.Open(f.dir)
@@ -80,6 +82,15 @@ func (a *app) fire(ctx context.Context, p *progress, f firing) (*record.Record, 
 		return nil, err
 	}
 	return done, ctx.Err()
+}
+
+// fireAlone fires by this process.
+func (a *app) fireAlone(ctx context.Context, p *progress, f firing, g ground, schedule *arrivals.Schedule) error {
+	s, err := f.load(g, schedule)
+	if err != nil {
+		return err
+	}
+	return s.close(s.shoot(ctx, p))
 }
 
 // load makes engine and record. Only a run that the engine can fire gets a record.

@@ -141,7 +141,7 @@ Exit codes: 0 pass · 1 fail · 2 usage or input · 3 inconclusive · 4 invalid 
 	root.AddCommand(
 		a.fireCommand(), a.runCommand(), a.calibrateCommand(), a.labCommand(), a.inspectCommand(), a.gateCommand(),
 		a.planCommand(), a.verifyCommand(), a.simulateCommand(), a.reportCommand(), a.scenarioCommand(), a.rbacCommand(),
-		a.demoCommand(),
+		a.demoCommand(), a.workerCommand(),
 	)
 	asInput(root)
 	for _, c := range root.Commands() {

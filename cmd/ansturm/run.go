@@ -67,6 +67,7 @@ func (s *surge) flags(c *cobra.Command) {
 	flags.IntVar(&s.firing.maxConnections, "connections", 0, "most open connections (0: 15000)")
 	s.client.flags(c)
 	s.kube.flags(c)
+	s.firing.fleet.flags(c)
 }
 
 // prepare makes of the flags what is to be fired, and at what.
@@ -136,6 +137,9 @@ func (s *surge) check(changed func(string) bool) error {
 		return inputError(errors.New("--waiting-room without --target or --kube-context"), "the embedded platform's waiting room is the platform's admission")
 	case s.client.given(changed) != "":
 		return inputError(fmt.Errorf("--%s without --target: the embedded platform speaks HTTP/1.1 without TLS", s.client.given(changed)), "")
+	}
+	if err := s.firing.fleet.check(changed); err != nil {
+		return err
 	}
 	return s.kube.check(changed)
 }

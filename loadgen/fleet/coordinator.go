@@ -54,8 +54,9 @@ type Config struct {
 	Key []byte
 	// Started is told of offset 0 before it comes, or after it in a run that is resumed. Its error ends the run.
 	Started func(start time.Time) error
-	// Account is asked for the platform's own account and the Seqs that it has accepted, once all workers are done; nil: it gives none.
-	Account func(ctx context.Context) (*record.LabAccount, *roaring.Bitmap, error)
+	// Account is asked for the platform's own account, the Seqs that it has accepted, and what the record must warn of, once all workers are
+	// done; nil: it gives none.
+	Account func(ctx context.Context) (*record.LabAccount, *roaring.Bitmap, []record.Warning, error)
 	// Finish changes the final run, at the close. It must be a function of the run alone.
 	Finish func(*record.Run)
 	// Say tells a person what happens, a line at a time; nil tells nobody.

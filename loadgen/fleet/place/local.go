@@ -18,7 +18,7 @@ import (
 // LocalConfig says how workers run as processes of this machine.
 type LocalConfig struct {
 	Worker
-	// Dir is the fleet's folder, which exists: the token, a state folder and a log for each worker, and the roll of them come into it.
+	// Dir is the fleet's folder, which exists: a state folder and a log for each worker, and the roll of them come into it.
 	Dir string
 	// Program is what is started. Empty means this process' own.
 	Program string
@@ -81,9 +81,6 @@ func (l *Local) Start(ctx context.Context, n int) (err error) {
 	if l.roll, err = readRoll(l.path(rollFile)); err != nil {
 		return fmt.Errorf("place: %w", err)
 	}
-	if err := writeFile(l.path(tokenFile), []byte(l.config.Token)); err != nil {
-		return fmt.Errorf("place: %w", err)
-	}
 	living := 0
 	for _, e := range l.roll.Workers {
 		w, err := l.takeUp(e)
@@ -138,11 +135,12 @@ func (l *Local) launch(i int) error {
 		return err
 	}
 	defer log.Close()
-	args := l.config.args(name, l.path(tokenFile), l.path(name))
+	args := l.config.args(name, l.config.TokenFile, l.path(name))
 	if l.config.Each != nil {
 		args = append(args, l.config.Each(i)...)
 	}
 	cmd := exec.Command(l.config.Program, args...)
+	cmd.Args[0] = os.Args[0]          // the name decides which program a test binary is
 	cmd.Stdout, cmd.Stderr = log, log // a pipe would break with us
 	detach(cmd)
 	if err := cmd.Start(); err != nil {
@@ -221,7 +219,7 @@ func (l *Local) Stop(ctx context.Context) error {
 	for _, w := range l.workers {
 		w.process.close()
 	}
-	return errors.Join(remove(l.path(tokenFile)), remove(l.path(rollFile)))
+	return remove(l.path(rollFile))
 }
 
 // signal reaches every worker that runs, by its descriptor.

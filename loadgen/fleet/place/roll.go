@@ -8,11 +8,8 @@ import (
 	"os"
 )
 
-// The files of a fleet of local workers.
-const (
-	tokenFile = "token"
-	rollFile  = "workers.json"
-)
+// rollFile is the roll of a fleet of local workers.
+const rollFile = "workers.json"
 
 // roll is who was started here: what a coordinator that comes back knows the workers by.
 type roll struct {
