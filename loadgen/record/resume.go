@@ -25,7 +25,7 @@ func Resume(dir string) (*Writer, error) {
 }
 
 func resume(dir string, o options) (*Writer, error) {
-	held, err := lock(dir) // before looking: whoever holds it may be about to end the run
+	held, err := Lock(dir) // before looking: whoever holds it may be about to end the run
 	if err != nil {
 		return nil, err
 	}
