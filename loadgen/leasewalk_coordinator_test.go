@@ -13,6 +13,7 @@ type coordinator struct {
 	number      uint64
 	ahead       int // its clock, in ticks
 	frozenUntil int
+	cutUntil    int // from the list
 }
 
 // write is an entry on its way into the list.
@@ -27,7 +28,7 @@ type write struct {
 // to before it began; one that goes on though it was replaced; one that promises before an entry of its own is in the list; one that
 // goes on promising to the lost; and workers who believe whatever comes last.
 var mutants = map[string]uint64{
-	"by part": 0, "forgotten ceiling": 0, "ceiling apart": 0, "goes on": 0, "too early": 0, "promised to the lost": 0, "no numbers": 0,
+	"by part": 150, "forgotten ceiling": 1, "ceiling apart": 1219, "goes on": 0, "too early": 165, "promised to the lost": 165, "no numbers": 38,
 }
 
 func (c *coordinator) now(tick int) time.Duration { return time.Duration(tick+c.ahead) * loadgen.WalkTick }
@@ -37,9 +38,9 @@ var walkTerms = lease.Terms{Speed: loadgen.WalkSpeed, End: loadgen.DueAt(loadgen
 // coordinate begins another coordinator.
 func (w *walk) coordinate(tick int) {
 	table := w.table(0)
-	c := &coordinator{number: table.Successor(w.random.Uint32()), frozenUntil: walkBegin}
+	c := &coordinator{number: table.Successor(w.random.Uint32()), frozenUntil: walkBegin, cutUntil: walkBegin}
 	if !w.calm {
-		c.ahead = w.random.IntN(3) - 1
+		c.ahead, c.cutUntil = w.random.IntN(3)-1, tick+one(w, 0, 0, 2, 20)
 	}
 	if w.mutant == "forgotten ceiling" {
 		table = w.table(table.Ceiling())
@@ -80,7 +81,7 @@ func (w *walk) entry(k uint64) lease.Entry {
 func (w *walk) reply(m letter, e *epoch, tick int) {
 	c := m.to
 	p := c.Heard(e.name, m.facts, c.now(tick))
-	if tick < e.cutUntil && w.chance(0.95) {
+	if w.isCut(e, c, tick) {
 		return
 	}
 	switch t := c.Table(); {
@@ -104,6 +105,9 @@ func (w *walk) look(c *coordinator, tick int) bool {
 		}
 	}
 	for e, some := c.Next(c.now(tick)); some; e, some = c.Next(c.now(tick)) {
+		if tick < c.cutUntil {
+			break
+		}
 		place := c.Table().Len() + 1
 		line := w.broken(c, e).Line()
 		if w.chance(0.1) { // it takes its time, and nobody hears whether it arrived

@@ -40,6 +40,7 @@ type epoch struct {
 	ended        bool // it has called unsent what it may
 	stoppedUntil int
 	cutUntil     int
+	cutFrom      *coordinator // nil: from all
 }
 
 // beginning is the epoch that began an arrival, and when.
@@ -145,7 +146,7 @@ func (w *walk) run() (twice int) {
 
 func (w *walk) fault(tick int) {
 	e := one(w, w.epochs...)
-	switch w.random.IntN(8) {
+	switch w.random.IntN(10) {
 	case 0:
 		if !e.dead {
 			e.dead, e.diedAt = true, tick
@@ -162,11 +163,17 @@ func (w *walk) fault(tick int) {
 			w.coordinate(tick)
 		}
 	case 5:
-		e.cutUntil = tick + one(w, 10, 30, 120)
+		e.cutUntil, e.cutFrom = tick+one(w, 10, 30, 120), one(w, append(slices.Clone(w.coordinators), nil)...)
 	case 6:
 		w.spawn(tick)
 	case 7:
 		e.busy = 1
+	case 8:
+		w.coordinate(tick)
+	case 9:
+		for _, c := range w.coordinators {
+			c.cutUntil = tick + one(w, 10, 60)
+		}
 	}
 }
 
@@ -189,16 +196,23 @@ func (w *walk) fire(i int, e *epoch, tick int) {
 }
 
 func (w *walk) beat(i int, e *epoch, tick int) {
-	if (tick+i)%walkBeat != 0 || w.chance(0.05) || tick < e.cutUntil && w.chance(0.95) {
+	if (tick+i)%walkBeat != 0 || w.chance(0.05) {
 		return
 	}
 	_, fenced := e.Fenced()
 	for _, c := range w.coordinators {
+		if w.isCut(e, c, tick) {
+			continue
+		}
 		w.net = append(w.net, letter{at: tick + w.delay(), epoch: i, to: c, facts: lease.Facts{
 			Capacity: e.capacity, Fenced: fenced, Done: tick >= walkDone, Rate: e.capacity, Busy: 0.5 + e.busy/2,
 			Apart: time.Duration(max(e.ahead-c.ahead, c.ahead-e.ahead)) * loadgen.WalkTick, Measured: !w.chance(0.1),
 		}})
 	}
+}
+
+func (w *walk) isCut(e *epoch, from *coordinator, tick int) bool {
+	return tick < e.cutUntil && (e.cutFrom == nil || e.cutFrom == from) && w.chance(0.95)
 }
 
 func (w *walk) delay() int {
@@ -312,7 +326,8 @@ func TestBrokenRulesAreFound(t *testing.T) {
 		seed := mutants[mutant]
 		for newWalk(t, schedule, seed, mutant, false).run() == 0 {
 			if seed++; seed == mutants[mutant]+400 {
-				t.Fatalf("%s: no arrival has two fates in 400 walks", mutant)
+				t.Errorf("%s: no arrival has two fates in 400 walks", mutant)
+				break
 			}
 		}
 		t.Logf("%s: found by seed %d", mutant, seed)

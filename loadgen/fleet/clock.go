@@ -27,11 +27,11 @@ const (
 
 // bearings are what a worker knows of the coordinator's clock: of stamps before the start is known, of the run's clock afterwards.
 type bearings struct {
-	own    clock
-	wall   lease.Offset
-	run    lease.Offset
-	heard  int
-	start  time.Time // offset 0; zero before it is known
+	own   clock
+	wall  lease.Offset
+	run   lease.Offset
+	heard int
+	start time.Time // offset 0; zero before it is known
 }
 
 // hear learns from a reply that came at an instant to a beat sent at another.

@@ -100,7 +100,7 @@ type Coordinator struct {
 	err   error         // of the fold
 	teller
 
-	joining sync.Mutex // one joins at a time
+	joining turn // one joins at a time
 
 	mu      sync.Mutex // guards what follows; taken before that of the fold
 	number  uint64
@@ -121,11 +121,11 @@ func New(cfg Config) (*Coordinator, error) {
 		return nil, err
 	}
 	c := &Coordinator{
-		cfg: cfg, spec: spec, clock: newClock(), over: make(chan struct{}), members: map[lease.Owner]*member{},
+		cfg: cfg, spec: spec, clock: newClock(), over: make(chan struct{}), members: map[lease.Owner]*member{}, joining: newTurn(),
 		terms: lease.Terms{Speed: cfg.speed(), End: cfg.Engine.Scenario.Arrivals.Over + 1, Hold: cfg.Hold},
 	}
 	c.teller.init()
-	return c, errors.Join(c.terms.Validate())
+	return c, c.terms.Validate()
 }
 
 // Run coordinates the run, from the first worker's joining to the record's close, and gives the run as it is recorded. When ctx ends, what has not
@@ -142,7 +142,10 @@ func (c *Coordinator) Run(ctx context.Context) (*record.Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.fold = newFold(&c.cfg, func() ([]lease.Entry, error) { return c.read(work, 1) }, c.looked)
+	fold := newFold(&c.cfg, func() ([]lease.Entry, error) { return c.read(work, 1) }, c.looked)
+	c.mu.Lock()
+	c.fold = fold
+	c.mu.Unlock()
 	all.Go(func() {
 		c.err = c.fold.follow(work, c.cfg.Store)
 		close(c.over)
@@ -151,9 +154,8 @@ func (c *Coordinator) Run(ctx context.Context) (*record.Run, error) {
 		return c.fold.run, err
 	}
 	all.Go(func() { c.tellEvents(work) })
-	all.Go(func() { _ = c.cfg.Store.Serve(work, c) })
-	err = c.start(ctx, work)
-	if err == nil {
+	all.Go(func() { _ = c.cfg.Store.Serve(work, service{c, work}) })
+	if err = c.start(ctx, work); err == nil {
 		err = c.keep(ctx, work, table)
 	}
 	if err == nil {

@@ -6,13 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
-
-	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/ansturm/ansturm/loadgen/fleet/bus"
 	"github.com/ansturm/ansturm/loadgen/fleet/lease"
@@ -30,11 +27,11 @@ type fold struct {
 	// looked is told of each message of a coordinator's own, and whether it was heard.
 	looked func(sequence uint64, heard bool)
 
-	w       *record.Writer // nil before the start
-	early   []told         // of before the start
-	delta   record.Delta
-	seconds int64 // on the wall, that are flushed
-	accept  []byte
+	w        *record.Writer // nil before the start
+	early    []told         // of before the start
+	delta    record.Delta
+	seconds  int64 // on the wall, that are flushed
+	accepted []byte
 
 	mu      sync.Mutex // guards what follows, which others look at
 	ruler   uint64     // the coordinator that is heard
@@ -157,7 +154,7 @@ func (f *fold) do(t *told) error {
 			return err
 		}
 	}
-	f.accept = append(f.accept, t.Accepted...)
+	f.accepted = append(f.accepted, t.Accepted...)
 	if t.Close != nil && f.w != nil {
 		return f.close(t.Close)
 	}
@@ -198,77 +195,6 @@ func (f *fold) write(t *eventsTold) error {
 	return f.reach(t.At)
 }
 
-// close gives a fate to those of whom nobody told any, and closes the record.
-func (f *fold) close(c *closingTold) error {
-	lost, err := f.settle(c)
-	if err != nil {
-		return fmt.Errorf("fleet: close: %w", err)
-	}
-	lab := c.Lab
-	if lab != nil && len(f.accept) > 0 {
-		accepted := roaring.New()
-		if err := accepted.UnmarshalBinary(f.accept); err != nil {
-			return fmt.Errorf("fleet: close: the platform's account: %w", err)
-		}
-		if lab.File, err = f.w.WriteAccepted(accepted); err != nil {
-			return err
-		}
-	}
-	err = f.w.Close(c.Ended, func(r *record.Run) {
-		r.Interrupted, r.Lab, r.Workers = c.Interrupted, lab, len(f.workers)
-		r.Warnings = append(r.Warnings, c.Warnings...)
-		f.judge(r, lost)
-		if f.cfg.Finish != nil {
-			f.cfg.Finish(r)
-		}
-		run := *r
-		f.run = &run
-	})
-	return errors.Join(err, errClosed)
-}
-
-// settle says of arrivals without a fate whether anybody can have begun them; lost is how many may have been.
-func (f *fold) settle(c *closingTold) (lost int64, err error) {
-	table, err := f.table(c.Entries)
-	if err != nil {
-		return 0, err
-	}
-	done := map[lease.Owner]bool{}
-	for o := range f.epochs {
-		_, done[o] = f.w.Told(o.Worker, o.Epoch)
-	}
-	unsent, indeterminate, err := lease.Settle(f.cfg.Engine.Schedule, table, lease.Closing{Promised: c.Promised, Done: done}, func(yield func(uint32) bool) {
-		f.w.Missing().Iterate(yield)
-	})
-	if err != nil {
-		return 0, err
-	}
-	return int64(len(indeterminate)), errors.Join(
-		f.w.Settle(record.Unsent, roaring.BitmapOf(unsent...)), f.w.Settle(record.Indeterminate, roaring.BitmapOf(indeterminate...)),
-	)
-}
-
-// table is the fold of the list's first entries.
-func (f *fold) table(entries uint64) (*lease.Table, error) {
-	list, err := f.entries()
-	if err != nil {
-		return nil, err
-	}
-	if uint64(len(list)) < entries {
-		return nil, fmt.Errorf("the list has %d entries, the close is of %d", len(list), entries)
-	}
-	return tableOf(f.cfg.Parts, list[:entries])
-}
-
-// tableOf folds a list from its first entry on.
-func tableOf(parts int, list []lease.Entry) (*lease.Table, error) {
-	table, err := lease.NewTable(parts)
-	for i := 0; i < len(list) && err == nil; i++ {
-		err = table.Add(uint64(i)+1, list[i])
-	}
-	return table, err
-}
-
 // seen is what others want to know of an epoch: how many of its messages are in the record, and whether it was given by a coordinator that was heard.
 func (f *fold) seen(o lease.Owner) (kept uint64, given bool) {
 	f.mu.Lock()
@@ -279,16 +205,36 @@ func (f *fold) seen(o lease.Owner) (kept uint64, given bool) {
 	return 0, false
 }
 
+// following is the next epoch of a worker; of a worker 0 the first of one that nobody was.
+func (f *fold) following(worker uint32) (uint32, uint32) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if worker == 0 {
+		for w := range f.workers {
+			worker = max(worker, w)
+		}
+		worker++
+	}
+	return worker, f.workers[worker] + 1
+}
+
+// who is what was told of an epoch when it was given.
+func (f *fold) who(o lease.Owner) joined {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.epochs[o].joined
+}
+
+// heard is the coordinator that is heard.
+func (f *fold) heard() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.ruler
+}
+
 // began is the run's start; zero before it was told.
 func (f *fold) began() time.Time {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.start
-}
-
-// refusals are counted by their reason.
-func (f *fold) refusals() map[string]int64 {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return maps.Clone(f.refused)
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/ansturm/ansturm/loadgen/fleet/lease"
+	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/scenarios"
 )
 
 // appendPatience is how long an entry may take before it is tried again.
@@ -37,7 +39,10 @@ func (c *Coordinator) keep(ctx, work context.Context, table *lease.Table) error 
 			ended = nil
 			c.stop()
 		case <-c.over:
-			return cmp.Or(c.err, ErrReplaced) // which has closed the record
+			if c.err == nil { // somebody else has closed the record
+				return ErrReplaced
+			}
+			return c.err
 		}
 	}
 }
@@ -136,25 +141,21 @@ func (c *Coordinator) tellChanges() {
 		if why == "" {
 			why = fmt.Sprintf("last heard %s before", time.Since(m.heard).Round(time.Millisecond))
 		}
-		c.Event(c.memberEvent(k.Owner, k.State.String(), why))
+		c.Event(c.event(k.Owner, k.State.String(), why))
 		c.cfg.Say(fmt.Sprintf("worker %s is %s: %s", k.Owner, k.State, why))
 	}
 }
 
-// close takes the platform's account, tells the close, and waits until it has been folded.
+// close takes the platform's account, tells the close, and waits until it has been folded. What is wrong with the account is an error, and the
+// record says it: it cannot be asked for again.
 func (c *Coordinator) close(ctx, work context.Context) error {
 	end := &closingTold{Interrupted: ctx.Err() != nil}
-	if c.cfg.Account != nil {
-		account, accepted, err := c.cfg.Account(work)
-		if err != nil {
-			return err
-		}
-		end.Lab = account
-		if accepted != nil {
-			if err := c.tellAccepted(work, accepted); err != nil {
-				return err
-			}
-		}
+	broken := c.account(work, end)
+	if broken != nil {
+		end.Interrupted = true
+		end.Warnings = append(end.Warnings, record.Warning{Code: "run-broken", Text: scenarios.Text{
+			"de": "Der Lauf brach ab: " + broken.Error(), "en": "The run broke off: " + broken.Error(),
+		}})
 	}
 	if err := c.flush(work); err != nil {
 		return err
@@ -167,5 +168,28 @@ func (c *Coordinator) close(ctx, work context.Context) error {
 		return err
 	}
 	<-c.over
-	return c.err
+	return errors.Join(broken, c.err)
+}
+
+// account takes the platform's own account into the close.
+func (c *Coordinator) account(ctx context.Context, end *closingTold) error {
+	if c.cfg.Account == nil {
+		return nil
+	}
+	account, accepted, err := c.cfg.Account(ctx)
+	if err != nil || accepted == nil {
+		end.Lab = account
+		return err
+	}
+	set, err := accepted.ToBytes()
+	if err != nil {
+		return fmt.Errorf("fleet: the platform's account: %w", err)
+	}
+	for piece := range slices.Chunk(set, tellBytes) {
+		if err := c.mustTell(ctx, told{Accepted: piece}); err != nil {
+			return err
+		}
+	}
+	end.Lab = account
+	return nil
 }

@@ -141,7 +141,9 @@ type closingTold struct {
 	Entries  uint64             `json:"entries"`
 	Promised time.Duration      `json:"promised"`
 	Lab      *record.LabAccount `json:"lab,omitempty"`
-	Warnings []record.Warning   `json:"warnings,omitempty"`
+	// Refused is what the bus has refused, by reason.
+	Refused  map[string]int64 `json:"refused,omitempty"`
+	Warnings []record.Warning `json:"warnings,omitempty"`
 }
 
 // encode writes a message.

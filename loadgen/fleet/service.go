@@ -31,15 +31,17 @@ func (s service) Join(b []byte) (worker, epoch uint32, welcome []byte, err error
 	if err != nil {
 		return 0, 0, nil, err
 	}
-	s.joining.Lock()
-	defer s.joining.Unlock()
+	if err := s.joining.take(s.ctx); err != nil {
+		return 0, 0, nil, err
+	}
+	defer s.joining.giveBack()
 	if s.past() {
 		return 0, 0, nil, errors.New("the run is over")
 	}
 	j, former := s.place(&hello)
 	o := lease.Owner{Worker: j.Worker, Epoch: j.Epoch}
-	line := s.event(o, "joined", fmt.Sprintf("%s, process %d on %s, %d processors", hello.Name, hello.Pid, hello.Host, hello.Processors))
-	if err := s.mustTell(s.ctx, told{Joined: &j, Events: line}); err != nil {
+	e := s.event(o, lease.Joined.String(), fmt.Sprintf("%s, process %d on %s, %d processors", hello.Name, hello.Pid, hello.Host, hello.Processors))
+	if err := s.mustTell(s.ctx, told{Joined: &j, Events: &eventsTold{At: e.At, Lines: lineOf(e)}}); err != nil {
 		return 0, 0, nil, err
 	}
 	s.cfg.Say(fmt.Sprintf("worker %s joined: %s, process %d on %s", o, hello.Name, hello.Pid, hello.Host))
@@ -122,11 +124,9 @@ func (c *Coordinator) answer(o lease.Owner, beat *Beat, r *Reply, at time.Time) 
 		return
 	}
 	r.Last = c.last(&p, beat)
-	if h := p.Holding; beat.Deals >= c.dealt && beat.Deals > 0 && !r.Last {
-		h.Grants, r.Same = nil, true
-		r.Holding = &h
-	} else {
-		r.Holding = &h
+	r.Holding = &p.Holding
+	if r.Same = beat.Deals >= c.dealt && beat.Deals > 0; r.Same {
+		p.Grants = nil
 	}
 }
 
@@ -159,9 +159,11 @@ func (s service) Refused(reason, from string) {
 }
 
 // event is one of the timeline, of an epoch.
-func (c *Coordinator) event(o lease.Owner, phase, message string) *eventsTold {
-	e := record.Event{At: c.platform(), Wall: time.Now().Round(0), Source: "fleet", Kind: record.KindWorker, Object: o.String(), Phase: phase, Message: message}
-	return &eventsTold{At: e.At, Lines: lines(e)}
+func (c *Coordinator) event(o lease.Owner, phase, message string) record.Event {
+	return record.Event{
+		At: c.platform(), Wall: time.Now().Round(0), Source: "fleet", Kind: record.KindWorker,
+		Object: o.String(), Phase: phase, Message: message,
+	}
 }
 
 // ready is how many epochs could begin.

@@ -148,4 +148,3 @@ func fingerprint(s *arrivals.Schedule) string {
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
-

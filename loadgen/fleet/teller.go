@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"sync"
@@ -20,17 +21,19 @@ const (
 
 // teller is a coordinator's way into the stream.
 type teller struct {
-	turn sync.Mutex // one message at a time: their order is that of their being told
-	last uint64     // number of a message: the first is drawn, so that no two coordinators' are the same
+	turn     turn   // one message at a time: their order is that of their being told
+	sequence uint64 // of the last message: the first is drawn, so that no two coordinators have the same
 
 	waiting sync.Mutex // guards what follows
 	waits   map[uint64]chan bool
 	lines   []json.RawMessage
+	refused map[string]int64 // by the bus
 }
 
 func (t *teller) init() {
-	t.last = rand.Uint64N(1<<38) << 24 //nolint:gosec // need only be another than the others'
-	t.waits = map[uint64]chan bool{}
+	t.sequence = rand.Uint64N(1<<38) << 24 //nolint:gosec // need only be another than the others'
+	t.turn = newTurn()
+	t.waits, t.refused = map[uint64]chan bool{}, map[string]int64{}
 }
 
 // looked is the fold's word on a message.
@@ -54,14 +57,16 @@ func (t *teller) wait(sequence uint64) <-chan bool {
 // tell tells something, and waits until the fold has looked at it: it is not heard where another coordinator has begun before, or the record was
 // closed.
 func (c *Coordinator) tell(ctx context.Context, m told) (heard bool, err error) {
-	c.turn.Lock()
-	defer c.turn.Unlock()
+	if err := c.turn.take(ctx); err != nil {
+		return false, err
+	}
+	defer c.turn.giveBack()
 	c.mu.Lock()
 	m.versioned, m.Coordinator = versioned{Version}, c.number
 	c.mu.Unlock()
-	c.last++
-	looked, body := c.wait(c.last), encode(m)
-	for c.cfg.Store.Tell(ctx, c.last, body) != nil {
+	c.sequence++
+	looked, body := c.wait(c.sequence), encode(m)
+	for c.cfg.Store.Tell(ctx, c.sequence, body) != nil {
 		if c.closed() || !pause(ctx, lease.BeatEvery/2) {
 			break
 		}
@@ -89,24 +94,23 @@ func (c *Coordinator) mustTell(ctx context.Context, m told) error {
 	return err
 }
 
-// Event takes an event into the record, by way of the stream. It may be called from any goroutine, until Account has been asked.
+// Event takes an event into the record, by way of the stream. It may be called from any goroutine, until Account has given its answer.
 func (c *Coordinator) Event(e record.Event) {
-	values := map[string]float64{}
-	for name, v := range e.Values {
-		if !math.IsNaN(v) && !math.IsInf(v, 0) { // which no message can have
-			values[name] = v
-		}
-	}
-	if len(values) < len(e.Values) {
-		e.Values = values
-	}
-	line, err := json.Marshal(e)
-	if err != nil { // a time beyond the year 9999
-		return
-	}
 	c.waiting.Lock()
 	defer c.waiting.Unlock()
-	c.lines = append(c.lines, line)
+	c.lines = append(c.lines, lineOf(e)...)
+}
+
+// lineOf is an event as a message has it; none where no message can have it.
+func lineOf(e record.Event) []json.RawMessage {
+	values := maps.Clone(e.Values)
+	maps.DeleteFunc(values, func(_ string, v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) })
+	e.Values = values
+	line, err := json.Marshal(e)
+	if err != nil { // a time beyond the year 9999
+		return nil
+	}
+	return []json.RawMessage{line}
 }
 
 // tellEvents brings events into the stream until ctx ends.
@@ -143,3 +147,26 @@ func (t *teller) takeLines() (lines []json.RawMessage) {
 	lines, t.lines = t.lines[:n:n], t.lines[n:]
 	return lines
 }
+
+// refusals are what the bus has refused, by reason.
+func (t *teller) refusals() map[string]int64 {
+	t.waiting.Lock()
+	defer t.waiting.Unlock()
+	return maps.Clone(t.refused)
+}
+
+// turn is a mutex that is given up with a context.
+type turn chan struct{}
+
+func newTurn() turn { return make(turn, 1) }
+
+func (t turn) take(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t turn) giveBack() { <-t }

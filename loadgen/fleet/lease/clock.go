@@ -13,7 +13,7 @@ type Exchange struct{ T1, T2, T3, T4 time.Duration }
 const drift = 50
 
 // Offset bounds how far another clock is ahead of one's own. An exchange says that it is between T3 − T4 and T2 − T1: nothing is heard
-// before it is said. What exchanges say is intersected, each widened by 50 ppm of its age. Where nothing is left, a clock was
+// before it is said. What exchanges say is intersected, each widened by 50 ppm of its age since T1. Where nothing is left, a clock was
 // stepped: it starts anew with the exchange that said so. The zero Offset knows nothing.
 type Offset struct {
 	at, lo, hi time.Duration // the bounds at that time of one's own clock
@@ -23,15 +23,14 @@ type Offset struct {
 
 // Add learns from an exchange, in any order. It is an error, and changes nothing, if the answer came before the question.
 func (o *Offset) Add(x Exchange) error {
-	lo, hi := x.T3-x.T4, x.T2-x.T1
+	at := x.T4
+	if o.known {
+		at = max(at, o.at)
+	}
+	lo, hi := wider(x.T3-x.T4, x.T2-x.T1, at-x.T1)
 	if x.T4 < x.T1 || x.T3 < x.T2 || hi < lo {
 		return fmt.Errorf("lease: exchange %+v: answered before it was asked", x)
 	}
-	at := max(x.T4, o.at)
-	if !o.known {
-		at = x.T4
-	}
-	lo, hi = wider(lo, hi, at-x.T4)
 	if o.known {
 		oldLo, oldHi := wider(o.lo, o.hi, at-o.at)
 		if bothLo, bothHi := max(lo, oldLo), min(hi, oldHi); bothLo <= bothHi {
