@@ -176,7 +176,8 @@ func (c *Coordinator) account(ctx context.Context, end *closingTold) error {
 	if c.cfg.Account == nil {
 		return nil
 	}
-	account, accepted, err := c.cfg.Account(ctx)
+	account, accepted, warnings, err := c.cfg.Account(ctx)
+	end.Warnings = append(end.Warnings, warnings...)
 	if err != nil || accepted == nil {
 		end.Lab = account
 		return err
