@@ -134,6 +134,8 @@ type Progress struct {
 	Connections int64
 	// LatenessP99 of the last second, in wall time.
 	LatenessP99 time.Duration
+	// CPU is how many processors this program used in the last second.
+	CPU float64
 }
 
 func (c Config) withDefaults() Config {

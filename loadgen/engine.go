@@ -47,6 +47,7 @@ type Engine struct {
 	connections connections
 	mishaps     mishaps
 	lastP99     atomic.Int64
+	lastCPU     atomic.Int64 // processor time of the last second
 	watching    watchState
 	total       int64         // arrivals of the share; about that many where there are several shares
 	limit       time.Duration // of lateness
@@ -371,6 +372,7 @@ func (e *Engine) Progress() Progress {
 		Indeterminate: t.fates[record.Indeterminate], Unsent: t.fates[record.Unsent],
 		Shots: t.shots(), ShotsOK: t.outcomes[record.OK], Late: t.late,
 		Connections: e.connections.open.Load(), LatenessP99: time.Duration(e.lastP99.Load()),
+		CPU: time.Duration(e.lastCPU.Load()).Seconds() / watchEvery.Seconds(),
 	}
 	p.InFlight = max(0, p.Offered-p.Completed-p.Failed-p.Indeterminate)
 	return p

@@ -83,6 +83,7 @@ func (e *Engine) everySecond() {
 	latest := counts.since(w.before)
 	p99 := latest.quantile(0.99)
 	e.lastP99.Store(int64(p99))
+	e.lastCPU.Store(int64(health.cpu - w.health.cpu))
 	if latest.total() > 0 {
 		w.seconds++
 		if p99 > e.limit {

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -11,23 +13,14 @@ import (
 	"github.com/ansturm/ansturm/loadgen/fleet"
 )
 
-// mostLines is how many workers have a line of their own on the terminal.
+// mostLines is how many workers have a line of their own on the terminal: of more, those that are the latest.
 const mostLines = 16
 
 // crew shows a fleet's workers, a line each below the run's bar; nothing where bars cannot be drawn.
 type crew struct {
 	p     *progress
 	lines []*crewLine
-	last  map[fleetOwner]shotsAt
-}
-
-// fleetOwner names an epoch of a worker.
-type fleetOwner struct{ worker, epoch uint32 }
-
-// shotsAt is how many shots there were at a moment.
-type shotsAt struct {
-	shots int64
-	at    time.Time
+	seen  map[string]*shotRate
 }
 
 // crewLine is one line.
@@ -36,46 +29,81 @@ type crewLine struct {
 	text atomic.Pointer[string]
 }
 
-func (p *progress) crew() *crew { return &crew{p: p, last: map[fleetOwner]shotsAt{}} }
+// shotRate is how many shots a second an epoch fires, over the last second and more.
+type shotRate struct {
+	shots int64
+	at    time.Time
+	rate  float64
+}
 
-// now shows the workers as they are: of each its last epoch, those with the most trouble where there are too many.
-func (c *crew) now(workers []fleet.Worker) {
+func (p *progress) crew() *crew { return &crew{p: p, seen: map[string]*shotRate{}} }
+
+// now shows the workers as they are, of each its last epoch.
+func (c *crew) now(epochs []fleet.Worker) {
 	if c.p.bars == nil {
 		return
 	}
-	now := time.Now()
-	for i, w := range troubled(lastEpochs(workers)) {
-		if i == mostLines {
-			break
+	var workers []fleet.Worker
+	for _, w := range epochs { // in order of worker and epoch
+		if n := len(workers); n > 0 && workers[n-1].Worker == w.Worker {
+			workers = workers[:n-1]
 		}
-		c.line(i).set(c.describe(w, now))
+		workers = append(workers, w)
+	}
+	if len(workers) > mostLines {
+		slices.SortStableFunc(workers, func(a, b fleet.Worker) int {
+			return cmp.Compare(b.Beat.Progress.LatenessP99, a.Beat.Progress.LatenessP99)
+		})
+		workers = workers[:mostLines]
+	}
+	for i, w := range workers {
+		text := c.describe(w, time.Now())
+		c.line(i).text.Store(&text)
 	}
 }
 
-// lastEpochs leaves out what a worker was before.
-func lastEpochs(workers []fleet.Worker) (last []fleet.Worker) {
-	for _, w := range workers { // in order of worker and epoch
-		if n := len(last); n > 0 && last[n-1].Worker == w.Worker {
-			last[n-1] = w
-			continue
-		}
-		last = append(last, w)
+// line is line i, made where there is none yet.
+func (c *crew) line(i int) *crewLine {
+	for len(c.lines) <= i {
+		l := &crewLine{}
+		l.text.Store(new(string))
+		l.bar = c.p.bars.MustAdd(0, nil, mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return "\r" + *l.text.Load() })))
+		c.lines = append(c.lines, l)
 	}
-	return last
+	return c.lines[i]
 }
 
-// troubled are all of them where each has a line, else those that are the latest.
-func troubled(workers []fleet.Worker) []fleet.Worker {
-	if len(workers) <= mostLines {
-		return workers
+// end takes the lines away.
+func (c *crew) end() {
+	for _, l := range c.lines {
+		l.bar.Abort(true)
 	}
-	// The order among those that are shown stays that of their numbers: a line that jumps about cannot be read.
-	limit := nthLateness(workers, mostLines)
-	var worst []fleet.Worker
-	for _, w := range workers {
-		if w.Beat.Progress.LatenessP99 >= limit && len(worst) < mostLines {
-			worst = append(worst, w)
-		}
+}
+
+// describe is a worker's line.
+func (c *crew) describe(w fleet.Worker, now time.Time) string {
+	p := &w.Beat.Progress
+	text := fmt.Sprintf("  w%-3d %-16.16s %7.0f/s  late %-8s", w.Worker, w.Name, c.rate(w, now), brief(p.LatenessP99))
+	if w.Heard > time.Second {
+		return text + fmt.Sprintf("  not heard for %s", w.Heard.Round(time.Second))
 	}
-	return worst
+	text += fmt.Sprintf("  cpu %3.0f %%", 100*p.CPU)
+	if w.Beat.Waiting > 1 {
+		text += fmt.Sprintf("  %d to deliver", w.Beat.Waiting)
+	}
+	return text
+}
+
+// rate is how many shots a second a worker fires.
+func (c *crew) rate(w fleet.Worker, now time.Time) float64 {
+	r := c.seen[w.Owner.String()]
+	if r == nil {
+		r = &shotRate{at: now}
+		c.seen[w.Owner.String()] = r
+	}
+	if passed := now.Sub(r.at); passed >= time.Second {
+		r.rate = float64(w.Beat.Progress.Shots-r.shots) / passed.Seconds()
+		r.shots, r.at = w.Beat.Progress.Shots, now
+	}
+	return r.rate
 }
