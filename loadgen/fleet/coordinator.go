@@ -154,7 +154,11 @@ func (c *Coordinator) Run(ctx context.Context) (*record.Run, error) {
 		return c.fold.run, err
 	}
 	all.Go(func() { c.tellEvents(work) })
-	all.Go(func() { _ = c.cfg.Store.Serve(work, service{c, work}) })
+	all.Go(func() {
+		if err := c.cfg.Store.Serve(work, service{c, work}); err != nil {
+			c.cfg.Say(fmt.Sprintf("nobody can join or beat any more: %v", err))
+		}
+	})
 	if err = c.start(ctx, work); err == nil {
 		err = c.keep(ctx, work, table)
 	}

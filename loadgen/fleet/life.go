@@ -155,11 +155,21 @@ func (l *life) deliver(ctx context.Context, done chan<- struct{}) {
 			case <-l.journal.more:
 			case <-ctx.Done():
 			}
-		case l.link.Deliver(ctx, number, frame) == nil:
-			l.journal.taken(number)
 		default:
-			pause(ctx, lease.BeatEvery/2)
+			l.deliverOne(ctx, number, frame)
 		}
+	}
+}
+
+func (l *life) deliverOne(ctx context.Context, number uint64, frame []byte) {
+	err, refused := l.link.Deliver(ctx, number, frame), new(bus.Refusal)
+	switch {
+	case err == nil:
+		l.journal.taken(number)
+	case errors.As(err, &refused): // for good
+		l.drop(err)
+	default:
+		pause(ctx, lease.BeatEvery/2)
 	}
 }
 

@@ -94,11 +94,14 @@ func Work(ctx context.Context, cfg WorkerConfig) error {
 func (w *worker) join(ctx context.Context, former *Life, before *life) (*life, error) {
 	for {
 		l, err := w.ask(ctx, former)
+		refused := new(bus.Refusal)
 		switch {
 		case err == nil || before == nil || ctx.Err() != nil:
 			return l, err
 		case before.past():
 			return nil, nil
+		case errors.As(err, &refused):
+			return nil, err
 		}
 		w.Say(fmt.Sprintf("not taken in again: %v", err))
 		pause(ctx, joinAgain)
