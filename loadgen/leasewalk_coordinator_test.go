@@ -31,7 +31,9 @@ var mutants = map[string]uint64{
 	"by part": 150, "forgotten ceiling": 1, "ceiling apart": 1219, "goes on": 0, "too early": 165, "promised to the lost": 165, "no numbers": 38,
 }
 
-func (c *coordinator) now(tick int) time.Duration { return time.Duration(tick+c.ahead) * loadgen.WalkTick }
+func (c *coordinator) now(tick int) time.Duration {
+	return time.Duration(tick+c.ahead) * loadgen.WalkTick
+}
 
 var walkTerms = lease.Terms{Speed: loadgen.WalkSpeed, End: loadgen.DueAt(loadgen.WalkTicks)}
 

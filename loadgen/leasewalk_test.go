@@ -63,8 +63,8 @@ type walk struct {
 	calm     bool
 
 	epochs       []*epoch
-	list         [][]byte   // of entries
-	writes       []write    // to it, under way
+	list         [][]byte       // of entries
+	writes       []write        // to it, under way
 	coordinators []*coordinator // that live, perhaps several
 	last         *coordinator   // the last that began
 	downUntil    int

@@ -27,9 +27,9 @@ type Keeper struct {
 	stopped  bool
 	pending  *Entry // said by Next, and not found in the list as yet
 
-	looked time.Duration // the last look
-	stirred bool // whose what is, or who lives, has changed since there was nothing to take over
-	joined  bool // somebody has joined since all had parts by their capacity
+	looked  time.Duration // the last look
+	stirred bool          // whose what is, or who lives, has changed since there was nothing to take over
+	joined  bool          // somebody has joined since all had parts by their capacity
 	dealt   time.Duration
 	balance Balance
 }
@@ -170,8 +170,8 @@ func (k *Keeper) Appended(n uint64, e Entry) error {
 		k.begun = true
 	case e.Coordinator > k.number:
 		k.ended = fmt.Errorf("lease: entry %d: %w", n, ErrReplaced)
-	default: // what was to be appended here is to be looked at again
-		k.base, k.stirred, k.joined = max(k.base, e.Ceiling), true, true
+	default: // from before this one began
+		k.base = max(k.base, e.Ceiling)
 	}
 	return k.ended
 }

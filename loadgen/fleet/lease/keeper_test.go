@@ -16,8 +16,8 @@ const ms = time.Millisecond
 // keeping is a Keeper whose list is its own alone, and every promise that it has given.
 type keeping struct {
 	*Keeper
-	told map[Owner]time.Duration
-	list []Entry
+	told  map[Owner]time.Duration
+	final map[Owner]string // what they have for good
 }
 
 func keep(t interface{ Fatal(...any) }, parts int, terms Terms, now time.Duration) *keeping {
@@ -26,7 +26,7 @@ func keep(t interface{ Fatal(...any) }, parts int, terms Terms, now time.Duratio
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &keeping{Keeper: k, told: map[Owner]time.Duration{}}
+	return &keeping{Keeper: k, told: map[Owner]time.Duration{}, final: map[Owner]string{}}
 }
 
 // settle appends what is to be appended.
@@ -39,7 +39,7 @@ func (k *keeping) settle(t interface{ Fatal(...any) }, now time.Duration) (deals
 		if err := k.Appended(k.Table().Len()+1, e); err != nil {
 			t.Fatal(err)
 		}
-		if k.list = append(k.list, e); len(e.Moves) > 0 {
+		if len(e.Moves) > 0 {
 			deals = append(deals, e)
 		}
 	}
@@ -90,10 +90,17 @@ func TestWhatIsTakenFromWhom(t *testing.T) {
 		from  time.Duration // on the wall
 		final bool
 	}{
-		"lost":                  {apart, func(k *keeping) { k.Lost(a, now) }, now + DefaultHold, false},
-		"dead":                  {apart, func(k *keeping) { k.Dead(a, now) }, now + lead + 20*ms, false},
-		"dead, of what clock":   {Facts{}, func(k *keeping) { k.Dead(a, now) }, now + DefaultHold, false},
-		"fenced":                {apart, func(k *keeping) { k.Yielded(a, now) }, now + lead + 20*ms, true},
+		"lost":                {apart, func(k *keeping) { k.Lost(a, now) }, now + DefaultHold, false},
+		"dead":                {apart, func(k *keeping) { k.Dead(a, now) }, now + lead + 20*ms, false},
+		"dead, of what clock": {Facts{}, func(k *keeping) { k.Dead(a, now) }, now + DefaultHold, false},
+		"fenced":              {apart, func(k *keeping) { k.Yielded(a, now) }, now + lead + 20*ms, true},
+		"fenced, then of a better clock": {apart, func(k *keeping) {
+			k.Yielded(a, now)
+			k.settle(t, now)
+			k.heard(a, Facts{Measured: true}, now)
+			k.Lost(Owner{3, 1}, now)
+			k.heard(Owner{3, 1}, Facts{}, now)
+		}, now + lead + 20*ms, true},
 		"fenced, in a beat":     {apart, func(k *keeping) { k.heard(a, Facts{Fenced: true, Measured: true}, now) }, now + lead, true},
 		"done":                  {apart, func(k *keeping) { k.heard(a, Facts{Done: true}, now) }, now + DefaultHold, false},
 		"lost, then dead":       {apart, func(k *keeping) { k.Lost(a, now); k.settle(t, now); k.Dead(a, now) }, now + lead + 20*ms, false},
@@ -252,15 +259,29 @@ func TestTheRulesOfDealing(t *testing.T) {
 				}
 			}
 			silent := uint32(rapid.IntRange(0, 6).Draw(t, "silent"))
+			apart := time.Duration(rapid.IntRange(0, 300).Draw(t, "apart")) * ms
 			for _, m := range k.Members() {
 				if m.Worker != silent && m.State != Dead {
-					k.heard(m.Owner, Facts{Apart: 10 * ms, Measured: true, Rate: 9, Busy: float64(m.Worker) / 6}, now)
+					k.checkHeard(t, m.Owner, Facts{Apart: apart, Measured: true, Rate: 9, Busy: float64(m.Worker) / 6}, now)
 				}
 			}
 			k.checkNext(t, now)
 		}
 		k.checkEnds(t, now)
 	})
+}
+
+// checkHeard says that no promise goes beyond the ceiling, and that what is final stays.
+func (k *keeping) checkHeard(t *rapid.T, o Owner, f Facts, now time.Duration) {
+	p := k.heard(o, f, now)
+	if p.Until > k.Table().Ceiling() {
+		t.Fatalf("promised %s, the ceiling is %s", p.Until, k.Table().Ceiling())
+	}
+	if was, is := k.final[o], fmt.Sprint(p.Grants); was != "" && was != is {
+		t.Fatalf("%s had %s for good, now it has %s", o, was, is)
+	} else if p.Final {
+		k.final[o] = is
+	}
 }
 
 // checkNext appends what is to be appended, and holds each deal against the rules.
@@ -279,7 +300,7 @@ func (k *keeping) checkNext(t *rapid.T, now time.Duration) {
 					}
 					had := state[spell.Owner]
 					keeps := had.State == Joined && from < k.Table().Ceiling()
-					gone := had.State >= Yielded && from >= k.terms.at(now+lead+10*ms)
+					gone := had.State >= Yielded && from >= k.terms.at(now+lead+had.Facts.Apart)
 					if keeps || from < k.told[spell.Owner] && !gone {
 						t.Fatalf("at %s %+v takes from %+v, who was told %s", now, m, had, k.told[spell.Owner])
 					}
