@@ -107,6 +107,7 @@ type Coordinator struct {
 	keeper  *lease.Keeper // nil before the start
 	dealt   uint64        // the last entry that moved something
 	members map[lease.Owner]*member
+	gone    map[string]bool // by name, of processes that are proved to have ended
 	stopped bool // nothing is dealt or promised any more
 }
 
@@ -121,7 +122,7 @@ func New(cfg Config) (*Coordinator, error) {
 		return nil, err
 	}
 	c := &Coordinator{
-		cfg: cfg, spec: spec, clock: newClock(), over: make(chan struct{}), members: map[lease.Owner]*member{}, joining: newTurn(),
+		cfg: cfg, spec: spec, clock: newClock(), over: make(chan struct{}), members: map[lease.Owner]*member{}, gone: map[string]bool{}, joining: newTurn(),
 		terms: lease.Terms{Speed: cfg.speed(), End: cfg.Engine.Scenario.Arrivals.Over + 1, Hold: cfg.Hold},
 	}
 	c.teller.init()

@@ -225,6 +225,17 @@ func (f *fold) who(o lease.Owner) joined {
 	return f.epochs[o].joined
 }
 
+// given are the epochs that were given away.
+func (f *fold) given() map[lease.Owner]joined {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := make(map[lease.Owner]joined, len(f.epochs))
+	for o, e := range f.epochs {
+		all[o] = e.joined
+	}
+	return all
+}
+
 // heard is the coordinator that is heard.
 func (f *fold) heard() uint64 {
 	f.mu.Lock()

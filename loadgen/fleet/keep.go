@@ -61,6 +61,7 @@ func (c *Coordinator) hire(table *lease.Table) error {
 			err = errors.Join(err, keeper.Joined(o, m.capacity(), c.now()))
 		}
 	}
+	c.bury()
 	return err
 }
 
@@ -137,6 +138,9 @@ func (c *Coordinator) tellChanges() {
 			continue
 		}
 		m.state = k.State
+		if m.beat.State == Done { // its process has ended as it should
+			continue
+		}
 		why := m.beat.Yield
 		if why == "" {
 			why = fmt.Sprintf("last heard %s before", time.Since(m.heard).Round(time.Millisecond))

@@ -178,12 +178,24 @@ func (c *Coordinator) ready() (n int) {
 	return n
 }
 
-// Dead is told with proof that an epoch's process has ended: what it held is dealt to others at once.
-func (c *Coordinator) Dead(worker, epoch uint32) {
+// Gone is told with proof that the process which joined by that name, as no other did, has ended: what its epochs hold is dealt to others at
+// once. A coordinator that came later may be told before it has heard of them.
+func (c *Coordinator) Gone(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.keeper != nil {
-		c.keeper.Dead(lease.Owner{Worker: worker, Epoch: epoch}, c.now())
+	c.gone[name] = true
+	c.bury()
+}
+
+// bury tells the keeper of those who are gone. The caller holds mu.
+func (c *Coordinator) bury() {
+	if c.keeper == nil {
+		return
+	}
+	for o, j := range c.fold.given() {
+		if c.gone[j.Name] {
+			c.keeper.Dead(o, c.now())
+		}
 	}
 }
 

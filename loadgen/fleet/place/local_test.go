@@ -172,6 +172,10 @@ func TestLocalWorkersAndTheirDeaths(t *testing.T) {
 	if d := death(t, l); d.Name != roll[0].Name || d.Why != "signal: killed" || d.State != filepath.Join(dir, d.Name) {
 		t.Errorf("the one that was killed: %+v", d)
 	}
+	until(t, "another follows the one that was killed", func() bool { return len(onRoll(t, dir)) > 3 })
+	if last := onRoll(t, dir)[3]; last.State != roll[0].State {
+		t.Errorf("%+v has another state than %+v, or follows the one that was refused", last, roll[0])
+	}
 	if err := l.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -231,6 +235,9 @@ func TestLocalWorkersOutliveTheirCoordinator(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, "one has died meanwhile", func() bool { return !runs(roll[1]) })
+	if err := os.Remove(filepath.Join(dir, roll[1].State, "seen")); err != nil {
+		t.Fatal(err)
+	}
 
 	l := newLocal(t, dir, LocalConfig{})
 	if err := l.Start(t.Context(), 3); err != nil {
@@ -243,7 +250,10 @@ func TestLocalWorkersOutliveTheirCoordinator(t *testing.T) {
 	if len(now) != 4 || !slices.Equal(now[:3], roll) {
 		t.Fatalf("the roll was %v and is %v: one more is wanted", roll, now)
 	}
-	working(t, dir, now[3].Name)
+	working(t, dir, now[3].State)
+	if now[3].State != roll[1].State {
+		t.Errorf("%+v does not take up what %+v left", now[3], roll[1])
+	}
 	if err := syscall.Kill(roll[2].Pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +301,7 @@ func TestNumbersOnTheRollMayBeOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	write := func(dir, here string) {
-		text, _ := json.Marshal(roll{Here: here, Workers: []entry{{"w1-former", os.Getpid(), self.began - 1}}})
+		text, _ := json.Marshal(roll{Here: here, Workers: []entry{{"w1-former", "w1-former", os.Getpid(), self.began - 1}}})
 		if err := os.WriteFile(filepath.Join(dir, rollFile), text, 0o600); err != nil {
 			t.Fatal(err)
 		}
