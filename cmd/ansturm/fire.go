@@ -46,6 +46,10 @@ type firing struct {
 	warnings []record.Warning
 	// fleet says who fires; this process, where it is not given.
 	fleet fleetFlags
+	// args are the command line, by which a run is taken up.
+	args []string
+	// begun is the run where it is taken up; nil: it begins.
+	begun *begun
 	// byTime shows the progress in time instead of arrivals.
 	byTime bool
 }
@@ -131,6 +135,8 @@ func (f firing) config(g ground, schedule *arrivals.Schedule, run *record.Run) l
 // address says where a tenant is: on the embedded platform, or the target, which is checked before.
 func (f firing) address(g ground) func(int) string {
 	switch {
+	case f.begun != nil:
+		return func(tenant int) string { return f.begun.Addresses[tenant] }
 	case f.cluster != nil:
 		return func(tenant int) string { return f.cluster.addresses[tenant] }
 	case g.lab == nil:

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -10,10 +11,12 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/spf13/cobra"
 
+	"github.com/ansturm/ansturm/loadgen"
 	"github.com/ansturm/ansturm/loadgen/fleet"
 	"github.com/ansturm/ansturm/loadgen/fleet/bus"
 	"github.com/ansturm/ansturm/loadgen/fleet/place"
 	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/scenarios"
 	"github.com/ansturm/ansturm/scenarios/arrivals"
 )
 
@@ -62,6 +65,7 @@ type expedition struct {
 	aimed
 	*fleet.Coordinator
 	app     *app
+	p       *progress
 	bus     *bus.Server
 	workers place.Placement // nil: all are started elsewhere
 	finish  accounting
@@ -73,35 +77,66 @@ func fleetDir(dir string) string { return dir + ".fleet" }
 
 // fireFleet fires a run by workers. The record is whole afterwards, unless there is an error.
 func (a *app) fireFleet(ctx context.Context, p *progress, f firing, g ground, schedule *arrivals.Schedule) (err error) {
-	x := &expedition{aimed: aimed{f, g}, app: a}
-	if _, err := os.Lstat(f.dir); err == nil {
-		return inputError(fmt.Errorf("%s is there already", f.dir), "name another directory with -o")
-	}
-	run := f.run(time.Time{})
-	x.bus, err = bus.Start(ctx, bus.Options{
-		Run: run.ID, Dir: fleetDir(f.dir), Address: f.fleet.address, Log: func(line string) { a.say("%s", line) },
-	})
+	x := &expedition{aimed: aimed{f, g}, app: a, p: p}
+	b, engine, err := f.begin(g, schedule)
 	if err != nil {
+		return err
+	}
+	if x.bus, err = bus.Start(ctx, bus.Options{Run: b.Run.ID, Dir: fleetDir(f.dir), Address: f.fleet.address, Log: p.say}); err != nil {
 		return fmt.Errorf("the fleet's bus: %w", err)
 	}
 	defer func() { err = errors.Join(err, x.leave(err)) }()
-	if x.Coordinator, err = fleet.New(x.config(run, schedule)); err != nil {
+	if f.begun == nil {
+		if err := b.save(); err != nil {
+			return err
+		}
+	}
+	if x.Coordinator, err = fleet.New(x.config(b, engine)); err != nil {
 		return inputError(err, "")
 	}
 	if err := x.place(ctx); err != nil {
 		return err
 	}
-	return x.shoot(ctx, p)
+	if x.widowed() { // there is nothing to fire at any more: the record is closed with what there is
+		over, cancel := context.WithCancel(ctx)
+		cancel()
+		ctx = over
+	}
+	return x.shoot(ctx)
 }
 
+// begin is the run to be, or that there is to be taken up, and how one process would fire it.
+func (f firing) begin(g ground, schedule *arrivals.Schedule) (b *begun, engine loadgen.Config, err error) {
+	if b := f.begun; b != nil {
+		run := b.Run
+		return b, f.config(g, schedule, &run), nil
+	}
+	if _, err := os.Lstat(fleetDir(f.dir)); err == nil {
+		return nil, engine, inputError(fmt.Errorf("%s is of a run that was not ended", fleetDir(f.dir)),
+			"ansturm run --resume "+f.dir+" takes it up; or remove that directory, with what its workers counted")
+	}
+	if _, err := os.Lstat(f.dir); err == nil {
+		return nil, engine, inputError(fmt.Errorf("%s is there already", f.dir), "name another directory with -o")
+	}
+	b = &begun{Args: f.args, Run: f.run(time.Time{}), Key: make([]byte, 32), dir: f.dir}
+	_, _ = rand.Read(b.Key) // never fails, by its documentation
+	engine = f.config(g, schedule, &b.Run)
+	for i := range f.scenario.Tenants.List {
+		b.Addresses = append(b.Addresses, engine.Address(i))
+	}
+	return b, engine, nil
+}
+
+// widowed says that the embedded platform ended with the coordinator that had started it.
+func (x *expedition) widowed() bool { return x.begun != nil && x.target == "" && x.cluster == nil }
+
 // config is the fleet's run.
-func (x *expedition) config(run record.Run, schedule *arrivals.Schedule) fleet.Config {
-	engine := x.firing.config(x.ground, schedule, &run)
+func (x *expedition) config(b *begun, engine loadgen.Config) fleet.Config {
 	return fleet.Config{
-		Store: x.bus, Dir: x.dir, Run: run, Engine: engine, Roots: x.way.roots,
+		Store: x.bus, Dir: x.dir, Run: b.Run, Engine: engine, Roots: x.way.roots, Key: b.Key,
 		Workers: x.fleet.workers + x.fleet.joiners, Await: x.fleet.await, Hold: x.fleet.hold,
 		Started: x.started, Account: x.account, Finish: judgeLab,
-		Say: func(line string) { x.app.say("%s", line) },
+		Say: x.p.say,
 	}
 }
 
@@ -138,18 +173,16 @@ func (x *expedition) workerArgs() (args []string) {
 
 // died tells the coordinator of a worker's proved end.
 func (x *expedition) died(d place.Death) {
-	for _, w := range x.Workers() {
-		if w.Name == d.Name {
-			x.Dead(w.Worker, w.Epoch)
-		}
+	x.Gone(d.Name)
+	if d.Why != "exit status 0" {
+		x.p.say(fmt.Sprintf("worker %s ended: %s", d.Name, d.Why))
 	}
-	x.app.say("worker %s ended: %s", d.Name, d.Why)
 }
 
 // shoot coordinates the run to its end.
-func (x *expedition) shoot(ctx context.Context, p *progress) error {
-	show := x.show(p)
-	crew := p.crew()
+func (x *expedition) shoot(ctx context.Context) error {
+	show := x.show(x.p)
+	crew := x.p.crew()
 	stopWatching := watch(func() {
 		show.now(x.Progress())
 		crew.now(x.Workers())
@@ -163,6 +196,9 @@ func (x *expedition) shoot(ctx context.Context, p *progress) error {
 
 // started begins the platform's time and what watches it.
 func (x *expedition) started(start time.Time) (err error) {
+	if x.widowed() {
+		return nil
+	}
 	if x.finish, err = x.listen(context.Background(), start, x.Event); err != nil {
 		return err
 	}
@@ -174,6 +210,9 @@ func (x *expedition) started(start time.Time) (err error) {
 
 // account is the platform's own, once its reactions have ended.
 func (x *expedition) account(ctx context.Context) (*record.LabAccount, *roaring.Bitmap, []record.Warning, error) {
+	if x.widowed() {
+		return nil, nil, []record.Warning{widowedWarning}, nil
+	}
 	if x.finish == nil {
 		return nil, nil, nil, nil
 	}
@@ -188,14 +227,21 @@ func (x *expedition) account(ctx context.Context) (*record.LabAccount, *roaring.
 	return account, accepted, seen, err
 }
 
+var widowedWarning = record.Warning{Code: "platform-gone", Text: scenarios.Text{
+	"de": "Die eingebettete Plattform endete mit dem Prozess, der den Lauf leitete: Der Lauf wurde hier abgeschlossen, ihr eigener Bericht fehlt.",
+	"en": "The embedded platform ended with the process that led the run: the run was closed here, and its own account is missing.",
+}}
+
 // leave ends the workers, and the bus: for good where the record has everything.
 func (x *expedition) leave(broken error) (err error) {
 	ctx := context.Background() // bounded by each
 	if x.workers != nil {
 		err = x.workers.Stop(ctx)
 	}
-	if broken != nil {
-		return errors.Join(err, x.bus.Close())
+	if _, none := os.Lstat(x.dir); broken != nil && none == nil {
+		return errors.Join(err, x.bus.Close(), &exitError{
+			code: exitInternal, err: errors.New("the run is not ended"), hint: "ansturm run --resume " + x.dir + " goes on with it",
+		})
 	}
 	return errors.Join(err, x.bus.Remove(ctx), os.RemoveAll(fleetDir(x.dir)))
 }

@@ -26,7 +26,7 @@ func (a *app) open(ctx context.Context, f firing) (g ground, err error) {
 	switch {
 	case f.cluster != nil:
 		g.observer, err = f.cluster.observe(ctx)
-	case f.target == "":
+	case f.target == "" && f.begun == nil: // it ends with who has started it
 		g.lab, err = startLab(ctx, labSetup{Scenario: f.scenario, Platform: f.platform, Speed: f.speed, Seed: f.scenario.Arrivals.Seed}, a.stderr)
 	}
 	return g, err
