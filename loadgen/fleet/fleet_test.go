@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,7 +26,7 @@ func surge() *scenarios.Scenario {
 			{Name: "adorf", Weight: 3}, {Name: "behausen", Weight: 2}, {Name: "cestadt", Weight: 1},
 		}},
 		Journeys: []scenarios.Journey{{Name: "apply", Weight: 1, Connections: "session", Steps: []scenarios.Step{{
-			Name: "submit", Method: "GET", URL: "/{{seq}}", Checks: []scenarios.Check{{Status: []int{200}}}, Timeout: 5 * time.Second,
+			Name: "submit", Method: "GET", URL: "/{{seq}}", Checks: []scenarios.Check{{Status: []int{200}}}, Timeout: 30 * time.Second,
 		}}}},
 	}
 }
@@ -61,7 +62,7 @@ type hand struct {
 	side
 	cancel context.CancelFunc
 	err    error
-	freeze func() // called before each sample
+	freeze atomic.Pointer[func()] // called before each sample
 }
 
 // hire starts a worker; what it leaves behind is in a directory of that name.
@@ -94,14 +95,22 @@ func (h *hand) kill() {
 	h.cancel()
 }
 
+// stand makes a worker stand still: its engine from the next sample on, and what it says.
+func (h *hand) stand(d time.Duration) {
+	wake := time.Now().Add(d)
+	freeze := func() { time.Sleep(time.Until(wake)) }
+	h.cut(d)
+	h.freeze.Store(&freeze)
+}
+
 type freezing struct {
 	loadgen.Samples
 	h *hand
 }
 
 func (f freezing) Sample(s record.Sample) {
-	if f.h.freeze != nil {
-		f.h.freeze()
+	if freeze := f.h.freeze.Load(); freeze != nil {
+		(*freeze)()
 	}
 	f.Samples.Sample(s)
 }

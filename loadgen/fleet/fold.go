@@ -138,9 +138,9 @@ func (f *fold) takeTold(m bus.Message) error {
 }
 
 func (f *fold) do(t *told) error {
-	if j := t.Joined; j != nil {
+	if j := t.Joined; j != nil && f.epochs[j.owner()] == nil {
 		f.workers[j.Worker] = max(f.workers[j.Worker], j.Epoch)
-		f.epochs[lease.Owner{Worker: j.Worker, Epoch: j.Epoch}] = &kept{joined: *j, ahead: map[uint64]bool{}}
+		f.epochs[j.owner()] = &kept{joined: *j, ahead: map[uint64]bool{}}
 	}
 	if t.Start != nil && f.w == nil {
 		if err := f.open(*t.Start); err != nil {

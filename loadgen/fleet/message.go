@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ansturm/ansturm/loadgen"
+	"github.com/ansturm/ansturm/loadgen/fleet/lease"
 	"github.com/ansturm/ansturm/loadgen/record"
 )
 
@@ -126,6 +127,8 @@ type joined struct {
 	Name       string `json:"name"`
 	Processors int    `json:"processors"`
 }
+
+func (j *joined) owner() lease.Owner { return lease.Owner{Worker: j.Worker, Epoch: j.Epoch} }
 
 // eventsTold are lines of the timeline, at a time of the run.
 type eventsTold struct {

@@ -39,7 +39,7 @@ func (s service) Join(b []byte) (worker, epoch uint32, welcome []byte, err error
 		return 0, 0, nil, errors.New("the run is over")
 	}
 	j, former := s.place(&hello)
-	o := lease.Owner{Worker: j.Worker, Epoch: j.Epoch}
+	o := j.owner()
 	e := s.event(o, lease.Joined.String(), fmt.Sprintf("%s, process %d on %s, %d processors", hello.Name, hello.Pid, hello.Host, hello.Processors))
 	if err := s.mustTell(s.ctx, told{Joined: &j, Events: &eventsTold{At: e.At, Lines: lineOf(e)}}); err != nil {
 		return 0, 0, nil, err
