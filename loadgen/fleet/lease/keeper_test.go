@@ -174,8 +174,8 @@ func TestAnotherCoordinator(t *testing.T) {
 	if p := k.Heard(a, Facts{}, 0); p.Coordinator != 0 || p.Until != 0 || p.Deals != 0 {
 		t.Errorf("promised before it began: %+v", p)
 	}
-	if _, some := k.Next(0); !some {
-		t.Fatal("it does not begin")
+	if _, some := k.Next(0); !some || k.Promised() != Forever {
+		t.Fatal("it does not begin, or knows what others promise")
 	}
 	if err := k.Appended(2, Entry{Coordinator: 7, Ceiling: 30 * time.Second}); err != nil { // whom it replaces was faster
 		t.Fatal(err)
@@ -198,6 +198,9 @@ func TestAnotherCoordinator(t *testing.T) {
 	}
 	if _, some := k.Next(0); some || k.Heard(a, Facts{}, 0).Coordinator != 0 || k.Appended(5, Entry{Coordinator: 10, Ceiling: time.Minute}) == nil {
 		t.Error("it goes on though it was replaced")
+	}
+	if ok, _ := k.Closable(2 * time.Hour); ok || k.Promised() != Forever {
+		t.Error("it closes though it was replaced")
 	}
 }
 
