@@ -206,7 +206,8 @@ func (k *Keeper) active() bool { return k.begun && k.ended == nil }
 func (k *Keeper) Stop() { k.stopped = true }
 
 // Closable says whether nothing can come any more, else why not: the last Due has passed, all who live have said that they are
-// done, what the others were promised has passed too, and they have had the time to come back.
+// done, what the others were promised has passed too, and they have had the time to come back. Only the word of the last coordinator in
+// the list counts.
 func (k *Keeper) Closable(now time.Duration) (ok bool, why string) {
 	switch {
 	case !k.active():

@@ -219,7 +219,7 @@ func TestClosable(t *testing.T) {
 		{func(k *keeping) { k.Yielded(a, end) }, end, "w1:1 is fenced, and may come back"},
 		{func(k *keeping) { k.Lost(a, end) }, end + LostAfter + DefaultHold + comeBack - 1, "w1:1 is lost, and may come back"},
 		{func(k *keeping) { k.Lost(a, end) }, end + LostAfter + DefaultHold + comeBack, ""},
-		{func(k *keeping) { k.Stop(); k.Lost(a, 0); k.Members() }, end - 1, "w1:1 is lost, and was promised more"},
+		{func(k *keeping) { k.Stop(); k.Lost(a, 0) }, end - 1, "w1:1 is lost, and was promised more"},
 	} {
 		k := keep(t, 64, Terms{End: end}, 0)
 		k.heard(a, Facts{}, 0)
@@ -234,6 +234,25 @@ func TestClosable(t *testing.T) {
 		if ok, why := k.Closable(test.at); ok != (why == "") || why != test.why {
 			t.Errorf("at %s: %v, %q, want %q", test.at, ok, why, test.why)
 		}
+	}
+}
+
+// TestStop: who is stopped before it began becomes the last in the list, so that it can close, and deals and promises nothing.
+func TestStop(t *testing.T) {
+	k := keep(t, 64, Terms{End: time.Hour}, 0)
+	k.Stop()
+	if err := k.Joined(Owner{1, 1}, 1, 0); err != nil {
+		t.Fatal(err)
+	}
+	if ok, _ := k.Closable(0); ok {
+		t.Error("closed before it began")
+	}
+	deals := k.settle(t, 0)
+	if p := k.heard(Owner{1, 1}, Facts{Done: true}, 0); p.Until != 0 || !p.Final || len(deals) > 0 {
+		t.Errorf("promised %+v, dealt %+v", p, deals)
+	}
+	if ok, why := k.Closable(0); !ok {
+		t.Error(why)
 	}
 }
 
