@@ -88,11 +88,7 @@ func TestAWorkerDies(t *testing.T) {
 				c.after(4 * time.Second)
 				hands[1].kill()
 				if proved {
-					for _, x := range c.Workers() {
-						if x.Name == "w2" {
-							c.Dead(x.Worker, x.Epoch)
-						}
-					}
+					c.Gone("w2")
 				}
 				got := account(t, w.finish(c))
 				// A third of 300 arrivals a second on the wall: since its last delta, and what it was promised from then on.
