@@ -100,12 +100,12 @@ func served(t testing.TB, s *Server, service Service) (stop func()) {
 	return stop
 }
 
-// eventually looks again and again until something is so, or the test has no time left.
+// eventually looks again and again until something is so, or has waited too long.
 func eventually(t testing.TB, what string, so func() bool) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); !so(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); !so(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%s: not so after a minute", what)
+			t.Fatalf("%s: not so after 20 s", what)
 		}
 	}
 }

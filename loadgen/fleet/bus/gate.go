@@ -45,6 +45,9 @@ func (g *gate) Check(c server.ClientAuthentication) bool {
 		return true
 	}
 	user, reason := g.admit(o.Username, o.Password)
+	if o.Username == "" {
+		return false // counted as those who do not even ask: see Errorf
+	}
 	if reason != "" {
 		g.refusals.add(reason, c.RemoteAddress().String(), notAdmitted[reason])
 		return false
@@ -151,6 +154,8 @@ func (e *ear) Errorf(format string, v ...any) {
 		case e.oversteps <- id:
 		default: // it has hundreds before this one
 		}
+	case strings.HasSuffix(line, server.ErrAuthentication.Error()):
+		e.gate.refusals.add(badToken, addressOf(line), "it does not say who it is")
 	case strings.Contains(line, "parser ERROR"):
 		e.gate.refusals.add(garbage, addressOf(line), "it does not speak the protocol")
 	}

@@ -351,7 +351,7 @@ func TestOtherProtocols(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _ = io.Copy(io.Discard, c) // until it is shown out
-	eventually(t, "it is counted", func() bool { return s.Refused()[garbage] == 1 })
+	eventually(t, "it is counted", func() bool { return s.Refused()[badToken] == 1 })
 	if old, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12}); err == nil {
 		_ = old.Close()
 		t.Error("it speaks TLS 1.2")

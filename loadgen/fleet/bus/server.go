@@ -260,5 +260,6 @@ func (s *Server) Remove(ctx context.Context) error {
 	for _, name := range []string{fileState, fileSecret, fileToken, fileAuthority, fileCertificate, fileKey, dirStore} {
 		gone = errors.Join(gone, os.RemoveAll(filepath.Join(s.dir, name)))
 	}
+	_ = os.Remove(s.dir) // unless something of others is there
 	return gone
 }
