@@ -185,6 +185,9 @@ func (s *Server) forget(epoch mark) {
 func (s *Server) answerJoin(m *nats.Msg, service Service) {
 	nonce := m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]
 	name, key := s.joinerName(nonce), joinKey(s.keys.token())
+	if checkRun(nonce) != nil {
+		name = "a joiner" // whose name is not fit to be printed
+	}
 	if m.Subject != s.join(nonce) || !strings.HasPrefix(m.Reply, s.joinersInbox(nonce)+".") {
 		s.refuse(m, name, foreign, "an answer is wanted elsewhere than in the sender's inbox", nil, mark{})
 		return
