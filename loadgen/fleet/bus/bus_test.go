@@ -157,7 +157,7 @@ func sameTexts(t testing.TB, what string, got, want []string) {
 // talk is a short conversation of a whole fleet, whatever carries it.
 func talk(t *testing.T, s *Server, join func(hello string) *Seat) {
 	ctx := t.Context()
-	o := &office{welcome: bytes.Repeat([]byte("all that is to be fired, "), 60_000)} // in three pieces
+	o := &office{welcome: bytes.Repeat([]byte("all that is to be fired, "), 60_000)} // in many pieces
 	stop := served(t, s, o)
 	defer stop()
 	one, two := join("first"), join("second")

@@ -201,7 +201,7 @@ func patient(name, inbox string) []nats.Option {
 		nats.CustomReconnectDelay(func(rounds int) time.Duration {
 			return min(100*time.Millisecond+time.Duration(rounds)*time.Millisecond, time.Second)
 		}),
-		nats.PingInterval(500 * time.Millisecond), nats.MaxPingsOutstanding(3), nats.NoCallbacksAfterClientClose(),
+		nats.PingInterval(500 * time.Millisecond), nats.MaxPingsOutstanding(3), nats.FlusherTimeout(10 * time.Second), nats.NoCallbacksAfterClientClose(),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // else it prints
 	}
 }
