@@ -20,8 +20,12 @@ import (
 	"github.com/ansturm/ansturm/loadgen/fleet/bus"
 	"github.com/ansturm/ansturm/loadgen/fleet/lease"
 	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/scenarios"
 	"github.com/ansturm/ansturm/scenarios/arrivals"
 )
+
+// ErrNoWorker is that no worker was there when the run was to start.
+var ErrNoWorker = errors.New("no worker was there")
 
 // ErrReplaced is that another coordinator has taken over: the run and its record are its.
 var ErrReplaced = lease.ErrReplaced
@@ -258,9 +262,9 @@ func (c *Coordinator) gather(ctx context.Context) error {
 		case ready >= c.cfg.Workers:
 			return nil
 		case time.Now().After(end) && ready == 0:
-			return fmt.Errorf("fleet: no worker was there after %s", c.cfg.Await)
+			return fmt.Errorf("fleet: %w after %s", ErrNoWorker, scenarios.Span(c.cfg.Await, "en"))
 		case time.Now().After(end):
-			c.cfg.Say(fmt.Sprintf("%d of %d workers are there after %s: starting with them", ready, c.cfg.Workers, c.cfg.Await))
+			c.cfg.Say(fmt.Sprintf("%d of %d workers are there after %s: starting with them", ready, c.cfg.Workers, scenarios.Span(c.cfg.Await, "en")))
 			return nil
 		case c.closed():
 			return c.err

@@ -143,7 +143,7 @@ func (c *Coordinator) tellChanges() {
 		}
 		why := m.beat.Yield
 		if why == "" {
-			why = fmt.Sprintf("last heard %s before", time.Since(m.heard).Round(time.Millisecond))
+			why = fmt.Sprintf("last heard %s before", scenarios.Span(time.Since(m.heard), "en"))
 		}
 		c.Event(c.event(k.Owner, k.State.String(), why))
 		c.cfg.Say(fmt.Sprintf("worker %s is %s: %s", k.Owner, k.State, why))
