@@ -88,7 +88,7 @@ func served(t testing.TB, s *Server, service Service) (stop func()) {
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ctx, service) }()
 	eventually(t, "the bus is served", func() bool { return s.connection.NumSubscriptions() >= 5 }) // four desks and the library's inbox
-	if err := s.connection.Flush(); err != nil { // and the server knows of them
+	if err := s.connection.Flush(); err != nil {                                                    // and the server knows of them
 		t.Fatal(err)
 	}
 	var once sync.Once
