@@ -30,6 +30,7 @@ var ErrReplaced = lease.ErrReplaced
 const (
 	DefaultAwait = time.Minute
 	DefaultLead  = 1500 * time.Millisecond
+	readPatience = 10 * time.Second // with a bus that does not give the list
 )
 
 // Config is one run of a fleet.
@@ -192,6 +193,9 @@ func (c *Coordinator) list(ctx context.Context) (*lease.Table, error) {
 // read reads the list from an entry on.
 func (c *Coordinator) read(ctx context.Context, from uint64) ([]lease.Entry, error) {
 	lines, err := c.cfg.Store.Entries(ctx, from)
+	for end := time.Now().Add(readPatience); err != nil && time.Now().Before(end) && pause(ctx, lease.BeatEvery); {
+		lines, err = c.cfg.Store.Entries(ctx, from)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("fleet: read the list: %w", err)
 	}

@@ -67,7 +67,11 @@ func (l *lead) after(d time.Duration) {
 		if l.begun() && l.now() >= d {
 			return
 		}
-		time.Sleep(10 * time.Millisecond)
+		select {
+		case <-l.end:
+			return
+		case <-time.After(10 * time.Millisecond):
+		}
 	}
 }
 
