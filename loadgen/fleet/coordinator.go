@@ -236,19 +236,21 @@ func random() uint32 {
 
 // start waits for the workers and tells the start, unless a coordinator before has.
 func (c *Coordinator) start(ctx, work context.Context) error {
-	if c.fold.began().IsZero() {
+	start, known := c.began()
+	if !known {
 		if err := c.gather(ctx); err != nil {
 			return err
 		}
-		at := time.Now().Add(c.cfg.Lead).Round(0)
+		at := time.Unix(0, c.clock.stamp(time.Now().Add(c.cfg.Lead))).UTC()
 		if err := c.mustTell(work, told{Start: &at}); err != nil {
 			return err
 		}
+		start, _ = c.began()
 	}
 	if c.cfg.Started == nil {
 		return nil
 	}
-	return c.cfg.Started(c.fold.began())
+	return c.cfg.Started(start)
 }
 
 // gather waits until as many workers are ready as the run is for, or some are and the wait is over.
@@ -272,16 +274,26 @@ func (c *Coordinator) gather(ctx context.Context) error {
 	}
 }
 
-// now is the run's clock, on the wall.
-func (c *Coordinator) now() time.Duration { return time.Since(c.fold.began()) }
+// began is offset 0 by this process' monotonic clock, whatever becomes of the wall's; false before it was told.
+func (c *Coordinator) began() (start time.Time, told bool) {
+	if start = c.fold.began(); start.IsZero() {
+		return start, false
+	}
+	return c.clock.at(start.UnixNano()), true
+}
+
+// now is the run's clock, on the wall, negative before the start; 0 while nobody knows it.
+func (c *Coordinator) now() time.Duration {
+	start, told := c.began()
+	if !told {
+		return 0
+	}
+	return time.Since(start)
+}
 
 // platform is the run's platform time, 0 before the start.
 func (c *Coordinator) platform() time.Duration {
-	start := c.fold.began()
-	if start.IsZero() {
-		return 0
-	}
-	return max(0, time.Duration(float64(time.Since(start))*c.terms.Speed))
+	return max(0, time.Duration(float64(c.now())*c.terms.Speed))
 }
 
 // proof is what an epoch shows that returns as another one.

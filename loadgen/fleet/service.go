@@ -94,7 +94,7 @@ func (s service) Beat(worker, epoch uint32, b []byte) []byte {
 		return nil
 	}
 	r := Reply{versioned: versioned{Version}, N: beat.N, Received: s.clock.stamp(received), Kept: kept}
-	if start := s.fold.began(); !start.IsZero() {
+	if start, told := s.began(); told {
 		r.Start = s.clock.stamp(start)
 	}
 	s.answer(o, &beat, &r, received)
