@@ -105,8 +105,8 @@ func lateAlone(all []Evidence) []scenarios.Text {
 	slices.SortStableFunc(late, func(a, b Evidence) int { return cmp.Compare(b.lateBy(0.99), a.lateBy(0.99)) })
 	worst, limit := late[0].lateBy(0.99), late[0].LatenessLimit
 	return []scenarios.Text{{
-		"de": fmt.Sprintf("für sich genommen zu spät waren von den Workern: %s; dort ging eine von hundert Anfragen bis zu %s zu spät ab (Grenze %s)", workersOf(late), scenarios.Span(worst, "de"), scenarios.Span(limit, "de")),
-		"en": fmt.Sprintf("too late, taken alone, were of the workers: %s; there one shot in a hundred went out up to %s late (limit %s)", workersOf(late), scenarios.Span(worst, "en"), scenarios.Span(limit, "en")),
+		"de": fmt.Sprintf("einzelne Worker waren für sich genommen zu spät: %s; dort ging eine von hundert Anfragen mehr als %s zu spät ab (Grenze %s)", workersOf(late), scenarios.Span(worst, "de"), scenarios.Span(limit, "de")),
+		"en": fmt.Sprintf("single workers were too late by themselves: %s; there one shot in a hundred went out more than %s late (limit %s)", workersOf(late), scenarios.Span(worst, "en"), scenarios.Span(limit, "en")),
 	}}
 }
 
