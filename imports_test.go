@@ -42,7 +42,7 @@ var heavy = map[string][]string{
 	"github.com/go-echarts/go-echarts/v2":     {"reports"},
 	"gonum.org/v1/gonum":                      {"planner", "planner/fit", "planner/sim", "planner/gate", "planner/pack"},
 	"github.com/HdrHistogram/hdrhistogram-go": {"loadgen/record"},
-	"github.com/RoaringBitmap/roaring/v2":     {"loadgen/record", "lab"},
+	"github.com/RoaringBitmap/roaring/v2":     {"loadgen/record", "lab", "loadgen/fleet"},
 	"github.com/prometheus/common":            {"loadgen/record", "loadgen/observe"},
 	"github.com/prometheus/client_model":      {"loadgen/record", "loadgen/observe"},
 	"k8s.io/client-go":                        {"loadgen/observe", "loadgen/cluster"},

@@ -50,7 +50,9 @@ func TestOffsetHoldsTheTruth(t *testing.T) {
 // TestOffsetAfterAStep: a clock that is set makes the bounds begin anew, and what was asked before does not bring them back.
 func TestOffsetAfterAStep(t *testing.T) {
 	const ms = time.Millisecond
-	exchange := func(at, offset time.Duration) Exchange { return Exchange{at, at + ms + offset, at + ms + offset, at + 2*ms} }
+	exchange := func(at, offset time.Duration) Exchange {
+		return Exchange{at, at + ms + offset, at + ms + offset, at + 2*ms}
+	}
 	var o Offset
 	if _, _, known := o.At(0); known {
 		t.Error("the zero Offset knows something")

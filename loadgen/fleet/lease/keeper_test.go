@@ -16,8 +16,8 @@ const ms = time.Millisecond
 // keeping is a Keeper whose list is its own alone, and every promise that it has given.
 type keeping struct {
 	*Keeper
-	told map[Owner]time.Duration
-	list []Entry
+	told  map[Owner]time.Duration
+	final map[Owner]string // what they have for good
 }
 
 func keep(t interface{ Fatal(...any) }, parts int, terms Terms, now time.Duration) *keeping {
@@ -26,7 +26,7 @@ func keep(t interface{ Fatal(...any) }, parts int, terms Terms, now time.Duratio
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &keeping{Keeper: k, told: map[Owner]time.Duration{}}
+	return &keeping{Keeper: k, told: map[Owner]time.Duration{}, final: map[Owner]string{}}
 }
 
 // settle appends what is to be appended.
@@ -39,7 +39,7 @@ func (k *keeping) settle(t interface{ Fatal(...any) }, now time.Duration) (deals
 		if err := k.Appended(k.Table().Len()+1, e); err != nil {
 			t.Fatal(err)
 		}
-		if k.list = append(k.list, e); len(e.Moves) > 0 {
+		if len(e.Moves) > 0 {
 			deals = append(deals, e)
 		}
 	}
@@ -90,10 +90,17 @@ func TestWhatIsTakenFromWhom(t *testing.T) {
 		from  time.Duration // on the wall
 		final bool
 	}{
-		"lost":                  {apart, func(k *keeping) { k.Lost(a, now) }, now + DefaultHold, false},
-		"dead":                  {apart, func(k *keeping) { k.Dead(a, now) }, now + lead + 20*ms, false},
-		"dead, of what clock":   {Facts{}, func(k *keeping) { k.Dead(a, now) }, now + DefaultHold, false},
-		"fenced":                {apart, func(k *keeping) { k.Yielded(a, now) }, now + lead + 20*ms, true},
+		"lost":                {apart, func(k *keeping) { k.Lost(a, now) }, now + DefaultHold, false},
+		"dead":                {apart, func(k *keeping) { k.Dead(a, now) }, now + lead + 20*ms, false},
+		"dead, of what clock": {Facts{}, func(k *keeping) { k.Dead(a, now) }, now + DefaultHold, false},
+		"fenced":              {apart, func(k *keeping) { k.Yielded(a, now) }, now + lead + 20*ms, true},
+		"fenced, then of a better clock": {apart, func(k *keeping) {
+			k.Yielded(a, now)
+			k.settle(t, now)
+			k.heard(a, Facts{Measured: true}, now)
+			k.Lost(Owner{3, 1}, now)
+			k.heard(Owner{3, 1}, Facts{}, now)
+		}, now + lead + 20*ms, true},
 		"fenced, in a beat":     {apart, func(k *keeping) { k.heard(a, Facts{Fenced: true, Measured: true}, now) }, now + lead, true},
 		"done":                  {apart, func(k *keeping) { k.heard(a, Facts{Done: true}, now) }, now + DefaultHold, false},
 		"lost, then dead":       {apart, func(k *keeping) { k.Lost(a, now); k.settle(t, now); k.Dead(a, now) }, now + lead + 20*ms, false},
@@ -167,8 +174,8 @@ func TestAnotherCoordinator(t *testing.T) {
 	if p := k.Heard(a, Facts{}, 0); p.Coordinator != 0 || p.Until != 0 || p.Deals != 0 {
 		t.Errorf("promised before it began: %+v", p)
 	}
-	if _, some := k.Next(0); !some {
-		t.Fatal("it does not begin")
+	if _, some := k.Next(0); !some || k.Promised() != Forever {
+		t.Fatal("it does not begin, or knows what others promise")
 	}
 	if err := k.Appended(2, Entry{Coordinator: 7, Ceiling: 30 * time.Second}); err != nil { // whom it replaces was faster
 		t.Fatal(err)
@@ -192,6 +199,9 @@ func TestAnotherCoordinator(t *testing.T) {
 	if _, some := k.Next(0); some || k.Heard(a, Facts{}, 0).Coordinator != 0 || k.Appended(5, Entry{Coordinator: 10, Ceiling: time.Minute}) == nil {
 		t.Error("it goes on though it was replaced")
 	}
+	if ok, _ := k.Closable(2 * time.Hour); ok || k.Promised() != Forever {
+		t.Error("it closes though it was replaced")
+	}
 }
 
 // TestClosable: not before the last Due, nor before everybody is done, dead, or has had the time to come back.
@@ -209,7 +219,7 @@ func TestClosable(t *testing.T) {
 		{func(k *keeping) { k.Yielded(a, end) }, end, "w1:1 is fenced, and may come back"},
 		{func(k *keeping) { k.Lost(a, end) }, end + LostAfter + DefaultHold + comeBack - 1, "w1:1 is lost, and may come back"},
 		{func(k *keeping) { k.Lost(a, end) }, end + LostAfter + DefaultHold + comeBack, ""},
-		{func(k *keeping) { k.Stop(); k.Lost(a, 0); k.Members() }, end - 1, "w1:1 is lost, and was promised more"},
+		{func(k *keeping) { k.Stop(); k.Lost(a, 0) }, end - 1, "w1:1 is lost, and was promised more"},
 	} {
 		k := keep(t, 64, Terms{End: end}, 0)
 		k.heard(a, Facts{}, 0)
@@ -224,6 +234,25 @@ func TestClosable(t *testing.T) {
 		if ok, why := k.Closable(test.at); ok != (why == "") || why != test.why {
 			t.Errorf("at %s: %v, %q, want %q", test.at, ok, why, test.why)
 		}
+	}
+}
+
+// TestStop: who is stopped before it began becomes the last in the list, so that it can close, and deals and promises nothing.
+func TestStop(t *testing.T) {
+	k := keep(t, 64, Terms{End: time.Hour}, 0)
+	k.Stop()
+	if err := k.Joined(Owner{1, 1}, 1, 0); err != nil {
+		t.Fatal(err)
+	}
+	if ok, _ := k.Closable(0); ok {
+		t.Error("closed before it began")
+	}
+	deals := k.settle(t, 0)
+	if p := k.heard(Owner{1, 1}, Facts{Done: true}, 0); p.Until != 0 || !p.Final || len(deals) > 0 {
+		t.Errorf("promised %+v, dealt %+v", p, deals)
+	}
+	if ok, why := k.Closable(0); !ok {
+		t.Error(why)
 	}
 }
 
@@ -252,15 +281,29 @@ func TestTheRulesOfDealing(t *testing.T) {
 				}
 			}
 			silent := uint32(rapid.IntRange(0, 6).Draw(t, "silent"))
+			apart := time.Duration(rapid.IntRange(0, 300).Draw(t, "apart")) * ms
 			for _, m := range k.Members() {
 				if m.Worker != silent && m.State != Dead {
-					k.heard(m.Owner, Facts{Apart: 10 * ms, Measured: true, Rate: 9, Busy: float64(m.Worker) / 6}, now)
+					k.checkHeard(t, m.Owner, Facts{Apart: apart, Measured: true, Rate: 9, Busy: float64(m.Worker) / 6}, now)
 				}
 			}
 			k.checkNext(t, now)
 		}
 		k.checkEnds(t, now)
 	})
+}
+
+// checkHeard says that no promise goes beyond the ceiling, and that what is final stays.
+func (k *keeping) checkHeard(t *rapid.T, o Owner, f Facts, now time.Duration) {
+	p := k.heard(o, f, now)
+	if p.Until > k.Table().Ceiling() {
+		t.Fatalf("promised %s, the ceiling is %s", p.Until, k.Table().Ceiling())
+	}
+	if was, is := k.final[o], fmt.Sprint(p.Grants); was != "" && was != is {
+		t.Fatalf("%s had %s for good, now it has %s", o, was, is)
+	} else if p.Final {
+		k.final[o] = is
+	}
 }
 
 // checkNext appends what is to be appended, and holds each deal against the rules.
@@ -279,7 +322,7 @@ func (k *keeping) checkNext(t *rapid.T, now time.Duration) {
 					}
 					had := state[spell.Owner]
 					keeps := had.State == Joined && from < k.Table().Ceiling()
-					gone := had.State >= Yielded && from >= k.terms.at(now+lead+10*ms)
+					gone := had.State >= Yielded && from >= k.terms.at(now+lead+had.Facts.Apart)
 					if keeps || from < k.told[spell.Owner] && !gone {
 						t.Fatalf("at %s %+v takes from %+v, who was told %s", now, m, had, k.told[spell.Owner])
 					}
