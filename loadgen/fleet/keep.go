@@ -133,7 +133,11 @@ func (c *Coordinator) tellChanges() {
 	defer c.mu.Unlock()
 	for _, k := range c.keeper.Members() {
 		m := c.members[k.Owner]
-		if m == nil || m.state == k.State || k.State < lease.Joined {
+		if m == nil || k.State < lease.Joined {
+			continue
+		}
+		c.tellClock(k.Owner, m)
+		if m.state == k.State {
 			continue
 		}
 		m.state = k.State
@@ -144,6 +148,22 @@ func (c *Coordinator) tellChanges() {
 		c.Event(c.event(k.Owner, k.State.String(), why))
 		c.cfg.Say(fmt.Sprintf("worker %s is %s: %s", k.Owner, k.State, why))
 	}
+}
+
+// clockEvery is how often it is told how far a worker's clock is from the coordinator's.
+const clockEvery = 10 * time.Second
+
+// tellClock tells of a member's clock now and then. The caller holds mu.
+func (c *Coordinator) tellClock(o lease.Owner, m *member) {
+	if !m.beat.Measured || m.state != lease.Joined || time.Since(m.clock) < clockEvery {
+		return
+	}
+	m.clock = time.Now()
+	e := c.event(o, "clock", "")
+	e.Values = map[string]float64{
+		"ahead_seconds": -m.beat.Offset.Seconds(), "uncertainty_seconds": m.beat.Uncertainty.Seconds(), "run_apart_seconds": m.beat.Apart.Seconds(),
+	}
+	c.Event(e)
 }
 
 // close takes the platform's account, tells the close, and waits until it has been folded. What is wrong with the account is an error, and the

@@ -37,6 +37,7 @@ type life struct {
 	state   State
 	told    bool // the coordinator has heard that it is done
 	stopped bool // the run ends early
+	away    bool // nobody answers, as was said
 	leaving string
 	heard   time.Time // the last reply
 	by      uint64    // the coordinator that gave it

@@ -17,6 +17,7 @@ type member struct {
 	beat  Beat
 	heard time.Time
 	state lease.State // that was told of
+	clock time.Time   // when its clock was told of
 }
 
 // service answers workers, until ctx ends.
