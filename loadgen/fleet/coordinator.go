@@ -215,8 +215,11 @@ func (c *Coordinator) begin(ctx context.Context, table *lease.Table) error {
 	for {
 		c.setNumber(number)
 		heard, err := c.tell(ctx, told{Begins: fmt.Sprintf("%s, process %d", host, os.Getpid())})
-		if err != nil || heard || c.closed() {
+		switch {
+		case err != nil || heard:
 			return err
+		case c.closed():
+			return c.err
 		}
 		number = (c.fold.heard()>>32+1)<<32 | uint64(random()) // above one that has told something and dealt nothing
 	}

@@ -301,7 +301,9 @@ func suffer(t *testing.T, seed uint64) {
 			h.cancel()
 		case 4:
 			c.dead.Store(true)
-			<-c.end
+			if <-c.end; c.err == nil { // it was done
+				continue
+			}
 			time.Sleep(upTo(6000))
 			c = w.coordinate(t.Context())
 		case 5:

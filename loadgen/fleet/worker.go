@@ -23,11 +23,13 @@ const (
 	DefaultPatience = 10 * time.Minute
 	leavePatience   = 10 * time.Second // of a worker that was interrupted, for the coordinator's last word
 	joinAgain       = time.Second
+	joinPatience    = 30 * time.Second // of a worker that begins
 )
 
 // WorkerConfig is one worker.
 type WorkerConfig struct {
-	// Join asks a coordinator to take the worker in: once at first, and again after each epoch that did not last to the run's end.
+	// Join asks a coordinator to take the worker in: at first, and again after each epoch that did not last to the run's end. A *[bus.Refusal] is
+	// its no; another error says that nobody could be asked.
 	Join func(ctx context.Context, hello []byte) (link bus.Link, welcome []byte, err error)
 	// Build is this program's version, Name what people call the worker; it may be empty.
 	Build, Name string
@@ -90,20 +92,21 @@ func Work(ctx context.Context, cfg WorkerConfig) error {
 	}
 }
 
-// join begins an epoch. One that follows another is asked for until it is given; nil, without an error, if the run is over by then.
+// join begins an epoch: the first, or the one that follows another. Where nobody can be asked it asks again, for the first half a minute, else until the
+// run is over; it then gives nil, without an error.
 func (w *worker) join(ctx context.Context, former *Life, before *life) (*life, error) {
-	for {
+	for asked := time.Now(); ; {
 		l, err := w.ask(ctx, former)
 		refused := new(bus.Refusal)
 		switch {
-		case err == nil || before == nil || ctx.Err() != nil:
+		case err == nil || ctx.Err() != nil || errors.As(err, &refused) || errors.As(err, &unfit{}):
 			return l, err
-		case before.past():
-			return nil, nil
-		case errors.As(err, &refused):
+		case before == nil && time.Since(asked) > joinPatience:
 			return nil, err
+		case before != nil && before.past():
+			return nil, nil
 		}
-		w.Say(fmt.Sprintf("not taken in again: %v", err))
+		w.Say(fmt.Sprintf("not taken in: %v", err))
 		pause(ctx, joinAgain)
 	}
 }
@@ -124,8 +127,13 @@ func (w *worker) ask(ctx context.Context, former *Life) (*life, error) {
 			return l, nil
 		}
 	}
-	return nil, errors.Join(err, link.Close())
+	return nil, errors.Join(unfit{err}, link.Close())
 }
+
+// unfit is why a worker that was taken in can do nothing.
+type unfit struct{ error }
+
+func (u unfit) Unwrap() error { return u.error }
 
 // begin makes the life that a welcome is for.
 func (w *worker) begin(link bus.Link, welcome *Welcome, former *Life) (*life, error) {
