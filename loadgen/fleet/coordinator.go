@@ -129,8 +129,8 @@ func New(cfg Config) (*Coordinator, error) {
 }
 
 // Run coordinates the run, from the first worker's joining to the record's close, and gives the run as it is recorded. When ctx ends, what has not
-// begun is not begun any more, and the record is closed all the same. With another error, ErrReplaced among them, the record is not
-// closed, and another coordinator may go on.
+// begun is not begun any more, and the record is closed all the same. Where the run that it gives is nil, the record is not closed, and another
+// coordinator may go on, or does (ErrReplaced).
 func (c *Coordinator) Run(ctx context.Context) (*record.Run, error) {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var all sync.WaitGroup
@@ -165,10 +165,7 @@ func (c *Coordinator) Run(ctx context.Context) (*record.Run, error) {
 	if err == nil {
 		err = c.close(ctx, work)
 	}
-	if err != nil {
-		return nil, err
-	}
-	return c.fold.run, nil
+	return c.fold.run, err
 }
 
 // closed says that the fold has ended: with the record's close, or an error.

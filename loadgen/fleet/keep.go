@@ -58,10 +58,10 @@ func (c *Coordinator) hire(table *lease.Table) error {
 	c.keeper, c.dealt = keeper, table.Len()
 	for _, o := range ordered(c.members) {
 		if m := c.members[o]; time.Since(m.heard) < lease.LostAfter {
-			err = errors.Join(err, keeper.Joined(o, m.capacity(), c.now()))
+			keeper.Heard(o, lease.Facts{Capacity: m.capacity()}, c.now()) // whom a coordinator before this one took in it knows already
 		}
 	}
-	return err
+	return nil
 }
 
 // ordered are the epochs of a map, by worker, then epoch.
@@ -129,6 +129,13 @@ func (c *Coordinator) closable() bool {
 
 // tellChanges tells of members whose state is another one.
 func (c *Coordinator) tellChanges() {
+	for _, line := range c.changes() {
+		c.cfg.Say(line)
+	}
+}
+
+// changes tells the stream of them, and gives what to say.
+func (c *Coordinator) changes() (lines []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, k := range c.keeper.Members() {
@@ -146,8 +153,9 @@ func (c *Coordinator) tellChanges() {
 			why = fmt.Sprintf("last heard %s before", time.Since(m.heard).Round(time.Millisecond))
 		}
 		c.Event(c.event(k.Owner, k.State.String(), why))
-		c.cfg.Say(fmt.Sprintf("worker %s is %s: %s", k.Owner, k.State, why))
+		lines = append(lines, fmt.Sprintf("worker %s is %s: %s", k.Owner, k.State, why))
 	}
+	return lines
 }
 
 // clockEvery is how often it is told how far a worker's clock is from the coordinator's.
