@@ -108,9 +108,23 @@ func (c *Coordinator) appended(k uint64, entries []lease.Entry) error {
 		}
 		if len(e.Moves) > 0 {
 			c.dealt = k + uint64(i)
+			c.tellDeal(e)
 		}
 	}
 	return nil
+}
+
+// tellDeal tells who got something by an entry, and why.
+func (c *Coordinator) tellDeal(e lease.Entry) {
+	parts := map[lease.Owner]int{}
+	for _, m := range e.Moves {
+		parts[m.Owner] += m.Hi - m.Lo
+	}
+	for _, o := range ordered(parts) {
+		told := c.event(o, "leased", e.Why)
+		told.Values = map[string]float64{"parts": float64(parts[o])}
+		c.Event(told)
+	}
 }
 
 // stop ends the run early.
