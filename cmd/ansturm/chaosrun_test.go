@@ -89,7 +89,7 @@ func newChaos(t *testing.T, seed int64) *chaos {
 	c := &chaos{
 		t: t, seed: seed, kind: chaosKinds[seed%int64(len(chaosKinds))], joiners: draw.IntN(chaosWorkers + 1), victim: draw.IntN(chaosWorkers),
 		at: between(-500*time.Millisecond, chaosOver-500*time.Millisecond), length: between(200*time.Millisecond, 4*time.Second),
-		hold: between(800*time.Millisecond, 1200*time.Millisecond), relays: map[string]*relay{}, known: map[int]bool{},
+		hold: between(1200*time.Millisecond, 2*time.Second), relays: map[string]*relay{}, known: map[int]bool{},
 	}
 	if draw.IntN(4) == 0 {
 		c.hold = 3 * time.Second
@@ -188,7 +188,7 @@ func (c *chaos) run() (code int, err error) {
 	}
 	code, waited := c.wait(c.coord, 60*time.Second)
 	for _, j := range joiners {
-		if own, late := c.wait(j, 25*time.Second); late != nil || own != 0 && own != 4 && c.known[j.Process.Pid] && j.ProcessState.Exited() {
+		if own, late := c.wait(j, 25*time.Second); late != nil || own > 0 && own != 4 {
 			err = firstOf(err, late, fmt.Errorf("worker %v ended with %d", j.Args[1:], own))
 		}
 	}

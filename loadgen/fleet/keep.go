@@ -29,7 +29,6 @@ func (c *Coordinator) keep(ctx, work context.Context, table *lease.Table) error 
 		if err := c.appendDue(work); err != nil {
 			return err
 		}
-		c.tellChanges()
 		if c.closable() {
 			return nil
 		}
@@ -78,6 +77,7 @@ func (c *Coordinator) appendDue(ctx context.Context) error {
 		c.mu.Lock()
 		e, wanted := c.keeper.Next(c.now())
 		k := c.keeper.Table().Len() + 1
+		c.tellChanges()
 		c.mu.Unlock()
 		if !wanted {
 			return nil
@@ -142,10 +142,8 @@ func (c *Coordinator) closable() bool {
 	return ok
 }
 
-// tellChanges tells of members whose state is another one.
+// tellChanges tells of members whose state is another one. The caller holds mu.
 func (c *Coordinator) tellChanges() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	for _, k := range c.keeper.Members() {
 		m := c.members[k.Owner]
 		if m == nil || m.state == k.State || k.State < lease.Joined {
