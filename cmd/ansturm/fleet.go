@@ -181,6 +181,11 @@ func (x *expedition) died(d place.Death) {
 
 // shoot coordinates the run to its end.
 func (x *expedition) shoot(ctx context.Context) error {
+	stopServing, err := metrics{x.Progress, x.Workers}.serve(x.metrics)
+	if err != nil {
+		return err
+	}
+	defer stopServing()
 	show := x.show(x.p)
 	crew := x.p.crew()
 	stopWatching := watch(func() {

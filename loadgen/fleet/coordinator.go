@@ -108,7 +108,7 @@ type Coordinator struct {
 	dealt   uint64        // the last entry that moved something
 	members map[lease.Owner]*member
 	gone    map[string]bool // by name, of processes that are proved to have ended
-	stopped bool // nothing is dealt or promised any more
+	stopped bool            // nothing is dealt or promised any more
 }
 
 // New readies a coordinator; nothing is sent.
