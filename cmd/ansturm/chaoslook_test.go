@@ -171,6 +171,7 @@ type found struct {
 	allowed       [2]time.Duration
 	falselyLost   int // of whom starvedLost on a machine that starved
 	starvedLost   int
+	before        bool // the fault came: the victim was lost already
 	epochs        int
 	valid, folded bool
 }
@@ -265,6 +266,7 @@ func (c *chaos) lookAtTimes(rec *record.Record, f *found) {
 		case e.Phase != "lost" && e.Phase != "dead" && e.Phase != "fenced":
 		case c.hit == "" || names[e.Object] != c.hit || e.Wall.Before(c.struck):
 			f.falselyLost++
+			f.before = f.before || names[e.Object] == c.hit
 			starved := c.late.within(e.Wall.Add(-time.Second), e.Wall)
 			if starved > starving {
 				f.starvedLost++
@@ -279,11 +281,11 @@ func (c *chaos) lookAtTimes(rec *record.Record, f *found) {
 }
 
 // starving is a machine on which a process waited that long for a processor, or was robbed of it.
-const starving = 300 * time.Millisecond
+const starving = 200 * time.Millisecond
 
 // judgeTimes: a loss is seen within a second, and what is still to come is dealt to others within a quarter of one.
 func (c *chaos) judgeTimes(f *found) {
-	if c.hit == "" {
+	if c.hit == "" || f.before {
 		return
 	}
 	const soon, again = time.Second, 250 * time.Millisecond

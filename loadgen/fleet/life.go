@@ -39,6 +39,7 @@ type life struct {
 	stopped bool // the run ends early
 	leaving string
 	heard   time.Time // the last reply
+	replied uint64    // the beat that it answered
 	by      uint64    // the coordinator that gave it
 	held    loadgen.Holding
 }
