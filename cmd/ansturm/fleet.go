@@ -193,6 +193,9 @@ func (x *expedition) shoot(ctx context.Context) error {
 		crew.now(x.Workers())
 	})
 	run, err := x.Run(ctx)
+	if errors.Is(err, fleet.ErrNoWorker) {
+		err = inputError(err, "start workers with ansturm worker, or wait longer by --await")
+	}
 	stopWatching()
 	crew.end()
 	show.end(x.Progress(), err != nil || run.Interrupted)

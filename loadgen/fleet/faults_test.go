@@ -67,7 +67,11 @@ func (l *lead) after(d time.Duration) {
 		if l.begun() && l.now() >= d {
 			return
 		}
-		time.Sleep(10 * time.Millisecond)
+		select {
+		case <-l.end:
+			return
+		case <-time.After(10 * time.Millisecond):
+		}
 	}
 }
 
@@ -293,7 +297,9 @@ func suffer(t *testing.T, seed uint64) {
 			h.cancel()
 		case 4:
 			c.dead.Store(true)
-			<-c.end
+			if <-c.end; c.err == nil { // it was done
+				continue
+			}
 			time.Sleep(upTo(6000))
 			c = w.coordinate(t.Context())
 		case 5:

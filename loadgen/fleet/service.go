@@ -17,6 +17,7 @@ type member struct {
 	beat  Beat
 	heard time.Time
 	state lease.State // that was told of
+	clock time.Time   // when its clock was told of
 	deaf  deafness
 }
 
@@ -110,7 +111,7 @@ func (s service) Beat(worker, epoch uint32, b []byte) []byte {
 		return nil
 	}
 	r := Reply{versioned: versioned{Version}, N: beat.N, Received: s.clock.stamp(received), Kept: kept}
-	if start := s.fold.began(); !start.IsZero() {
+	if start, told := s.began(); told {
 		r.Start = s.clock.stamp(start)
 	}
 	s.answer(o, &beat, &r, received)
