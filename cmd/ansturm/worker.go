@@ -27,8 +27,11 @@ type workerFlags struct {
 	patience  time.Duration
 }
 
-// joinPatience is how long a worker waits for a coordinator that is not there yet.
-const joinPatience = time.Minute
+// A worker tries to join that often, and that long, while no coordinator is there yet: those of the same machine may be up before it.
+const (
+	joinAgain    = 200 * time.Millisecond
+	joinPatience = time.Minute
+)
 
 func (a *app) workerCommand() *cobra.Command {
 	w := workerFlags{app: a}
@@ -125,7 +128,7 @@ func (w *workerFlags) joiner(token bus.Token) func(context.Context, []byte) (bus
 			select {
 			case <-ctx.Done():
 				return nil, nil, ctx.Err()
-			case <-time.After(time.Second):
+			case <-time.After(joinAgain):
 			}
 		}
 	}

@@ -29,7 +29,6 @@ func (c *Coordinator) keep(ctx, work context.Context, table *lease.Table) error 
 		if err := c.appendDue(work); err != nil {
 			return err
 		}
-		c.tellChanges()
 		if c.closable() {
 			return nil
 		}
@@ -74,11 +73,18 @@ func ordered[V any](of map[lease.Owner]V) []lease.Owner {
 
 // appendDue appends what the keeper wants to have in the list. What the bus does not answer in time is tried again at the next look.
 func (c *Coordinator) appendDue(ctx context.Context) error {
+	var lines []string
+	defer func() {
+		for _, line := range lines {
+			c.cfg.Say(line)
+		}
+	}()
 	for {
 		c.mu.Lock()
 		e, wanted := c.keeper.Next(c.now())
 		k := c.keeper.Table().Len() + 1
 		c.mu.Unlock()
+		lines = append(lines, c.changes()...) // before what follows from them
 		if !wanted {
 			return nil
 		}
@@ -108,9 +114,23 @@ func (c *Coordinator) appended(k uint64, entries []lease.Entry) error {
 		}
 		if len(e.Moves) > 0 {
 			c.dealt = k + uint64(i)
+			c.tellDeal(e)
 		}
 	}
 	return nil
+}
+
+// tellDeal tells who got something by an entry, and why.
+func (c *Coordinator) tellDeal(e lease.Entry) {
+	parts := map[lease.Owner]int{}
+	for _, m := range e.Moves {
+		parts[m.Owner] += m.Hi - m.Lo
+	}
+	for _, o := range ordered(parts) {
+		told := c.event(o, "leased", e.Why)
+		told.Values = map[string]float64{"parts": float64(parts[o])}
+		c.Event(told)
+	}
 }
 
 // stop ends the run early.
@@ -128,14 +148,7 @@ func (c *Coordinator) closable() bool {
 	return ok
 }
 
-// tellChanges tells of members whose state is another one.
-func (c *Coordinator) tellChanges() {
-	for _, line := range c.changes() {
-		c.cfg.Say(line)
-	}
-}
-
-// changes tells the stream of them, and gives what to say.
+// changes tells the stream of members whose state is another one, and gives what to say of it.
 func (c *Coordinator) changes() (lines []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

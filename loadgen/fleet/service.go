@@ -18,6 +18,22 @@ type member struct {
 	heard time.Time
 	state lease.State // that was told of
 	clock time.Time   // when its clock was told of
+	deaf  deafness
+}
+
+// deafness is how long an epoch does not hear what it is answered, though it is heard itself.
+type deafness struct {
+	unheard uint64 // the first beat whose reply it does not say to have heard; 0: there was none
+	since   time.Time
+}
+
+// at takes in a beat that is about to be answered.
+func (d *deafness) at(beat *Beat, now time.Time) time.Duration {
+	if d.unheard == 0 || beat.Heard >= d.unheard {
+		d.unheard, d.since = beat.N, now
+		return 0
+	}
+	return now.Sub(d.since) + lease.BeatEvery/2 // it may have been so for a beat before the first such reply
 }
 
 // service answers workers, until ctx ends.
@@ -112,13 +128,14 @@ func (c *Coordinator) answer(o lease.Owner, beat *Beat, r *Reply, at time.Time) 
 		c.members[o] = m
 	}
 	m.beat, m.heard = *beat, at
+	deaf := m.deaf.at(beat, at)
 	r.Coordinator, r.Stopped = c.number, c.stopped
 	if c.keeper == nil {
 		return
 	}
 	p := c.keeper.Heard(o, lease.Facts{
 		Capacity: m.capacity(), Apart: beat.Apart, Measured: beat.Measured,
-		Fenced: beat.Yield != "", Done: beat.State == Done,
+		Fenced: beat.Yield != "", Done: beat.State == Done, Deaf: deaf,
 	}, c.now())
 	r.Lost = p.Lost
 	if p.Coordinator == 0 {
