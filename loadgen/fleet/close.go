@@ -41,8 +41,10 @@ func (f *fold) close(c *closingTold) error {
 		r.Interrupted, r.Lab, r.Workers = c.Interrupted, lab, len(f.workers)
 		r.Warnings = append(r.Warnings, c.Warnings...)
 		judge(r, evidence)
-		f.judgeLost(r, lost)
-		f.warnRefused(r, c.Refused)
+		r.Fleet = f.fleet(c, lost)
+		f.judgeLost(r, sum(lost))
+		warnRefused(r)
+		warnClocks(r)
 		if f.cfg.Finish != nil {
 			f.cfg.Finish(r)
 		}
@@ -55,18 +57,18 @@ func (f *fold) close(c *closingTold) error {
 	return errClosed
 }
 
-// settle says of arrivals without a fate whether anybody can have begun them: unsent of them cannot, lost may.
-func (f *fold) settle(c *closingTold) (unsent, lost int64, err error) {
+// settle says of arrivals without a fate whether anybody can have begun them: unsent of them cannot, those may who are lost.
+func (f *fold) settle(c *closingTold) (unsent int64, lost map[lease.Owner]int64, err error) {
 	entries, err := f.entries()
 	if err != nil {
-		return 0, 0, err
+		return 0, nil, err
 	}
 	if uint64(len(entries)) < c.Entries {
-		return 0, 0, fmt.Errorf("the list has %d entries, it is of %d", len(entries), c.Entries)
+		return 0, nil, fmt.Errorf("the list has %d entries, it is of %d", len(entries), c.Entries)
 	}
 	table, err := tableOf(f.cfg.Parts, entries[:c.Entries])
 	if err != nil {
-		return 0, 0, err
+		return 0, nil, err
 	}
 	done := map[lease.Owner]bool{}
 	for o := range f.epochs {
@@ -74,8 +76,19 @@ func (f *fold) settle(c *closingTold) (unsent, lost int64, err error) {
 	}
 	not, maybe, err := lease.Settle(f.cfg.Engine.Schedule, table, lease.Closing{Promised: c.Promised, Done: done},
 		func(yield func(uint32) bool) { f.w.Missing().Iterate(yield) })
-	return int64(len(not)), int64(len(maybe)), errors.Join(err,
-		f.w.Settle(record.Unsent, roaring.BitmapOf(not...)), f.w.Settle(record.Indeterminate, roaring.BitmapOf(maybe...)))
+	lost, began := map[lease.Owner]int64{}, roaring.New()
+	for o, seqs := range maybe {
+		lost[o] = int64(len(seqs))
+		began.AddMany(seqs)
+	}
+	return int64(len(not)), lost, errors.Join(err, f.w.Settle(record.Unsent, roaring.BitmapOf(not...)), f.w.Settle(record.Indeterminate, began))
+}
+
+func sum(all map[lease.Owner]int64) (n int64) {
+	for _, each := range all {
+		n += each
+	}
+	return n
 }
 
 // tableOf folds a list from its first entry on.
@@ -139,11 +152,8 @@ func (f *fold) judgeLost(r *record.Run, lost int64) {
 }
 
 // warnRefused says what the bus and the fold have refused.
-func (f *fold) warnRefused(r *record.Run, byBus map[string]int64) {
-	all := maps.Clone(f.refused)
-	for reason, n := range byBus {
-		all[reason] += n
-	}
+func warnRefused(r *record.Run) {
+	all := r.Fleet.Refused
 	for _, reason := range slices.Sorted(maps.Keys(all)) {
 		r.Warnings = append(r.Warnings, record.Warning{Code: "fleet-refused", Text: scenarios.Text{
 			"de": fmt.Sprintf("%d Nachrichten wurden zurückgewiesen und sind nicht im Protokoll (%s).", all[reason], reason),

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -62,6 +63,26 @@ func account(t *testing.T, r *record.Record) record.LedgerAccount {
 	return a.Ledger
 }
 
+// ends are how epochs ended, by name.
+func ends(f *record.Fleet) string {
+	var all []string
+	for _, e := range f.Epochs {
+		all = append(all, e.Name+" "+e.Ended)
+	}
+	slices.Sort(all)
+	return strings.Join(all, ", ")
+}
+
+// lost are the arrivals of which nobody knows what became, because of a worker.
+func lost(f *record.Fleet, name string) (n int64) {
+	for _, e := range f.Epochs {
+		if e.Name == name {
+			n += e.Lost
+		}
+	}
+	return n
+}
+
 // after waits until the run has come to a time on its wall.
 func (l *lead) after(d time.Duration) {
 	for {
@@ -95,7 +116,11 @@ func TestAWorkerDies(t *testing.T) {
 				if proved {
 					c.Gone("w2")
 				}
-				got := account(t, w.finish(c))
+				r := w.finish(c)
+				got, word := account(t, r), map[bool]string{false: "lost", true: "dead"}[proved]
+				if has := ends(r.Run.Fleet); has != "w1 done, w2 "+word+", w3 done" || lost(r.Run.Fleet, "w2") != got.Indeterminate {
+					t.Errorf("%s; %d are w2's", has, lost(r.Run.Fleet, "w2"))
+				}
 				// A third of 300 arrivals a second on the wall: since its last delta, and what it was promised from then on.
 				most := int64(100 * 4.5)
 				if proved {
@@ -144,6 +169,9 @@ func TestAWorkerStandsStill(t *testing.T) {
 		if got.Indeterminate > 0 || got.Unsent == 0 || r.Run.Workers != 3 {
 			t.Errorf("%+v of %d workers", got, r.Run.Workers)
 		}
+		if has := ends(r.Run.Fleet); has != "w1 done, w1 fenced, w2 done, w3 done" || r.Run.Fleet.Workers() != 3 || r.Run.Fleet.Broken() != 1 {
+			t.Error(has)
+		}
 		if len(c.Workers()) != 4 {
 			t.Errorf("workers %+v", c.Workers())
 		}
@@ -167,7 +195,11 @@ func TestACoordinatorDies(t *testing.T) {
 					t.Error("a coordinator without a bus ends well")
 				}
 				time.Sleep(away)
-				got := account(t, w.finish(w.coordinate(t.Context())))
+				r := w.finish(w.coordinate(t.Context()))
+				if has := ends(r.Run.Fleet); has != "w1 done, w2 done, w3 done" || r.Run.Fleet.Coordinators != 2 {
+					t.Errorf("%s by %d coordinators", has, r.Run.Fleet.Coordinators)
+				}
+				got := account(t, r)
 				if got.Indeterminate > 0 || (got.Unsent > 0) != (name == "later") {
 					t.Errorf("%+v", got)
 				}

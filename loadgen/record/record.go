@@ -51,8 +51,10 @@ type Run struct {
 	WaitingRoom string `json:"waitingRoom,omitempty"`
 	// Closed is the number of connections of a closed loop, 0 for an open one. A closed loop has no total until it is over:
 	// at the close Scenario.Arrivals.Total becomes the number of arrivals that were begun.
-	Closed    int       `json:"closed,omitempty"`
-	Workers   int       `json:"workers"`
+	Closed  int `json:"closed,omitempty"`
+	Workers int `json:"workers"`
+	// Fleet is how workers shared the run; nil where one process fired it by itself.
+	Fleet     *Fleet    `json:"fleet,omitempty"`
 	StartedAt time.Time `json:"startedAt"`
 	// EndedAt is zero while the run goes on, or when it was killed.
 	EndedAt     time.Time `json:"endedAt,omitzero"`
