@@ -167,13 +167,12 @@ func (c *Coordinator) last(p *lease.Promise, beat *Beat) bool {
 
 // Refused tells of a refusal on the bus.
 func (s service) Refused(reason, from string) {
-	s.waiting.Lock()
-	s.refused[reason]++
-	first := s.refused[reason] == 1
-	s.waiting.Unlock()
-	if first {
-		s.cfg.Say(fmt.Sprintf("refused: %s, from %s", reason, from))
+	if reason == "denied" { // by this coordinator itself: whoever comes when the run is over
+		return
 	}
+	s.waiting.Lock()
+	defer s.waiting.Unlock()
+	s.refused[reason]++
 }
 
 // event is one of the timeline, of an epoch.
