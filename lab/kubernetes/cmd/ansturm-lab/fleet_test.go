@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -52,6 +53,10 @@ func work(args []string) int {
 		fmt.Println(err)
 		return 1
 	}
+	if slices.Contains(args, "--refuse") {
+		fmt.Println("refused: of another version")
+		return 2
+	}
 	name, dir := get("--name"), get("--seen")
 	text, _ := json.Marshal(seen{name, os.Getenv("JOB_COMPLETION_INDEX"), string(token), get("--state"), os.Getpid()})
 	young := filepath.Join(dir, "."+name)
@@ -76,11 +81,11 @@ type fleet struct {
 	dir string
 }
 
-func newFleet(t *testing.T, client *cluster.Client, run string) *fleet {
+func newFleet(t *testing.T, client *cluster.Client, run string, args ...string) *fleet {
 	t.Helper()
 	dir := t.TempDir()
 	job, err := place.NewJob(place.JobConfig{
-		Worker: place.Worker{Join: "tls://127.0.0.1:1", Token: "the-token", Args: []string{"--seen", dir}},
+		Worker: place.Worker{Join: "tls://127.0.0.1:1", Token: "the-token", Args: append(args, "--seen", dir)},
 		Client: client, Namespace: controlplane.FleetNamespace, Run: run, Image: "ansturm:test", Lasts: time.Minute,
 	})
 	if err != nil {
@@ -155,6 +160,7 @@ func TestFleetOfProcesses(t *testing.T) {
 	t.Run("the fleet's user may do no more than it needs", func(t *testing.T) { fleetMayLittle(t, lab.client(t, controlplane.FleetContext)) })
 	t.Run("a pod that is not restricted is refused", func(t *testing.T) { onlyRestricted(t, admin) })
 	t.Run("three workers, one of which is killed, end; all goes by its time to live", func(t *testing.T) { fleetEnds(t, client, admin) })
+	t.Run("a worker that is refused ends the Job", func(t *testing.T) { fleetRefused(t, client, admin) })
 	t.Run("a fleet that is stopped leaves nothing", func(t *testing.T) { fleetStops(t, lab, client, admin) })
 }
 
@@ -236,6 +242,34 @@ func fleetEnds(t *testing.T, client *cluster.Client, admin kubernetes.Interface)
 	})
 	_, err := jobs.Patch(t.Context(), f.Name(), types.MergePatchType, []byte(`{"spec":{"ttlSecondsAfterFinished":0}}`), metav1.PatchOptions{})
 	if err != nil {
+		t.Fatal(err)
+	}
+	f.gone(t, admin)
+}
+
+func fleetRefused(t *testing.T, client *cluster.Client, admin kubernetes.Interface) {
+	f := newFleet(t, client, "c", "--refuse")
+	if err := f.Start(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case d := <-f.Deaths():
+		if !strings.HasPrefix(d.Why, "Error, exit code 2, on node vm-") || !strings.HasSuffix(d.Why, ": refused: of another version") {
+			t.Errorf("told was %+v", d)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("its end is not told")
+	}
+	eventually(t, "the Job fails", func(ctx context.Context) error {
+		job, err := admin.BatchV1().Jobs(controlplane.FleetNamespace).Get(ctx, f.Name(), metav1.GetOptions{})
+		if err == nil && !slices.ContainsFunc(job.Status.Conditions, func(c batchv1.JobCondition) bool {
+			return c.Type == batchv1.JobFailed && c.Status == corev1.ConditionTrue && c.Reason == batchv1.JobReasonPodFailurePolicy
+		}) {
+			err = fmt.Errorf("its conditions are %+v", job.Status.Conditions)
+		}
+		return err
+	})
+	if err := f.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	f.gone(t, admin)
