@@ -11,21 +11,26 @@ const module = "github.com/ansturm/ansturm"
 
 // floors orders the packages; a package may import only those on lower floors.
 var floors = map[string]int{
-	"cmd/ansturm":        6,
-	"reports":            5,
-	"lab":                4,
-	"planner":            4,
-	"loadgen":            3,
-	"loadgen/observe":    3,
-	"loadgen/cluster":    3,
-	"planner/fit":        3,
-	"planner/sim":        3,
-	"planner/gate":       3,
-	"planner/hpa":        2,
-	"planner/pack":       2,
-	"planner/chain":      2,
-	"loadgen/record":     1,
-	"scenarios/arrivals": 1,
+	"loadgen/fleet/netlab": 7, // above all: nobody may import it but tests, which are not judged here
+
+	"cmd/ansturm":         6,
+	"reports":             5,
+	"lab":                 4,
+	"planner":             4,
+	"loadgen/fleet":       5,
+	"loadgen/fleet/lease": 4,
+	"loadgen/fleet/bus":   3,
+	"loadgen":             3,
+	"loadgen/observe":     3,
+	"loadgen/cluster":     3,
+	"planner/fit":         3,
+	"planner/sim":         3,
+	"planner/gate":        3,
+	"planner/hpa":         2,
+	"planner/pack":        2,
+	"planner/chain":       2,
+	"loadgen/record":      1,
+	"scenarios/arrivals":  1,
 
 	"loadgen/cluster/clustertest": 1, // a small API server for tests
 	"loadgen/fleet/place":         3,
@@ -47,6 +52,7 @@ var heavy = map[string][]string{
 	"k8s.io/metrics":                          {"loadgen/observe", "loadgen/cluster"},
 	"github.com/valyala/fasthttp":             {"lab"},
 	"github.com/goccy/go-yaml":                {"scenarios"},
+	"github.com/nats-io":                      {"loadgen/fleet/bus"},
 }
 
 // sameFloor are the imports allowed within one floor.

@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -124,4 +125,57 @@ func visitOf(t testing.TB, e *Engine) *visit {
 	v := s.begin(a)
 	s.aim(v, 0)
 	return v
+}
+
+// BenchmarkSupply is what an arrival costs its shard before it begins: made ahead of it by another goroutine, or made by itself
+// and held against a lease of 1 or 200 grants, with a look at the clocks.
+func BenchmarkSupply(b *testing.B) {
+	for _, grants := range []int{0, 1, 200} {
+		b.Run(fmt.Sprint("grants-", grants), func(b *testing.B) {
+			cfg, _ := config(b, uniform(int64(b.N)+1, time.Duration(b.N)*100*time.Microsecond+time.Second, scenarios.Step{}), "127.0.0.1:80")
+			if grants > 0 {
+				cfg.Lease = leaseOf(b, grants, cfg.Scenario.Arrivals.Over)
+			}
+			e, err := New(cfg)
+			if err != nil {
+				b.Fatal(err)
+			}
+			e.start = time.Now().Add(time.Hour)
+			s := e.newShard(0, 1, 1, &instant{})
+			b.ReportAllocs()
+			b.ResetTimer()
+			for range b.N {
+				if _, due, _ := s.peek(); due == never {
+					b.Fatal("there is none")
+				}
+				s.supply.advance()
+			}
+			b.StopTimer()
+			for _, _, more := s.peek(); more && grants == 0; _, _, more = s.peek() {
+				s.supply.advance()
+			}
+		})
+	}
+}
+
+// leaseOf is a lease of all parts from beginning to end, in that many grants.
+func leaseOf(b *testing.B, n int, over time.Duration) *Lease {
+	b.Helper()
+	const parts = 256
+	lease, err := NewLease(parts)
+	if err != nil {
+		b.Fatal(err)
+	}
+	h := Holding{Until: never, Expires: never}
+	for i := range n {
+		from, to := over*time.Duration(i)/time.Duration(n), over*time.Duration(i+1)/time.Duration(n)
+		if i == n-1 {
+			to = never
+		}
+		h.Grants = append(h.Grants, Grant{0, parts / 2, from, to}, Grant{parts / 2, parts, from, to})
+	}
+	if err := lease.Hold(h); err != nil {
+		b.Fatal(err)
+	}
+	return lease
 }

@@ -32,6 +32,8 @@ type Config struct {
 	Schedule *arrivals.Schedule
 	// Share of the schedule that this process fires; the zero value is the whole.
 	Share arrivals.Share
+	// Lease, if set, says which of the schedule's arrivals may begin: those of a fleet's worker. Share is then the whole.
+	Lease *Lease
 	// RunID goes out with every shot in the header Ansturm-Run.
 	RunID string
 	// Speed is how many seconds of platform time pass in a second on the wall. Zero means 1.
@@ -92,7 +94,8 @@ type Transport interface {
 }
 
 // Recorder takes the events of a run, from many goroutines at once. A Recorder that also has a method
-// Flush(now time.Duration) error is flushed every second with the run's platform time. Err is not nil once nothing can be
+// Flush(now time.Duration) error is flushed every second with the run's platform time; one that has a method
+// Attest(evidence []byte) gets the engine's [Evidence] just before, all of it up to then. Err is not nil once nothing can be
 // recorded any more (a full disk); the engine then stops firing.
 type Recorder interface {
 	Event(e record.Event)
@@ -131,6 +134,8 @@ type Progress struct {
 	Connections int64
 	// LatenessP99 of the last second, in wall time.
 	LatenessP99 time.Duration
+	// CPU is how many processors this program used in the last second.
+	CPU float64
 }
 
 func (c Config) withDefaults() Config {
@@ -176,6 +181,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("loadgen: %d shards, must be at least 1", c.Shards)
 	case c.Closed < 0:
 		return fmt.Errorf("loadgen: a closed loop of %d, must be at least 1", c.Closed)
+	case c.Lease != nil && (c.Closed > 0 || c.Share.Of > 1):
+		return errors.New("loadgen: a lease is of a whole schedule, neither of a closed loop nor of a share")
 	case c.PodHeader != "" && !isToken(c.PodHeader):
 		return fmt.Errorf("loadgen: pod header %q is no field name", c.PodHeader)
 	case c.WaitingRoom != "" && !isToken(c.WaitingRoom):

@@ -45,13 +45,24 @@ func (m *mishaps) note(err error) {
 	m.seen[text]++
 }
 
+// list gives the reasons, in the order in which they were met.
+func (m *mishaps) list() (all []Mishap) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, text := range m.texts {
+		all = append(all, Mishap{text, m.seen[text]})
+	}
+	return all
+}
+
 // counters of shots and arrivals.
 type counters struct {
 	offered, late, reloads, comeBacks, gaveUp, starved atomic.Int64
-	portless                                           atomic.Int64    // starved for want of ports
-	knocks, waited                                     atomic.Int64    // answers that told to wait, shots that waited
-	outcomes                                           [6]atomic.Int64 // by record.Outcome
-	fates                                              [4]atomic.Int64 // by record.Fate
+	portless                                           atomic.Int64           // starved for want of ports
+	knocks, waited                                     atomic.Int64           // answers that told to wait, shots that waited
+	forgone                                            atomic.Int64           // unsent, because a lease came late
+	outcomes                                           [outcomes]atomic.Int64 // by record.Outcome
+	fates                                              [4]atomic.Int64        // by record.Fate
 }
 
 // tally is the sum of all shards' counters.
@@ -59,7 +70,8 @@ type tally struct {
 	offered, late, reloads, comeBacks, gaveUp, starved int64
 	portless                                           int64
 	knocks, waited                                     int64
-	outcomes                                           [6]int64
+	forgone                                            int64
+	outcomes                                           [outcomes]int64
 	fates                                              [4]int64
 }
 
@@ -75,6 +87,7 @@ func (e *Engine) tally() (t tally) {
 		t.portless += c.portless.Load()
 		t.knocks += c.knocks.Load()
 		t.waited += c.waited.Load()
+		t.forgone += c.forgone.Load()
 		for i := range t.outcomes {
 			t.outcomes[i] += c.outcomes[i].Load()
 		}
@@ -93,8 +106,8 @@ func (t *tally) shots() (n int64) {
 }
 
 // lateness is the sum of all shards'.
-func (e *Engine) lateness() (counts *latenessCounts, highest time.Duration) {
-	counts = new(latenessCounts)
+func (e *Engine) lateness() (counts latenessCounts, highest time.Duration) {
+	counts = make(latenessCounts, latenessBuckets)
 	for _, s := range e.shards {
 		counts.add(s.late.snapshot())
 		highest = max(highest, time.Duration(s.late.max.Load()))

@@ -56,6 +56,18 @@
 // the shot goes on then, with the place. Its response time counts from its first Due, the wait is Sample.Waited, and
 // lateness is what is left of Sent − Due without it. The wait is the server's word in whole seconds of platform time.
 //
+// # Leases
+//
+// With Config.Lease the engine is one of many that fire one schedule, and begins what its [Lease] lets begin at that moment
+// (docs/decisions/0009-a-fleet-fences-by-due.md). A shard makes its arrivals itself then, and looks at its clocks before each.
+//
+//	Lease.Hold, Engine.Wake      what it holds now, and until when; what is overdue when that comes is unsent, never a burst
+//	Lease.Fence                  nothing begins any more, by somebody's word or because a shard stood still for over a second
+//	Engine.Fenced                is true once no shard begins anything: only then may what it holds be yielded
+//	Lease.End, Engine.Wake       the coordinator's last word: what of these grants has not begun is unsent; Run ends
+//
+// At its end the engine calls nothing unsent by itself, for others may have begun it.
+//
 // # Templates
 //
 // A step's URL, header values, body, form fields and file names may hold placeholders:

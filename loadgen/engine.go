@@ -47,12 +47,16 @@ type Engine struct {
 	connections connections
 	mishaps     mishaps
 	lastP99     atomic.Int64
+	lastCPU     atomic.Int64 // processor time of the last second
 	watching    watchState
 	total       int64         // arrivals of the share; about that many where there are several shares
 	limit       time.Duration // of lateness
 	fewer       int           // connections that the limit of open files allows, where that is less than asked for
 	running     atomic.Bool
 	seqs        atomic.Uint32 // taken by a closed loop
+	quiet       atomic.Int32  // shards that begin nothing any more
+	waking      sync.Mutex    // guards awake
+	awake       bool          // the shards can be woken
 }
 
 type tenant struct {
@@ -139,6 +143,10 @@ func (e *Engine) secureConfig(authority, name string) *tls.Config {
 // Run fires the share, waits for every arrival's fate, and leaves no goroutine and no connection behind. Cancelling
 // ctx ends the run early: what has not begun is unsent, what is in flight gets Config.Grace. The error is the
 // recorder's, nil otherwise; the result holds in any case. Run may be called once.
+//
+// With a [Lease] it ends by itself once the schedule is over and nothing that was promised is left. If the lease is fenced
+// before, journeys get Config.Grace, and Run waits for [Lease.End] to say what is unsent. Cancelling ctx fences the lease and
+// waits for nothing: of what has not begun somebody else must tell.
 func (e *Engine) Run(ctx context.Context) (Result, error) {
 	if !e.running.CompareAndSwap(false, true) {
 		return Result{}, fmt.Errorf("loadgen: an engine runs once")
@@ -149,12 +157,11 @@ func (e *Engine) Run(ctx context.Context) (Result, error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	stopWatching := e.watch(fail)
+	defer e.followLease(ctx)()
 	settled := e.startShards()
 	interrupted := e.await(ctx, settled)
 	e.goroutines.Wait()
-	for _, s := range e.shards { // nobody wakes them any more
-		s.network.close()
-	}
+	e.putToRest()
 	stopWatching()
 	return e.result(interrupted), e.cfg.Recorder.Err()
 }
@@ -195,7 +202,20 @@ func (e *Engine) prepare() error {
 		runtime.GOMAXPROCS(n + others)
 	}
 	e.begun.Store(true)
+	e.waking.Lock()
+	defer e.waking.Unlock()
+	e.awake = true
 	return nil
+}
+
+// putToRest closes the shards' networks: nobody can wake them any more.
+func (e *Engine) putToRest() {
+	e.waking.Lock()
+	defer e.waking.Unlock()
+	e.awake = false
+	for _, s := range e.shards {
+		s.network.close()
+	}
 }
 
 // newNetworks makes n of them, or none.
@@ -224,11 +244,14 @@ func (e *Engine) newShard(i, n, most int, network network) *shard {
 	s.pool = pool{max: portion(most, i, n), idle: make([][]*conn, len(e.hosts))}
 	// Whoever follows a redirect has not got their answer yet: that must not wait.
 	s.naps = !slices.ContainsFunc(e.steps, func(st *step) bool { return st.follow > 0 })
-	if e.cfg.Closed > 0 {
+	switch {
+	case e.cfg.Lease != nil:
+		s.supply, s.pulse = &tenure{leased: newLeased(e.cfg.Lease, e.cfg.Schedule, s.share)}, new(pulse)
+	case e.cfg.Closed > 0:
 		s.supply = &closedLoop{
 			people: portion(e.cfg.Closed, i, n), seqs: &e.seqs, over: e.wall(e.cfg.Scenario.Arrivals.Over),
 		}
-	} else {
+	default:
 		s.supply = s.readAhead()
 	}
 	return s
@@ -281,29 +304,38 @@ func (e *Engine) startShards() (settled <-chan struct{}) {
 	return done
 }
 
-// await waits for the last fate, stopping and finally cutting the run when ctx ends.
+// await waits for the last fate, stopping and finally cutting the run when ctx ends or the lease is fenced.
 func (e *Engine) await(ctx context.Context, settled <-chan struct{}) (interrupted bool) {
 	select {
 	case <-settled:
 		return false
 	case <-ctx.Done():
+		interrupted = true
+	case <-e.fenced():
 	}
 	e.stopping.Store(true)
-	e.wakeShards()
+	e.Wake()
 	grace := time.NewTimer(e.cfg.Grace)
 	defer grace.Stop()
 	select {
 	case <-settled:
-		return true
+		return interrupted
 	case <-grace.C:
 	}
 	e.cutting.Store(true)
-	e.wakeShards()
+	e.Wake()
 	<-settled
-	return true
+	return interrupted
 }
 
-func (e *Engine) wakeShards() {
+// Wake lets shards that sleep look around, as they should when [Lease.Hold] or [Lease.End] has said something new; by
+// themselves they do within a quarter of a second. It may be called at any time, from any goroutine.
+func (e *Engine) Wake() {
+	e.waking.Lock()
+	defer e.waking.Unlock()
+	if !e.awake {
+		return
+	}
 	for _, s := range e.shards {
 		s.network.wake()
 	}
@@ -340,6 +372,7 @@ func (e *Engine) Progress() Progress {
 		Indeterminate: t.fates[record.Indeterminate], Unsent: t.fates[record.Unsent],
 		Shots: t.shots(), ShotsOK: t.outcomes[record.OK], Late: t.late,
 		Connections: e.connections.open.Load(), LatenessP99: time.Duration(e.lastP99.Load()),
+		CPU: time.Duration(e.lastCPU.Load()).Seconds() / watchEvery.Seconds(),
 	}
 	p.InFlight = max(0, p.Offered-p.Completed-p.Failed-p.Indeterminate)
 	return p

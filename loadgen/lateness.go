@@ -2,6 +2,7 @@ package loadgen
 
 import (
 	"math/bits"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -15,8 +16,8 @@ type lateness struct {
 
 const latenessBuckets = 16 * 30 // up to 2^30 µs ≈ 18 minutes
 
-// latenessCounts is a copy of the counts at one instant.
-type latenessCounts [latenessBuckets]uint32
+// latenessCounts is a copy of the counts at one instant, by bucket; those beyond its end are 0.
+type latenessCounts []int64
 
 func latenessBucket(d time.Duration) int {
 	us := uint64(max(0, d.Microseconds()))
@@ -46,46 +47,54 @@ func (l *lateness) add(d time.Duration) {
 	}
 }
 
-func (l *lateness) snapshot() *latenessCounts {
-	var c latenessCounts
+func (l *lateness) snapshot() latenessCounts {
+	c := make(latenessCounts, latenessBuckets)
 	for i := range l.counts {
-		c[i] = l.counts[i].Load()
+		c[i] = int64(l.counts[i].Load())
 	}
-	return &c
+	return c
 }
 
 // add adds o's counts.
-func (c *latenessCounts) add(o *latenessCounts) {
-	for i := range c {
-		c[i] += o[i]
+func (c latenessCounts) add(o latenessCounts) {
+	for i, n := range o {
+		c[i] += n
 	}
 }
 
 // since gives the counts that came after the earlier snapshot.
-func (c *latenessCounts) since(earlier *latenessCounts) *latenessCounts {
-	var d latenessCounts
-	for i := range c {
-		d[i] = c[i] - earlier[i]
+func (c latenessCounts) since(earlier latenessCounts) latenessCounts {
+	d := slices.Clone(c)
+	for i, n := range earlier {
+		d[i] -= n
 	}
-	return &d
+	return d
 }
 
-func (c *latenessCounts) total() (n int64) {
+// trimmed are the counts up to the last that is not 0.
+func (c latenessCounts) trimmed() latenessCounts {
+	for len(c) > 0 && c[len(c)-1] == 0 {
+		c = c[:len(c)-1]
+	}
+	return c
+}
+
+func (c latenessCounts) total() (n int64) {
 	for _, k := range c {
-		n += int64(k)
+		n += k
 	}
 	return n
 }
 
 // quantile gives the upper edge of the bucket in which the q-quantile lies; 0 where nothing was counted.
-func (c *latenessCounts) quantile(q float64) time.Duration {
+func (c latenessCounts) quantile(q float64) time.Duration {
 	total := c.total()
 	if total == 0 {
 		return 0
 	}
 	rank := max(1, int64(q*float64(total)+0.999999))
 	for i, k := range c {
-		if rank -= int64(k); rank <= 0 {
+		if rank -= k; rank <= 0 {
 			return latenessUpper(i)
 		}
 	}

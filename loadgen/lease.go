@@ -1,7 +1,10 @@
 package loadgen
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
+	"sort"
 	"sync/atomic"
 	"time"
 
@@ -40,8 +43,10 @@ type Holding struct {
 // makes it know less, and let less begin (docs/decisions/0009).
 type Lease struct {
 	of     int
-	held   atomic.Pointer[Holding]
+	held   atomic.Pointer[held]
 	fenced atomic.Pointer[string]
+	quiet  chan struct{} // closed once it is fenced
+	last   atomic.Pointer[[]Grant]
 }
 
 // NewLease is a lease in a schedule of that many parts, by which nothing may begin as yet.
@@ -49,8 +54,8 @@ func NewLease(of int) (*Lease, error) {
 	if _, err := arrivals.Parts(of); err != nil {
 		return nil, fmt.Errorf("lease: %w", err)
 	}
-	l := &Lease{of: of}
-	l.held.Store(&Holding{})
+	l := &Lease{of: of, quiet: make(chan struct{})}
+	l.held.Store(&held{})
 	return l, nil
 }
 
@@ -58,29 +63,43 @@ func NewLease(of int) (*Lease, error) {
 // promised stays so. It is an error, and changes nothing, if a grant has parts that are none, or two overlap. The lease keeps
 // h.Grants: they must not change.
 func (l *Lease) Hold(h Holding) error {
-	for i, g := range h.Grants {
-		if g.Lo < 0 || g.Lo > g.Hi || g.Hi > l.of || g.From > g.To {
-			return fmt.Errorf("lease: grant %+v, must rise and be within %d parts", g, l.of)
-		}
-		for _, other := range h.Grants[:i] {
-			if !g.and(other).empty() {
-				return fmt.Errorf("lease: grants %+v and %+v overlap", other, g)
-			}
+	old := l.held.Load()
+	parts := old.parts
+	if !slices.Equal(h.Grants, old.Grants) {
+		var err error
+		if parts, err = byPart(h.Grants, l.of); err != nil {
+			return err
 		}
 	}
-	old := l.held.Load()
 	if h.Coordinator < old.Coordinator || h.Deals < old.Deals {
 		return nil
 	}
 	h.Until, h.Expires = max(h.Until, old.Until), max(h.Expires, old.Expires)
-	l.held.Store(&h)
+	l.held.Store(&held{h, parts})
 	return nil
 }
 
-// Fence ends the lease for good: nothing begins by it any more. The first reason stays.
-func (l *Lease) Fence(why string) { l.fenced.CompareAndSwap(nil, &why) }
+// Fence makes sure that nothing begins by the lease any more, for good; journeys under way are ended as at a cancelled run. The
+// first reason stays.
+func (l *Lease) Fence(why string) {
+	if l.fenced.CompareAndSwap(nil, &why) {
+		close(l.quiet)
+	}
+}
 
-// Fenced says why the lease has ended, and whether it has.
+// End is the coordinator's last word to the epoch, in answer to its yield or at the end of the run: these grants are the
+// epoch's and will be nobody else's. What of them has not begun is unsent, of all else the engine says nothing, and its
+// run ends. A lease that is not fenced is so from now on. The first word stays; an error as of Hold changes nothing.
+func (l *Lease) End(grants []Grant) error {
+	if _, err := byPart(grants, l.of); err != nil {
+		return err
+	}
+	l.last.CompareAndSwap(nil, &grants)
+	l.Fence("")
+	return nil
+}
+
+// Fenced says why the lease has ended, "" by the coordinator's word, and whether it has.
 func (l *Lease) Fenced() (why string, fenced bool) {
 	if reason := l.fenced.Load(); reason != nil {
 		return *reason, true
@@ -98,9 +117,52 @@ const (
 	forgone        // was overdue when it came to be the epoch's, or came back: it is unsent, so that there is no burst
 )
 
+// held is a holding whose grants are found by part.
+type held struct {
+	Holding
+	parts []column // in order; the last one has no grants
+}
+
+// column is the parts from lo up to the next column, and the grants that have them, in order of Due.
+type column struct {
+	lo     int
+	grants []Grant
+}
+
+// byPart puts grants in columns. It is an error if one has parts that are none of of, or if two overlap.
+func byPart(grants []Grant, of int) ([]column, error) {
+	var edges []int
+	for _, g := range grants {
+		if g.Lo < 0 || g.Lo > g.Hi || g.Hi > of || g.From > g.To {
+			return nil, fmt.Errorf("lease: grant %+v, must rise and be within %d parts", g, of)
+		}
+		edges = append(edges, g.Lo, g.Hi)
+	}
+	slices.Sort(edges)
+	var columns []column
+	for _, lo := range slices.Compact(edges) {
+		columns = append(columns, column{lo: lo})
+	}
+	grants = slices.SortedStableFunc(slices.Values(grants), func(a, b Grant) int { return cmp.Compare(a.From, b.From) })
+	for _, g := range grants {
+		if g.empty() {
+			continue
+		}
+		first, _ := slices.BinarySearchFunc(columns, g.Lo, func(c column, lo int) int { return cmp.Compare(c.lo, lo) })
+		for i := first; columns[i].lo < g.Hi; i++ {
+			c := &columns[i]
+			if n := len(c.grants); n > 0 && c.grants[n-1].To > g.From {
+				return nil, fmt.Errorf("lease: grants %+v and %+v overlap", c.grants[n-1], g)
+			}
+			c.grants = append(c.grants, g)
+		}
+	}
+	return columns, nil
+}
+
 // rule applies the holding to an arrival at an instant of the run's clock; stale is the Due before which what has not begun
 // is forgone.
-func (h *Holding) rule(a arrivals.Arrival, clock, stale time.Duration) ruling {
+func (h *held) rule(a arrivals.Arrival, clock, stale time.Duration) ruling {
 	switch {
 	case !h.has(int(a.Part), a.Due):
 		return foreign
@@ -113,13 +175,14 @@ func (h *Holding) rule(a arrivals.Arrival, clock, stale time.Duration) ruling {
 }
 
 // has says whether a grant has the part at that Due.
-func (h *Holding) has(part int, due time.Duration) bool {
-	for _, g := range h.Grants {
-		if g.Lo <= part && part < g.Hi && g.From <= due && due < g.To {
-			return true
-		}
+func (h *held) has(part int, due time.Duration) bool {
+	i := sort.Search(len(h.parts), func(i int) bool { return h.parts[i].lo > part }) - 1
+	if i < 0 {
+		return false
 	}
-	return false
+	grants := h.parts[i].grants
+	k := sort.Search(len(grants), func(k int) bool { return grants[k].From > due }) - 1
+	return k >= 0 && due < grants[k].To
 }
 
 // beyond is what the grants grant and the others do not.

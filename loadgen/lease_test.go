@@ -2,6 +2,7 @@ package loadgen
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,51 @@ func anyGrant(parts int, last time.Duration) *rapid.Generator[Grant] {
 		hi, to := rapid.IntRange(lo, parts).Draw(t, "hi"), rapid.Int64Range(from, int64(last)).Draw(t, "to")
 		return Grant{lo, hi, time.Duration(from), time.Duration(to)}
 	})
+}
+
+// has says whether a grant has the part at that Due, the plain way.
+func (h *Holding) has(part int, due time.Duration) bool {
+	return slices.ContainsFunc(h.Grants, func(g Grant) bool { return !g.and(Grant{part, part + 1, due, due + 1}).empty() })
+}
+
+// TestHeldByPart: what is found by part is what the grants say, and grants that overlap are refused.
+func TestHeldByPart(t *testing.T) {
+	const parts, dues = 64, 9
+	rapid.Check(t, func(t *rapid.T) {
+		l, err := NewLease(parts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := Holding{}
+		for _, g := range rapid.SliceOfN(anyGrant(parts, dues), 0, 6).Draw(t, "grants") {
+			if rapid.Bool().Draw(t, "whole") {
+				h.Grants = append(h.Grants, g)
+			} else {
+				h.Grants = append(h.Grants, beyond([]Grant{g}, h.Grants)...)
+			}
+		}
+		err = l.Hold(h)
+		if (err != nil) != pairwise(h.Grants) {
+			t.Fatalf("%v: %v", h.Grants, err)
+		}
+		for part := range parts {
+			for due := range time.Duration(dues) {
+				if got := l.held.Load().has(part, due); got != (err == nil && h.has(part, due)) {
+					t.Fatalf("%v has part %d at %d: %v", h.Grants, part, due, got)
+				}
+			}
+		}
+	})
+}
+
+// pairwise says whether any two of them overlap.
+func pairwise(grants []Grant) bool {
+	for i, g := range grants {
+		if slices.ContainsFunc(grants[:i], func(o Grant) bool { return !g.and(o).empty() }) {
+			return true
+		}
+	}
+	return false
 }
 
 // TestBeyond: what a holding grants beyond another is, at every part and Due, what it grants and the other does not, and
@@ -50,7 +96,15 @@ func TestBeyond(t *testing.T) {
 // TestRules is the rules of a holding, an arrival at a time (docs/decisions/0009).
 func TestRules(t *testing.T) {
 	const s = time.Second
-	h := &Holding{Grants: []Grant{{3, 5, 10 * s, 20 * s}, {5, 6, 0, 30 * s}}, Until: 18 * s, Expires: 1800 * time.Millisecond} // at speed 10
+	l, err := NewLease(64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	none := l.held.Load()
+	if err := l.Hold(Holding{Grants: []Grant{{3, 5, 10 * s, 20 * s}, {5, 6, 0, 30 * s}}, Until: 18 * s, Expires: 1800 * time.Millisecond}); err != nil { // at speed 10
+		t.Fatal(err)
+	}
+	h := l.held.Load()
 	for _, test := range []struct {
 		part              uint16
 		due, clock, stale time.Duration
@@ -75,7 +129,7 @@ func TestRules(t *testing.T) {
 			t.Errorf("part %d due at %s, at %s, stale before %s: %d, want %d", test.part, test.due, test.clock, test.stale, got, test.want)
 		}
 	}
-	if got := (&Holding{}).rule(arrivals.Arrival{}, 0, 0); got != foreign {
+	if got := none.rule(arrivals.Arrival{}, 0, 0); got != foreign {
 		t.Errorf("with nothing held: %d", got)
 	}
 }
@@ -105,7 +159,7 @@ func TestLateWord(t *testing.T) {
 				h.Until, h.Expires = max(h.Until, want.Until), max(h.Expires, want.Expires)
 				want = h
 			}
-			if got := l.held.Load(); !reflect.DeepEqual(*got, want) {
+			if got := l.held.Load().Holding; !reflect.DeepEqual(got, want) {
 				t.Fatalf("holds %+v, want %+v", got, want)
 			}
 		}

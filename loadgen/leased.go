@@ -15,10 +15,10 @@ type leased struct {
 	schedule *arrivals.Schedule
 	shard    arrivals.Share
 
-	seen   *Holding // what the rest was made for
-	spans  []span   // of its grants
-	next   int      // the first block that has not been read
-	limit  int      // the first block of which nothing is promised: it is not read
+	seen   *held  // what the rest was made for
+	spans  []span // of its grants
+	next   int    // the first block that has not been read
+	limit  int    // the first block of which nothing is promised: it is not read
 	reader *arrivals.Reader
 	ranges []arrivals.Range // that the reader reads
 
@@ -35,7 +35,7 @@ type leased struct {
 type span struct{ first, last int }
 
 func newLeased(lease *Lease, schedule *arrivals.Schedule, shard arrivals.Share) *leased {
-	l := &leased{lease: lease, schedule: schedule, shard: shard, seen: &Holding{}}
+	l := &leased{lease: lease, schedule: schedule, shard: shard, seen: &held{}}
 	l.reader = l.read(nil)
 	return l
 }
@@ -60,6 +60,31 @@ func (l *leased) peek(clock, late time.Duration) (arrivals.Arrival, ruling, bool
 		l.readOn()
 	}
 	return l.pending[0], l.seen.rule(l.pending[0], clock, l.stale), true
+}
+
+// rest gives what has not been taken of the grants that are the epoch's last.
+func (l *leased) rest(grants []Grant) []arrivals.Arrival {
+	parts, err := byPart(grants, l.lease.of)
+	if err != nil {
+		panic(err) // the lease has checked them
+	}
+	l.renew(&held{Holding{Grants: grants, Until: never, Expires: never}, parts}, 0, 0)
+	rest, end := append(l.overdue, l.pending...), 0
+	for _, s := range l.spans {
+		end = max(end, min(s.last+1, l.schedule.Blocks()))
+	}
+	for l.next < end {
+		l.readOn()
+		rest = append(rest, l.pending...)
+	}
+	l.overdue, l.pending = nil, nil
+	return rest
+}
+
+// over says that nothing is left of what is held, and that what will be held is not in the schedule any more.
+func (l *leased) over(now time.Duration) bool {
+	all := l.schedule.Blocks()
+	return len(l.pending) == 0 && len(l.overdue) == 0 && l.next >= all && l.schedule.FirstBlock(now) == all
 }
 
 // take takes what peek gave.
@@ -101,7 +126,7 @@ func (l *leased) isForeign(a arrivals.Arrival) bool { return !l.seen.has(int(a.P
 // renew goes over to another holding. What it does not grant any more is dropped; of what it grants anew the blocks that have
 // been read are read again. What may have been taken before it was lost does not come back: no coordinator grants it again,
 // and one that does must not make an arrival begin twice.
-func (l *leased) renew(h *Holding, clock, late time.Duration) {
+func (l *leased) renew(h *held, clock, late time.Duration) {
 	old := l.seen
 	if clock > old.Expires {
 		l.stale = late
@@ -137,12 +162,12 @@ func (l *leased) span(g Grant) span {
 
 // readAgain adds what a grant has in the blocks that have been read, none of which lies beyond what is promised.
 func (l *leased) readAgain(g Grant, late time.Duration) {
-	blocks, only := l.span(g), Holding{Grants: []Grant{g}}
+	blocks := l.span(g)
 	reader := l.read([]arrivals.Range{{Lo: g.Lo, Hi: g.Hi}})
 	for b := blocks.first; b < min(l.next, blocks.last+1); b++ {
 		for _, a := range reader.Block(b, nil) {
 			switch {
-			case !only.has(int(a.Part), a.Due):
+			case a.Due < g.From || a.Due >= g.To:
 			case a.Due < late:
 				l.overdue = append(l.overdue, a)
 			default:

@@ -1,7 +1,6 @@
 package loadgen
 
 import (
-	"flag"
 	"slices"
 	"testing"
 	"time"
@@ -12,25 +11,12 @@ import (
 	"github.com/ansturm/ansturm/scenarios/arrivals"
 )
 
-func walked(t *testing.T) *arrivals.Schedule {
-	schedule, err := arrivals.New(&scenarios.Scenario{
-		Name:     "walk",
-		Arrivals: scenarios.Arrivals{Total: 12_000, Over: dueAt(walkTicks), Seed: 3},
-		Tenants:  scenarios.Tenants{List: []scenarios.Tenant{{Name: "a"}}},
-		Journeys: []scenarios.Journey{{Name: "j", Steps: []scenarios.Step{{Name: "s", URL: "/"}}}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return schedule
-}
-
 // TestLeasedGivesWhatIsHeld: whatever is granted, taken away and granted again, a shard gives each arrival at most once: in the
 // first holding that has it by its Due, forgone if that came more than a quarter of a second later. Only what it lost when
 // others after it had been given does not come back.
 func TestLeasedGivesWhatIsHeld(t *testing.T) {
-	schedule := walked(t)
-	set, err := arrivals.Parts(walkParts, arrivals.Range{Lo: 0, Hi: walkParts})
+	schedule := Walked(t)
+	set, err := arrivals.Parts(WalkParts, arrivals.Range{Lo: 0, Hi: WalkParts})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +24,7 @@ func TestLeasedGivesWhatIsHeld(t *testing.T) {
 	all := slices.Collect(schedule.All(set.Share(shard)))
 	steps := rapid.SampledFrom([]time.Duration{0, time.Millisecond, 20 * time.Second, 100 * time.Second})
 	rapid.Check(t, func(t *rapid.T) {
-		lease, err := NewLease(walkParts)
+		lease, err := NewLease(WalkParts)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -47,7 +33,7 @@ func TestLeasedGivesWhatIsHeld(t *testing.T) {
 		now, front := time.Duration(0), time.Duration(0)
 		for range rapid.IntRange(1, 10).Draw(t, "holdings") {
 			h := Holding{Until: never, Expires: never}
-			for _, g := range rapid.SliceOfN(anyGrant(walkParts, dueAt(walkTicks)), 0, 5).Draw(t, "grants") {
+			for _, g := range rapid.SliceOfN(anyGrant(WalkParts, DueAt(WalkTicks)), 0, 5).Draw(t, "grants") {
 				h.Grants = append(h.Grants, beyond([]Grant{g}, h.Grants)...)
 			}
 			if err := lease.Hold(h); err != nil {
@@ -91,13 +77,13 @@ func TestLapsedLease(t *testing.T) {
 		{lapsed + 1, lapsed + 1 - mostOverdue},
 		{lapsed + 4*time.Second, lapsed + 4*time.Second - mostOverdue},
 	} {
-		lease, err := NewLease(walkParts)
+		lease, err := NewLease(WalkParts)
 		if err != nil {
 			t.Fatal(err)
 		}
-		l := newLeased(lease, walked(t), arrivals.Share{})
+		l := newLeased(lease, Walked(t), arrivals.Share{})
 		hold := func(until time.Duration) {
-			if err := lease.Hold(Holding{Grants: []Grant{{0, walkParts, 0, never}}, Until: until, Expires: until}); err != nil {
+			if err := lease.Hold(Holding{Grants: []Grant{{0, WalkParts, 0, never}}, Until: until, Expires: until}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -125,18 +111,18 @@ func TestLapsedLease(t *testing.T) {
 
 // TestFencedLease: by a lease that is fenced nothing begins and nothing is forgone, whatever was held and read before.
 func TestFencedLease(t *testing.T) {
-	lease, err := NewLease(walkParts)
+	lease, err := NewLease(WalkParts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := newLeased(lease, walked(t), arrivals.Share{})
+	l := newLeased(lease, Walked(t), arrivals.Share{})
 	grant := func(deals uint64, to int) {
 		h := Holding{Deals: deals, Grants: []Grant{{0, to, 0, never}}, Until: never, Expires: never}
 		if err := lease.Hold(h); err != nil {
 			t.Fatal(err)
 		}
 	}
-	grant(1, walkParts/2)
+	grant(1, WalkParts/2)
 	for range 100 {
 		a, r, more := l.peek(0, 0)
 		if r != begins || !more {
@@ -144,7 +130,7 @@ func TestFencedLease(t *testing.T) {
 		}
 		l.take(a)
 	}
-	grant(2, walkParts)
+	grant(2, WalkParts)
 	if _, r, _ := l.peek(10*time.Second, 10*time.Second); r != forgone {
 		t.Fatalf("what was overdue: %d", r)
 	}
@@ -153,7 +139,7 @@ func TestFencedLease(t *testing.T) {
 		if a, r, more := l.peek(10*time.Second, 10*time.Second); r != waits || more {
 			t.Errorf("fenced: %+v, %d", a, r)
 		}
-		grant(3+deals, walkParts)
+		grant(3+deals, WalkParts)
 	}
 }
 
@@ -170,13 +156,13 @@ func TestAShardReadsNoFurtherThanItsPromise(t *testing.T) {
 	if err != nil || schedule.Blocks() != blocks {
 		t.Fatal(schedule.Blocks(), err)
 	}
-	lease, err := NewLease(walkParts)
+	lease, err := NewLease(WalkParts)
 	if err != nil {
 		t.Fatal(err)
 	}
 	l, taken := newLeased(lease, schedule, arrivals.Share{}), 0
 	for step := range steps + 1 {
-		h := Holding{Until: time.Duration(step) * time.Second, Expires: never, Grants: []Grant{{0, walkParts, 20 * time.Second, never}}}
+		h := Holding{Until: time.Duration(step) * time.Second, Expires: never, Grants: []Grant{{0, WalkParts, 20 * time.Second, never}}}
 		if step < 20 {
 			h.Grants = nil
 		}
@@ -203,52 +189,5 @@ func TestAShardReadsNoFurtherThanItsPromise(t *testing.T) {
 	}
 	if want := int(total - schedule.CountBefore(20*time.Second)); taken != want {
 		t.Errorf("%d arrivals, want %d", taken, want)
-	}
-}
-
-// walks is how many; more than the tests have is a proof.
-var walks = flag.Uint64("walks", 20, "random walks of a fleet that follows its leases")
-
-func TestNeverTwice(t *testing.T) {
-	schedule, begun := walked(t), 0
-	for seed := range *walks {
-		w := newWalk(t, schedule, seed, "", false)
-		if twice := w.run(t); twice > 0 {
-			t.Errorf("seed %d: %d arrivals have two fates", seed, twice)
-		}
-		begun += w.begun
-	}
-	if begun < int(*walks)*int(schedule.Total())*3/4 {
-		t.Errorf("only %d arrivals began", begun)
-	}
-	t.Logf("%d arrivals began", begun)
-}
-
-// TestCalmFleet: where nothing happens every arrival begins, and every worker has some.
-func TestCalmFleet(t *testing.T) {
-	w := newWalk(t, walked(t), 1, "", true)
-	if twice := w.run(t); twice > 0 || w.begun != int(w.schedule.Total()) {
-		t.Errorf("%d of %d arrivals began, %d have two fates", w.begun, w.schedule.Total(), twice)
-	}
-	for i, e := range w.epochs {
-		if e.begins == 0 {
-			t.Errorf("worker %d began nothing", i)
-		}
-	}
-}
-
-// TestBrokenRulesAreFound: the walk is worth what it refuses, from the seeds on that show it soonest: a part judged by who has
-// it last, not at each Due; a new coordinator that knows nothing of its predecessor's promises; one that may deal though
-// another has raised the ceiling since; and workers who believe whatever comes last.
-func TestBrokenRulesAreFound(t *testing.T) {
-	schedule := walked(t)
-	for mutant, first := range map[string]uint64{"by part": 29, "forgotten ceiling": 46, "ceiling apart": 111, "no numbers": 0} {
-		seed := first
-		for newWalk(t, schedule, seed, mutant, false).run(t) == 0 {
-			if seed++; seed == first+400 {
-				t.Fatalf("%s: no arrival has two fates in 400 walks", mutant)
-			}
-		}
-		t.Logf("%s: found by seed %d", mutant, seed)
 	}
 }

@@ -1,173 +1,189 @@
-package loadgen
+package loadgen_test
 
 import (
-	"slices"
 	"time"
+
+	"github.com/ansturm/ansturm/loadgen"
+	"github.com/ansturm/ansturm/loadgen/fleet/lease"
 )
 
-// shared is what coordinators find in their store: the deals, as the rectangles that they leave, how many they are, and the
-// ceiling. A coordinator changes either only where it knows both as they are.
-type shared struct {
-	table   []owned
-	deals   uint64
-	ceiling int
+// coordinator is one coordinator's judgement, and what happens to it.
+type coordinator struct {
+	*lease.Keeper
+	number      uint64
+	ahead       int // its clock, in ticks
+	frozenUntil int
+	cutUntil    int // from the list
 }
 
-// coordinator is what one has in its memory, by epoch.
-type coordinator struct {
-	shared
-	number      uint64
-	told, heard map[int]int
-	lost, gone  map[int]bool // gone for good: dead by proof, or fenced by its own word
-	base        int          // the ceiling when it began
-	born, last  int          // ticks
-	frozenUntil int
+// write is an entry on its way into the list.
+type write struct {
+	at    int
+	place uint64
+	line  []byte
 }
+
+// mutants are the rules that are broken, and the first seed that shows it: a part judged by who has it last, not at each Due; a
+// new coordinator that knows nothing of its predecessor's promises; one that does not mind what another has raised the ceiling
+// to before it began; one that goes on though it was replaced; one that promises before an entry of its own is in the list; one that
+// goes on promising to the lost; and workers who believe whatever comes last.
+var mutants = map[string]uint64{
+	"by part": 150, "forgotten ceiling": 1, "ceiling apart": 1219, "goes on": 0, "too early": 165, "promised to the lost": 165, "no numbers": 38,
+}
+
+func (c *coordinator) now(tick int) time.Duration {
+	return time.Duration(tick+c.ahead) * loadgen.WalkTick
+}
+
+var walkTerms = lease.Terms{Speed: loadgen.WalkSpeed, End: loadgen.DueAt(loadgen.WalkTicks)}
 
 // coordinate begins another coordinator.
 func (w *walk) coordinate(tick int) {
-	w.numbers++
-	w.coordinators = append(w.coordinators, &coordinator{
-		shared: w.store, number: w.numbers, base: w.store.ceiling, born: tick, last: tick, frozenUntil: walkBegin,
-		told: map[int]int{}, heard: map[int]int{}, lost: map[int]bool{}, gone: map[int]bool{},
-	})
+	table := w.table(0)
+	c := &coordinator{number: table.Successor(w.random.Uint32()), frozenUntil: walkBegin, cutUntil: walkBegin}
+	if !w.calm {
+		c.ahead, c.cutUntil = w.random.IntN(3)-1, tick+one(w, 0, 0, 2, 20)
+	}
+	if w.mutant == "forgotten ceiling" {
+		table = w.table(table.Ceiling())
+	}
+	var err error
+	if c.Keeper, err = lease.NewKeeper(walkTerms, c.number, table, c.now(tick)); err != nil {
+		w.t.Fatal(err)
+	}
+	w.coordinators = append(w.coordinators, c)
+	w.last = c
 }
 
-// reply answers a beat: no promise goes beyond the ceiling, and an epoch that is lost is promised nothing more.
+// table is what the list says, with every ceiling that much lower.
+func (w *walk) table(lower time.Duration) *lease.Table {
+	table, err := lease.NewTable(loadgen.WalkParts)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for i := range w.list {
+		e := w.entry(uint64(i + 1))
+		e.Ceiling = max(0, e.Ceiling-lower)
+		if err := table.Add(uint64(i+1), e); err != nil && w.mutant == "" {
+			w.t.Fatal(err)
+		}
+	}
+	return table
+}
+
+func (w *walk) entry(k uint64) lease.Entry {
+	e, err := lease.ParseEntry(w.list[k-1])
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return e
+}
+
+// reply answers a beat.
 func (w *walk) reply(m letter, e *epoch, tick int) {
 	c := m.to
-	c.heard[m.epoch] = tick
-	if m.fenced {
-		c.gone[m.epoch] = true
-	}
-	if !c.lost[m.epoch] && !c.gone[m.epoch] {
-		c.told[m.epoch] = max(c.told[m.epoch], min(c.ceiling, tick+walkHold))
-	}
-	if tick < e.cutUntil && w.chance(0.95) {
+	p := c.Heard(e.name, m.facts, c.now(tick))
+	if w.isCut(e, c, tick) {
 		return
 	}
-	h := &Holding{Coordinator: c.number, Deals: c.deals, Until: dueAt(c.told[m.epoch]), Expires: time.Duration(c.told[m.epoch]) * walkTick}
-	if w.mutant == "no numbers" {
-		h.Coordinator, h.Deals = 0, 0
-	}
-	for _, o := range c.table {
-		if o.epoch == m.epoch {
-			h.Grants = append(h.Grants, o.Grant)
-		}
+	switch t := c.Table(); {
+	case w.mutant == "no numbers":
+		p.Coordinator, p.Deals = 0, 0
+	case w.mutant == "too early" && p.Coordinator == 0, w.mutant == "promised to the lost" && p.Lost:
+		p.Coordinator, p.Deals, p.Grants = c.number, t.Len(), t.Grants(e.name)
+		p.Until = min(t.Ceiling(), loadgen.WalkSpeed*(c.now(tick)+lease.DefaultHold))
+		p.Expires = p.Until / loadgen.WalkSpeed
 	}
 	for range 1 + w.random.IntN(20)/19 {
-		w.net = append(w.net, letter{at: tick + w.delay(), epoch: m.epoch, reply: h})
+		w.net = append(w.net, letter{at: tick + w.delay(), epoch: m.epoch, reply: &p})
 	}
 }
 
-// look is a coordinator's tick: the ceiling, who is lost, and who gets what of it. It is false where the store is not as the
-// coordinator knows it.
+// look is a coordinator's tick. It is false where another one has taken over.
 func (w *walk) look(c *coordinator, tick int) bool {
-	if stood := tick - c.last; stood > walkBeat { // it was itself away
-		for i := range c.heard {
-			c.heard[i] += stood
+	for _, e := range w.epochs {
+		if e.dead && w.random.IntN(3) == 0 { // proof
+			c.Dead(e.name, c.now(tick))
 		}
 	}
-	c.last = tick
-	if tick%20 == 0 {
-		if c.deals != w.store.deals || c.ceiling != w.store.ceiling {
-			return false
+	for e, some := c.Next(c.now(tick)); some; e, some = c.Next(c.now(tick)) {
+		if tick < c.cutUntil {
+			break
 		}
-		c.ceiling = max(c.ceiling, tick+walkHold+20)
-		w.store.ceiling = c.ceiling
-	}
-	for i, e := range w.epochs {
-		heard, known := c.heard[i]
-		if !known && !slices.ContainsFunc(c.table, func(o owned) bool { return o.epoch == i }) {
-			continue
+		place := c.Table().Len() + 1
+		line := w.broken(c, e).Line()
+		if w.chance(0.1) { // it takes its time, and nobody hears whether it arrived
+			w.writes = append(w.writes, write{tick + w.delay(), place, line})
+			break
 		}
-		from := -1
-		switch {
-		case c.gone[i] && !c.lost[i], e.dead && !c.gone[i] && w.random.IntN(3) == 0: // its own word, or proof
-			c.gone[i], from = true, tick+walkLead+2
-		case !c.lost[i] && tick-max(heard, c.born) > walkLost:
-			from = c.promised(i, w.mutant)
+		w.append(place, line)
+		if w.chance(0.05) {
+			break
 		}
-		if c.lost[i] = c.lost[i] || from >= 0; from >= 0 && !w.takeOver(c, i, from) {
+		if !w.learn(c, place) {
 			return false
 		}
 	}
-	return w.dealFree(c, tick)
-}
-
-// promised is the first tick that an epoch was promised nothing of, by this coordinator or one before it.
-func (c *coordinator) promised(epoch int, mutant string) int {
-	if mutant == "forgotten ceiling" {
-		return c.told[epoch]
-	}
-	return max(c.told[epoch], c.base)
-}
-
-// takeOver deals what is an epoch's from a tick on to the living: at each part and Due by whose it is there.
-func (w *walk) takeOver(c *coordinator, epoch, from int) bool {
-	later := Grant{0, walkParts, dueAt(from), never}
-	for _, o := range slices.Clone(c.table) {
-		its := o.and(later)
-		if w.mutant == "by part" && o.To == never {
-			its = Grant{o.Lo, o.Hi, later.From, never}
-		}
-		if o.epoch == epoch && !its.empty() && !w.deal(c, its) {
-			return false
-		}
+	if ok, _ := c.Closable(c.now(tick)); ok && tick >= loadgen.WalkTicks {
+		w.closed = true
 	}
 	return true
 }
 
-// dealFree deals what nobody has or only the lost have, and now and then something else, all of it beyond every promise.
-func (w *walk) dealFree(c *coordinator, tick int) bool {
-	from := max(c.ceiling, tick+walkLead)
-	switch {
-	case tick < walkBegin+10 || tick%walkBeat != 0: // all have been heard before the first deal
-		return true
-	case len(c.table) == 0 && tick < 0: // nobody has been promised anything
-		from = 0
+// append puts an entry into its place in the list, if that is the next.
+func (w *walk) append(place uint64, line []byte) {
+	if place == uint64(len(w.list)+1) {
+		w.list = append(w.list, line)
 	}
-	var taken []Grant
-	for _, o := range c.table {
-		if !c.lost[o.epoch] {
-			taken = append(taken, o.Grant)
+}
+
+// arrive is the list's tick.
+func (w *walk) arrive(tick int) {
+	writes := w.writes
+	w.writes = nil
+	for _, m := range writes {
+		if m.at > tick {
+			w.writes = append(w.writes, m)
+		} else {
+			w.append(m.place, m.line)
 		}
 	}
-	for lo := 0; lo < walkParts; lo += 16 {
-		wanted := []Grant{{lo, lo + 16, dueAt(from), never}}
-		if !w.chance(0.012) {
-			wanted = beyond(wanted, taken)
-		}
-		for _, g := range wanted {
-			if !w.deal(c, g) {
-				return false
+}
+
+// learn tells a coordinator what stands in the list from a place on. It is false where that ends it.
+func (w *walk) learn(c *coordinator, place uint64) bool {
+	for ; place <= uint64(len(w.list)); place++ {
+		e := w.entry(place)
+		if e.Coordinator != c.number {
+			switch {
+			case w.mutant == "goes on":
+				e.Coordinator = c.number
+			case w.mutant == "ceiling apart" && e.Ceiling != 0:
+				e.Ceiling = c.Table().Ceiling()
 			}
 		}
+		if c.Appended(place, e) != nil {
+			return false
+		}
 	}
 	return true
 }
 
-// deal gives a grant to one of the living. It is false, and nothing has changed, where another coordinator has dealt before.
-func (w *walk) deal(c *coordinator, g Grant) bool {
-	var living []int
-	for i := range w.epochs {
-		if _, known := c.heard[i]; known && !c.lost[i] && !c.gone[i] {
-			living = append(living, i)
+// broken is an entry as one says it that looks at whose a part is in the end, not at each Due.
+func (w *walk) broken(c *coordinator, e lease.Entry) lease.Entry {
+	if w.mutant != "by part" {
+		return e
+	}
+	var living []lease.Owner
+	for _, m := range c.Members() {
+		if m.State == lease.Joined {
+			living = append(living, m.Owner)
 		}
 	}
-	if len(living) == 0 {
-		return true
-	}
-	if c.deals != w.store.deals || c.ceiling != w.store.ceiling && w.mutant != "ceiling apart" {
-		return false
-	}
-	var table []owned
-	for _, o := range c.table {
-		for _, rest := range o.without(g, nil) {
-			table = append(table, owned{rest, o.epoch})
+	for i := range e.Moves {
+		if m := &e.Moves[i]; m.To != lease.Forever && len(living) > 0 {
+			m.To, m.Owner = lease.Forever, one(w, living...)
 		}
 	}
-	c.table, c.deals = append(table, owned{g, one(w, living...)}), c.deals+1
-	w.store.table, w.store.deals = c.table, c.deals
-	return true
+	return e
 }

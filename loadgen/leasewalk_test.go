@@ -1,87 +1,88 @@
-package loadgen
+package loadgen_test
 
 import (
+	"flag"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/ansturm/ansturm/loadgen"
+	"github.com/ansturm/ansturm/loadgen/fleet/lease"
 	"github.com/ansturm/ansturm/scenarios/arrivals"
 )
 
 // A fleet of workers that follow their leases walks at random through everything that can happen to it: workers are killed,
 // stopped and started anew, coordinators die, stand still and come back beside their successors, and messages are lost, late,
-// repeated and out of order. The coordinators are no more than the rules of decision 0009. Whatever happens, no arrival begins
-// twice, and none begins that somebody calls unsent.
+// repeated and out of order, also those to the list of entries. The workers decide by the engine's own leases, the coordinators by the
+// fleet's own Keepers. Whatever happens, no arrival begins twice, and none begins that somebody calls unsent.
 
-// In ticks; a tick is 50 ms on the wall, and the surge goes by ten times as fast as life.
+// In ticks.
 const (
-	walkTick  = 50 * time.Millisecond
-	walkSpeed = 10
 	walkBegin = -20
-	walkTicks = 600 // of the surge
-	walkEnd   = walkTicks + 20
-	walkBeat  = 4
-	walkLost  = 16
-	walkHold  = 60
-	walkLead  = 5
-	walkParts = 128
+	walkEnd   = loadgen.WalkTicks + 180
+	walkDone  = loadgen.WalkTicks + 20 // the living say that they are done
+	walkBeat  = int(lease.BeatEvery / loadgen.WalkTick)
+	walkDelta = 20 // what a worker that is killed has begun in its last ticks nobody hears of
 )
 
-// dueAt is the Due that a tick is at.
-func dueAt(tick int) time.Duration { return time.Duration(tick) * walkTick * walkSpeed }
-
-// epoch is one life of one worker's engine, of two shards.
+// epoch is one life of one worker's engine.
 type epoch struct {
-	lease        *Lease
-	shards       [2]*leased
-	pulses       [2]pulse
+	*loadgen.Walker
+	name         lease.Owner
 	ahead        int // its clock, in ticks
+	capacity     float64
+	busy         float64
 	begins       int
 	dead         bool
+	diedAt       int
+	ended        bool // it has called unsent what it may
 	stoppedUntil int
 	cutUntil     int
+	cutFrom      *coordinator // nil: from all
 }
 
-// owned is a grant and the epoch that has it.
-type owned struct {
-	Grant
-	epoch int
-}
+// beginning is the epoch that began an arrival, and when.
+type beginning struct{ epoch, tick int }
 
 // letter is a beat of an epoch to a coordinator, or the reply to one.
 type letter struct {
 	at, epoch int
-	fenced    bool
+	facts     lease.Facts
 	to        *coordinator
-	reply     *Holding
+	reply     *lease.Promise
 }
 
 // walk is a fleet; mutant is the rule that is broken, "" none.
 type walk struct {
+	t        *testing.T
 	random   *rand.Rand
 	schedule *arrivals.Schedule
 	mutant   string
 	calm     bool
 
 	epochs       []*epoch
-	store        shared
+	list         [][]byte       // of entries
+	writes       []write        // to it, under way
 	coordinators []*coordinator // that live, perhaps several
-	numbers      uint64
+	last         *coordinator   // the last that began
 	downUntil    int
 	net          []letter
 
-	fates []int8 // by Seq: how often it began or was called unsent
-	begun int
+	fates  []int8 // by Seq: how often it began or was called unsent
+	began  map[uint32]beginning
+	begun  int
+	closed bool
 }
 
 func newWalk(t *testing.T, schedule *arrivals.Schedule, seed uint64, mutant string, calm bool) *walk {
 	w := &walk{
-		random: rand.New(rand.NewPCG(seed, 1)), schedule: schedule, mutant: mutant, calm: calm,
-		fates: make([]int8, schedule.Total()),
+		t: t, random: rand.New(rand.NewPCG(seed, 1)), schedule: schedule, mutant: mutant, calm: calm,
+		fates: make([]int8, schedule.Total()), began: map[uint32]beginning{},
 	}
 	for range 3 {
-		w.spawn(t)
+		w.spawn(walkBegin)
 	}
 	w.coordinate(walkBegin)
 	return w
@@ -92,43 +93,45 @@ func one[T any](w *walk, of ...T) T { return of[w.random.IntN(len(of))] }
 
 func (w *walk) chance(p float64) bool { return !w.calm && w.random.Float64() < p }
 
-func (w *walk) spawn(t *testing.T) {
-	lease, err := NewLease(walkParts)
-	if err != nil {
-		t.Fatal(err)
+func (w *walk) spawn(tick int) {
+	e := &epoch{
+		Walker: loadgen.NewWalker(w.t, w.schedule), name: lease.Owner{Worker: uint32(len(w.epochs) + 1), Epoch: 1},
+		stoppedUntil: walkBegin, cutUntil: walkBegin, capacity: one(w, 900., 1000., 2000.),
 	}
-	e := &epoch{lease: lease, stoppedUntil: walkBegin, cutUntil: walkBegin}
 	if !w.calm {
 		e.ahead = w.random.IntN(3) - 1
 	}
-	for i := range e.shards {
-		e.shards[i] = newLeased(lease, w.schedule, arrivals.Share{Index: i, Of: len(e.shards)})
+	for _, c := range w.coordinators {
+		if err := c.Joined(e.name, e.capacity, c.now(tick)); err != nil {
+			w.t.Fatal(err)
+		}
 	}
 	w.epochs = append(w.epochs, e)
 }
 
 // run walks, and gives how many arrivals had two fates or more.
-func (w *walk) run(t *testing.T) (twice int) {
+func (w *walk) run() (twice int) {
 	var faults []int
 	for range 2 + w.random.IntN(6) {
-		faults = append(faults, 20+w.random.IntN(walkTicks-170))
+		faults = append(faults, 20+w.random.IntN(loadgen.WalkTicks-170))
 	}
 	for tick := walkBegin; tick < walkEnd; tick++ {
 		if !w.calm && slices.Contains(faults, tick) {
-			w.fault(t, tick)
+			w.fault(tick)
 		}
 		if len(w.coordinators) == 0 && tick >= w.downUntil {
 			w.coordinate(tick)
 		}
 		for i, e := range w.epochs {
 			if !e.dead && tick >= e.stoppedUntil {
-				w.fire(e, tick)
+				w.fire(i, e, tick)
 				w.beat(i, e, tick)
 			}
 		}
 		w.deliver(tick)
+		w.arrive(tick)
 		for _, c := range slices.Clone(w.coordinators) {
-			if tick >= c.frozenUntil && !w.look(c, tick) { // another one has been at work: it stops
+			if tick >= c.frozenUntil && !w.look(c, tick) { // another one has taken over: it stops
 				w.coordinators = slices.DeleteFunc(w.coordinators, func(other *coordinator) bool { return other == c })
 			}
 		}
@@ -138,14 +141,16 @@ func (w *walk) run(t *testing.T) (twice int) {
 			twice++
 		}
 	}
-	return twice
+	return twice + w.settle()
 }
 
-func (w *walk) fault(t *testing.T, tick int) {
+func (w *walk) fault(tick int) {
 	e := one(w, w.epochs...)
-	switch w.random.IntN(7) {
+	switch w.random.IntN(10) {
 	case 0:
-		e.dead = true
+		if !e.dead {
+			e.dead, e.diedAt = true, tick
+		}
 	case 1:
 		e.stoppedUntil = tick + one(w, 5, 15, 25, 60)
 	case 2:
@@ -158,44 +163,56 @@ func (w *walk) fault(t *testing.T, tick int) {
 			w.coordinate(tick)
 		}
 	case 5:
-		e.cutUntil = tick + one(w, 10, 30, 120)
+		e.cutUntil, e.cutFrom = tick+one(w, 10, 30, 120), one(w, append(slices.Clone(w.coordinators), nil)...)
 	case 6:
-		w.spawn(t)
+		w.spawn(tick)
+	case 7:
+		e.busy = 1
+	case 8:
+		w.coordinate(tick)
+	case 9:
+		for _, c := range w.coordinators {
+			c.cutUntil = tick + one(w, 10, 60)
+		}
 	}
 }
 
 // fire is an epoch's tick: what its lease lets begin begins.
-func (w *walk) fire(e *epoch, tick int) {
-	clock := time.Duration(tick+e.ahead) * walkTick
-	for i := range e.pulses {
-		if why := e.pulses[i].look(clock, clock); why != "" {
-			e.lease.Fence(why)
-		}
+func (w *walk) fire(i int, e *epoch, tick int) {
+	if tick >= walkDone {
+		return
 	}
-	for _, l := range e.shards {
-		for {
-			a, r, more := l.peek(clock, walkSpeed*(clock-mostOverdue))
-			if !more || r == waits || a.Due > walkSpeed*clock {
-				break
-			}
-			l.take(a)
-			w.fates[a.Seq]++
-			if r == begins {
-				w.begun++
-				e.begins++
+	e.Fire(time.Duration(tick+e.ahead)*loadgen.WalkTick, func(seq uint32, begins bool) {
+		w.fates[seq]++
+		if begins {
+			w.begun++
+			e.begins++
+			w.began[seq] = beginning{i, tick}
+			if w.closed {
+				w.t.Errorf("tick %d: %s begins something though the run is closed", tick, e.name)
 			}
 		}
-	}
+	})
 }
 
 func (w *walk) beat(i int, e *epoch, tick int) {
-	if (tick+i)%walkBeat != 0 || w.chance(0.05) || tick < e.cutUntil && w.chance(0.95) {
+	if (tick+i)%walkBeat != 0 || w.chance(0.05) {
 		return
 	}
-	_, fenced := e.lease.Fenced()
+	_, fenced := e.Fenced()
 	for _, c := range w.coordinators {
-		w.net = append(w.net, letter{at: tick + w.delay(), epoch: i, fenced: fenced, to: c})
+		if w.isCut(e, c, tick) {
+			continue
+		}
+		w.net = append(w.net, letter{at: tick + w.delay(), epoch: i, to: c, facts: lease.Facts{
+			Capacity: e.capacity, Fenced: fenced, Done: tick >= walkDone, Rate: e.capacity, Busy: 0.5 + e.busy/2,
+			Apart: time.Duration(max(e.ahead-c.ahead, c.ahead-e.ahead)) * loadgen.WalkTick, Measured: !w.chance(0.1),
+		}})
 	}
+}
+
+func (w *walk) isCut(e *epoch, from *coordinator, tick int) bool {
+	return tick < e.cutUntil && (e.cutFrom == nil || e.cutFrom == from) && w.chance(0.95)
 }
 
 func (w *walk) delay() int {
@@ -218,9 +235,101 @@ func (w *walk) deliver(tick int) {
 		case m.reply == nil && slices.Contains(w.coordinators, m.to):
 			w.reply(m, e, tick)
 		case m.reply != nil && !e.dead:
-			if err := e.lease.Hold(*m.reply); err != nil {
-				panic(err)
+			w.hold(e, *m.reply)
+		}
+	}
+}
+
+// hold makes an epoch hold what it is promised, and call unsent what it may.
+func (w *walk) hold(e *epoch, p lease.Promise) {
+	if err := e.Hold(p.Holding); err != nil {
+		w.t.Fatal(err)
+	}
+	if _, fenced := e.Fenced(); fenced && p.Final && !e.ended {
+		e.ended = true
+		e.Rest(p.Grants, func(seq uint32, _ bool) { w.fates[seq]++ })
+	}
+}
+
+// settle settles what nobody told, which is more than never began: what the killed did in their last second. It gives how many
+// that began it calls unsent.
+func (w *walk) settle() (wrong int) {
+	closing := lease.Closing{Promised: w.last.Promised(), Done: map[lease.Owner]bool{}}
+	for _, e := range w.epochs {
+		closing.Done[e.name] = !e.dead
+	}
+	missing := func(give func(uint32) bool) {
+		for seq := range uint32(len(w.fates)) {
+			b, begun := w.began[seq]
+			lost := begun && w.epochs[b.epoch].dead && b.tick > w.epochs[b.epoch].diedAt-walkDelta
+			if (w.fates[seq] == 0 || lost) && !give(seq) {
+				return
 			}
 		}
+	}
+	unsent, indeterminate, err := lease.Settle(w.schedule, w.table(0), closing, missing)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, seq := range unsent {
+		if _, begun := w.began[seq]; begun {
+			wrong++
+		}
+	}
+	n := 0
+	for range missing {
+		n++
+	}
+	if n != len(unsent)+len(indeterminate) {
+		w.t.Errorf("of %d arrivals without a fate %d are settled", n, len(unsent)+len(indeterminate))
+	}
+	return wrong
+}
+
+// walks is how many; more than the tests have is a proof.
+var walks = flag.Uint64("walks", 20, "random walks of a fleet that follows its leases")
+
+func TestNeverTwice(t *testing.T) {
+	schedule, begun, closed := loadgen.Walked(t), 0, 0
+	for seed := range *walks {
+		w := newWalk(t, schedule, seed, "", false)
+		if twice := w.run(); twice > 0 {
+			t.Errorf("seed %d: %d arrivals have two fates", seed, twice)
+		}
+		if begun += w.begun; w.closed {
+			closed++
+		}
+	}
+	if begun < int(*walks)*int(schedule.Total())*3/4 {
+		t.Errorf("only %d arrivals began", begun)
+	}
+	t.Logf("%d arrivals began, %d of %d runs were closed", begun, closed, *walks)
+}
+
+// TestCalmFleet: where nothing happens every arrival begins, every worker has some, and the run can be closed.
+func TestCalmFleet(t *testing.T) {
+	w := newWalk(t, loadgen.Walked(t), 1, "", true)
+	if twice := w.run(); twice > 0 || w.begun != int(w.schedule.Total()) || !w.closed {
+		t.Errorf("%d of %d arrivals began, %d have two fates; closed: %v", w.begun, w.schedule.Total(), twice, w.closed)
+	}
+	for i, e := range w.epochs {
+		if e.begins == 0 {
+			t.Errorf("worker %d began nothing", i)
+		}
+	}
+}
+
+// TestBrokenRulesAreFound: the walk is worth what it refuses, from the seeds on that show it soonest.
+func TestBrokenRulesAreFound(t *testing.T) {
+	schedule := loadgen.Walked(t)
+	for _, mutant := range slices.Sorted(maps.Keys(mutants)) {
+		seed := mutants[mutant]
+		for newWalk(t, schedule, seed, mutant, false).run() == 0 {
+			if seed++; seed == mutants[mutant]+400 {
+				t.Errorf("%s: no arrival has two fates in 400 walks", mutant)
+				break
+			}
+		}
+		t.Logf("%s: found by seed %d", mutant, seed)
 	}
 }

@@ -35,7 +35,8 @@ type shard struct {
 	visits  []*visit      // free ones
 	// sessions are free ones, too.
 	sessions []*session
-	live     int // visits that are not free
+	live     int    // visits that are not free
+	pulse    *pulse // felt by a lease; nil without one
 
 	clock   time.Duration // the last look at the clock
 	fresh   bool          // nothing that takes time has been done since
@@ -78,6 +79,9 @@ func (s *shard) run() {
 			break
 		}
 		s.listen(next)
+	}
+	if !s.stopped {
+		s.e.quiet.Add(1)
 	}
 	for _, c := range s.pool.places {
 		if c.link != nil {
@@ -164,6 +168,9 @@ func (s *shard) onAlarm(v *visit, now time.Duration) {
 // listen sleeps until next, or until something has come, and works that off; what is due meanwhile is not kept waiting.
 func (s *shard) listen(next time.Duration) {
 	s.sleep(next)
+	if s.pulse != nil {
+		s.feel()
+	}
 	s.events, s.pending = append(s.events, s.pending...), s.pending[:0]
 	for events := s.events; len(events) > 0; {
 		n := s.gather(events)
@@ -205,6 +212,7 @@ func (s *shard) sleep(next time.Duration) {
 // stop ends what is not under way: what waits is abandoned, what has not begun is unsent.
 func (s *shard) stop() {
 	s.stopped = true
+	s.e.quiet.Add(1)
 	for v := s.pool.waiting.pop(); v != nil; v = s.pool.waiting.pop() {
 		s.abandon(v)
 	}
@@ -213,11 +221,19 @@ func (s *shard) stop() {
 			s.abandon(v)
 		}
 	}
+	if s.pulse != nil { // by a lease it is told later what is unsent
+		return
+	}
 	for a, _, more := s.peek(); more; a, _, more = s.peek() {
-		s.samples.Fate(a.Seq, record.Unsent)
-		s.count.fates[record.Unsent].Add(1)
+		s.unsend(a)
 		s.supply.advance()
 	}
+}
+
+// unsend gives an arrival that will not begin its fate.
+func (s *shard) unsend(a arrivals.Arrival) {
+	s.samples.Fate(a.Seq, record.Unsent)
+	s.count.fates[record.Unsent].Add(1)
 }
 
 // cut ends what is still under way.

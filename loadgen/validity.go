@@ -1,8 +1,9 @@
 package loadgen
 
 import (
+	"cmp"
 	"fmt"
-	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,70 +40,98 @@ func latenessLimit(cfg Config) time.Duration {
 }
 
 func (e *Engine) result(interrupted bool) Result {
-	return Result{
-		Totals:      e.totals(),
-		Validity:    e.validity(interrupted),
-		Warnings:    e.warnings(),
-		Interrupted: interrupted,
-	}
+	own := []Evidence{e.evidence()}
+	r := Result{Totals: Totals(own), Interrupted: interrupted}
+	r.Validity, r.Warnings = Judge(own, interrupted)
+	return r
 }
 
-func (e *Engine) totals() record.Totals {
-	all := e.tally()
-	t := record.Totals{
-		Shots: all.shots(), Late: all.late, Reloads: all.reloads, ComeBacks: all.comeBacks, GaveUp: all.gaveUp,
-		ByOutcome: map[string]int64{}, Connections: e.connections.opened.Load(), ConnectionsPeak: e.connections.peak.Load(),
-	}
-	if e.cfg.WaitingRoom != "" {
-		t.Door = &record.Door{Told: all.knocks, Waited: all.waited}
-	}
-	for o, n := range all.outcomes {
-		t.ByOutcome[record.Outcome(o).String()] = n
-	}
-	return t
-}
-
-// validity judges the generator itself.
-func (e *Engine) validity(interrupted bool) record.Validity {
-	all, highest := e.lateness()
+// Judge says whether the generators of a run were fit for it, and what is to be known of them. The lateness is that of all
+// shots together; among several generators none may be too late alone, either. Arrivals that are unsent by somebody else's
+// word are the Unsent of an evidence with nothing else in it. Interrupted is a run that was ended before its time by will.
+func Judge(all []Evidence, interrupted bool) (record.Validity, []record.Warning) {
+	s := sum(all)
 	v := record.Validity{
-		LatenessP50: all.quantile(0.5), LatenessP99: all.quantile(0.99), LatenessMax: highest,
-		LatenessLimit: e.limit, Unsent: e.tally().fates[record.Unsent],
+		LatenessP50: s.lateBy(0.5), LatenessP99: s.lateBy(0.99), LatenessMax: s.LatenessMax,
+		LatenessLimit: s.LatenessLimit, Unsent: s.Unsent,
 	}
-	if e.watching.seconds > 0 {
-		v.SecondsOver = float64(e.watching.over) / float64(e.watching.seconds)
+	if s.Seconds > 0 {
+		v.SecondsOver = float64(s.SecondsOver) / float64(s.Seconds)
 	}
-	v.Reasons, v.Advice = e.shortcomings(v, interrupted)
+	v.Reasons = append(s.tardiness(v), lateAlone(all)...)
+	if v.Unsent > 0 && !interrupted {
+		v.Reasons = append(v.Reasons, both("%d Ankünfte wurden nie gesendet", "%d arrivals were never sent", v.Unsent))
+	}
+	wants, advice := s.wants()
+	v.Reasons, v.Advice = append(v.Reasons, wants...), advice
 	if v.Valid = len(v.Reasons) == 0; !v.Valid {
-		v.Advice = append(v.Advice, e.advice()...)
+		v.Advice = append(v.Advice, remedies(all)...)
 	}
-	return v
+	return v, append(s.warnings(), ofEach(all)...)
 }
 
-// shortcomings are the reasons why a run is not valid, and what would help against those that have a remedy of their own.
-func (e *Engine) shortcomings(v record.Validity, interrupted bool) (reasons, advice []scenarios.Text) {
-	if v.LatenessP99 > e.limit {
+// tardiness is the reasons for which a run is not valid that lie in the lateness of all shots.
+func (e *Evidence) tardiness(v record.Validity) (reasons []scenarios.Text) {
+	if v.LatenessP99 > v.LatenessLimit {
 		reasons = append(reasons, scenarios.Text{
-			"de": fmt.Sprintf("eine von hundert Anfragen ging mehr als %s zu spät ab (Grenze %s, in wirklicher Zeit)", scenarios.Span(v.LatenessP99, "de"), scenarios.Span(e.limit, "de")),
-			"en": fmt.Sprintf("one shot in a hundred went out more than %s late (limit %s on the wall)", scenarios.Span(v.LatenessP99, "en"), scenarios.Span(e.limit, "en")),
+			"de": fmt.Sprintf("eine von hundert Anfragen ging mehr als %s zu spät ab (Grenze %s, in wirklicher Zeit)", scenarios.Span(v.LatenessP99, "de"), scenarios.Span(v.LatenessLimit, "de")),
+			"en": fmt.Sprintf("one shot in a hundred went out more than %s late (limit %s on the wall)", scenarios.Span(v.LatenessP99, "en"), scenarios.Span(v.LatenessLimit, "en")),
 		})
 	}
-	if v.SecondsOver > mostSecondsOver && e.watching.over > 1 {
+	if v.SecondsOver > mostSecondsOver && e.SecondsOver > 1 {
 		reasons = append(reasons, scenarios.Text{
-			"de": fmt.Sprintf("in %.0f %% der Sekunden ging eine von hundert Anfragen mehr als %s zu spät ab (Grenze %.0f %%)", 100*v.SecondsOver, scenarios.Span(e.limit, "de"), 100*mostSecondsOver),
-			"en": fmt.Sprintf("in %.0f %% of the seconds one shot in a hundred was later than %s (limit %.0f %%)", 100*v.SecondsOver, scenarios.Span(e.limit, "en"), 100*mostSecondsOver),
+			"de": fmt.Sprintf("in %.0f %% der Sekunden ging eine von hundert Anfragen mehr als %s zu spät ab (Grenze %.0f %%)", 100*v.SecondsOver, scenarios.Span(v.LatenessLimit, "de"), 100*mostSecondsOver),
+			"en": fmt.Sprintf("in %.0f %% of the seconds one shot in a hundred was later than %s (limit %.0f %%)", 100*v.SecondsOver, scenarios.Span(v.LatenessLimit, "en"), 100*mostSecondsOver),
 		})
 	}
-	t := e.tally()
-	if v.Unsent > 0 && !interrupted {
-		reasons = append(reasons, both("%d Ankünfte wurden nie gesendet", "%d arrivals were never sent", v.Unsent))
+	return reasons
+}
+
+// fewShots is how many a generator must have sent before one in a hundred of its own says something.
+const fewShots = 100
+
+// lateAlone names those of several generators that are over the limit by themselves, the latest first: among the shots of all
+// the others theirs would go under.
+func lateAlone(all []Evidence) []scenarios.Text {
+	if len(all) < 2 {
+		return nil
 	}
-	if n := t.portless; n > 0 {
+	late := slices.DeleteFunc(slices.Clone(all), func(e Evidence) bool {
+		return latenessCounts(e.Lateness).total() < fewShots || e.lateBy(0.99) <= e.LatenessLimit
+	})
+	if len(late) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(late, func(a, b Evidence) int { return cmp.Compare(b.lateBy(0.99), a.lateBy(0.99)) })
+	worst, limit := late[0].lateBy(0.99), late[0].LatenessLimit
+	return []scenarios.Text{{
+		"de": fmt.Sprintf("einzelne Worker waren für sich genommen zu spät: %s; dort ging eine von hundert Anfragen mehr als %s zu spät ab (Grenze %s)", workersOf(late), scenarios.Span(worst, "de"), scenarios.Span(limit, "de")),
+		"en": fmt.Sprintf("single workers were too late by themselves: %s; there one shot in a hundred went out more than %s late (limit %s)", workersOf(late), scenarios.Span(worst, "en"), scenarios.Span(limit, "en")),
+	}}
+}
+
+// mostNames is how many generators are named.
+const mostNames = 5
+
+func workersOf(list []Evidence) string {
+	var names []string
+	for _, e := range list[:min(len(list), mostNames)] {
+		names = append(names, e.Worker)
+	}
+	if len(list) > mostNames {
+		names = append(names, "…")
+	}
+	return strings.Join(names, ", ")
+}
+
+// wants is the reasons for which a run is not valid that have a remedy of their own, and what that is.
+func (e *Evidence) wants() (reasons, advice []scenarios.Text) {
+	if n := e.Portless; n > 0 {
 		reasons = append(reasons, both("%d-mal ließ sich keine Verbindung öffnen, weil kein lokaler Port frei war",
 			"%d times no connection could be opened for want of a local port", n))
-		advice = append(advice, e.portAdvice())
+		advice = append(advice, portAdvice(e.Ports))
 	}
-	if n := t.starved - t.portless; n > 0 {
+	if n := e.Starved - e.Portless; n > 0 {
 		reasons = append(reasons, both("%d-mal ließ sich keine Verbindung öffnen, weil die Grenze offener Dateien erreicht war",
 			"%d times no connection could be opened for want of descriptors", n))
 		advice = append(advice, both("die Grenze offener Dateien anheben (ulimit -n) oder den Lauf auf mehr Prozesse verteilen",
@@ -121,81 +150,50 @@ const portRange = "/proc/sys/net/ipv4/ip_local_port_range"
 
 // portAdvice says how more ports are to be had. A port serves one connection from one address to one target, and stays taken
 // for up to a minute after this side has closed it.
-func (e *Engine) portAdvice() scenarios.Text {
+func portAdvice(ports string) scenarios.Text {
 	const howDe = "von mehr Absenderadressen senden (--source 127.0.0.1,127.0.0.2) oder Verbindungen offen halten"
 	const howEn = "fire from more source addresses (--source 127.0.0.1,127.0.0.2), or keep connections open"
-	text, err := os.ReadFile(portRange)
-	if bounds := strings.Fields(string(text)); err == nil && len(bounds) == 2 {
+	if first, last, known := strings.Cut(ports, " "); known {
 		return both("die Ports %s bis %s waren von jeder Absenderadresse aus alle belegt: den Bereich in %s erweitern, "+howDe,
-			"the ports %s to %s were all taken, from each source address: widen the range in %s, "+howEn, bounds[0], bounds[1], portRange)
+			"the ports %s to %s were all taken, from each source address: widen the range in %s, "+howEn, first, last, portRange)
 	}
 	return both("alle lokalen Ports waren belegt: ihren Bereich im Betriebssystem erweitern, "+howDe,
 		"all local ports were taken: widen the system's range of them, "+howEn)
 }
 
-// advice says what would help a generator that was too slow, by what held it back.
-func (e *Engine) advice() (advice []scenarios.Text) {
-	most := 0
-	for _, s := range e.shards {
-		most += s.pool.max
+// remedies is what would help generators that were too slow, by what held them back.
+func remedies(all []Evidence) (advice []scenarios.Text) {
+	full, stolen, queued := int64(0), 0.0, 0.0
+	for _, e := range all {
+		if e.ConnectionsPeak >= e.ConnectionsMost {
+			full += e.ConnectionsMost
+		}
+		stolen, queued = max(stolen, share(e.Stolen, e.Processors)), max(queued, share(e.Queued, e.Watched))
 	}
-	if e.connections.peak.Load() >= int64(most) {
+	if full > 0 {
 		advice = append(advice, both("alle %d Verbindungen waren in Gebrauch, und Anfragen mussten warten: mehr Verbindungen zulassen",
-			"all %d connections were in use and shots had to wait: allow more connections", most))
+			"all %d connections were in use and shots had to wait: allow more connections", full))
 	}
-	if e.watching.throttled > 0 {
+	if slices.ContainsFunc(all, func(e Evidence) bool { return e.Throttled > 0 }) {
 		advice = append(advice, both("eine CPU-Quote hielt den Lastgenerator auf: die Quote seiner Kontrollgruppe anheben",
 			"a CPU quota held the generator back: raise the quota of its control group"))
 	}
-	if share := e.watching.stolen(); share > mostStolen {
+	if stolen > mostStolen {
 		advice = append(advice, both("der Hypervisor gab %.0f %% der Prozessorzeit dieses Rechners anderen: zu einer ruhigeren Zeit noch einmal fahren",
-			"the hypervisor gave %.0f %% of this machine's processor time to others: fire again at a quieter time", 100*share))
+			"the hypervisor gave %.0f %% of this machine's processor time to others: fire again at a quieter time", 100*stolen))
 	}
-	if share := e.watching.queued(); share > mostQueued && len(advice) == 0 {
+	if queued > mostQueued && len(advice) == 0 {
 		advice = append(advice, both("der Lastgenerator wartete %.0f %% der Zeit auf einen Prozessor: andere Programme dieses Rechners oder zu viele Shards belegten ihn",
-			"the generator waited %.0f %% of the time for a processor: other programs of this machine, or too many shards, took it", 100*share))
+			"the generator waited %.0f %% of the time for a processor: other programs of this machine, or too many shards, took it", 100*queued))
 	}
 	return append(advice, both("dem Lastgenerator mehr Prozessorzeit geben (keine andere Arbeit auf seinem Rechner), die Geschwindigkeit senken oder den Lauf auf mehr Prozesse verteilen",
 		"give the generator more processor time (no other work on its machine), lower the speed, or share the run among more workers"))
 }
 
-func (e *Engine) warnings() []record.Warning {
-	var warnings []record.Warning
-	if n := e.tally().late; n > 0 {
-		warnings = append(warnings, record.Warning{Code: "generator-late", Text: scenarios.Text{
-			"de": fmt.Sprintf("%d Anfragen gingen mehr als %s zu spät ab. Die Verspätung ist in ihren Antwortzeiten enthalten.", n, scenarios.Span(LateAfter, "de")),
-			"en": fmt.Sprintf("%d shots went out more than %s late. Their response times include the lateness.", n, scenarios.Span(LateAfter, "en")),
-		}})
+// share is one time's of another; 0 of none.
+func share(of, all time.Duration) float64 {
+	if all <= 0 {
+		return 0
 	}
-	if e.watching.throttled > 0 {
-		warnings = append(warnings, record.Warning{Code: "generator-throttled", Text: scenarios.Text{
-			"de": fmt.Sprintf("Eine CPU-Quote hielt den Lastgenerator insgesamt %s lang auf.", scenarios.Span(e.watching.throttledTime, "de")),
-			"en": fmt.Sprintf("A CPU quota held the generator back for %s in all.", scenarios.Span(e.watching.throttledTime, "en")),
-		}})
-	}
-	for _, text := range e.mishaps.texts {
-		warnings = append(warnings, record.Warning{Code: "mishap", Text: scenarios.Text{
-			"de": fmt.Sprintf("Anfragen kamen nicht zustande (%d-mal): %s", e.mishaps.seen[text], text),
-			"en": fmt.Sprintf("Shots came to nothing (%d times): %s", e.mishaps.seen[text], text),
-		}})
-	}
-	if t := e.tally(); t.knocks > 0 {
-		warnings = append(warnings, record.Warning{Code: "waiting-room", Text: scenarios.Text{
-			"de": fmt.Sprintf("%d Anfragen warteten im Warteraum vor der Plattform. Die Antwortzeiten enthalten diese Wartezeit; Zusagen sind ab dem Einlass geprüft.", t.waited),
-			"en": fmt.Sprintf("%d shots waited in the waiting room before the platform. Response times include that wait; promises are held against the time from being let in.", t.waited),
-		}})
-	}
-	if e.cfg.TLS != nil && e.cfg.TLS.InsecureSkipVerify {
-		warnings = append(warnings, record.Warning{Code: "insecure-tls", Text: scenarios.Text{
-			"de": "Die Zertifikate der Server wurden nicht geprüft: Wer geantwortet hat, steht nicht fest.",
-			"en": "The servers' certificates were not verified: who answered is not certain.",
-		}})
-	}
-	if e.fewer > 0 {
-		warnings = append(warnings, record.Warning{Code: "few-descriptors", Text: scenarios.Text{
-			"de": fmt.Sprintf("Die Grenze offener Dateien ließ nur %d gleichzeitige Verbindungen zu.", e.fewer),
-			"en": fmt.Sprintf("The limit of open files allowed only %d connections at a time.", e.fewer),
-		}})
-	}
-	return warnings
+	return of.Seconds() / all.Seconds()
 }

@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"encoding/json"
 	"runtime"
 	"runtime/debug"
 	"time"
@@ -15,34 +16,19 @@ const (
 
 // watchState is what the watching goroutine has seen; others read it after that has ended.
 type watchState struct {
-	seconds int           // with shots in them
-	from    time.Duration // when the watching began, on the wall
-	spent   time.Duration // since then
-	over    int           // of these, with a lateness above the limit
-	before  *latenessCounts
-	health  health
-	gc      debug.GCStats
+	seconds    int           // with shots in them
+	over       int           // of these, with a lateness above the limit
+	from       time.Duration // when the watching began, on the wall
+	spent      time.Duration // since then
+	processors time.Duration // of all processors, in that
+	before     latenessCounts
+	health     health
+	gc         debug.GCStats
 	// throttled periods and their time, over the run.
 	throttled     int64
 	throttledTime time.Duration
 	// stolenTime of all processors over the run, waited for one of them by all threads.
 	stolenTime, waited time.Duration
-}
-
-// stolen is the share of the machine's processor time that the hypervisor gave to others.
-func (w *watchState) stolen() float64 {
-	if w.spent == 0 {
-		return 0
-	}
-	return w.stolenTime.Seconds() / w.spent.Seconds() / float64(runtime.NumCPU())
-}
-
-// queued is how long the threads waited for a processor, as a share of the run; above 1 where several waited at once.
-func (w *watchState) queued() float64 {
-	if w.spent == 0 {
-		return 0
-	}
-	return w.waited.Seconds() / w.spent.Seconds()
 }
 
 // health is what the operating system says about this process, cumulative.
@@ -89,7 +75,7 @@ func (e *Engine) watch(fail func(error)) (stop func()) {
 	}
 }
 
-// everySecond writes one line about the generator's own health.
+// everySecond writes one line about the generator's own health, and attests all of it where somebody wants that.
 func (e *Engine) everySecond() {
 	w := &e.watching
 	counts, _ := e.lateness()
@@ -97,6 +83,7 @@ func (e *Engine) everySecond() {
 	latest := counts.since(w.before)
 	p99 := latest.quantile(0.99)
 	e.lastP99.Store(int64(p99))
+	e.lastCPU.Store(int64(health.cpu - w.health.cpu))
 	if latest.total() > 0 {
 		w.seconds++
 		if p99 > e.limit {
@@ -111,17 +98,23 @@ func (e *Engine) everySecond() {
 		Values: e.healthValues(latest, &health, w.gc.PauseTotal-pausesBefore),
 	})
 	w.spent = now - w.from
+	w.processors = w.spent * time.Duration(runtime.NumCPU())
 	w.throttled += health.throttled - w.health.throttled
 	w.throttledTime += health.throttledTime - w.health.throttledTime
 	w.stolenTime += health.stolen - w.health.stolen
 	w.waited += max(0, health.runQueue-w.health.runQueue)
 	w.before, w.health = counts, health
+	if a, ok := e.cfg.Recorder.(interface{ Attest(evidence []byte) }); ok {
+		if text, err := json.Marshal(e.evidence()); err == nil {
+			a.Attest(text)
+		}
+	}
 	if f, ok := e.cfg.Recorder.(interface{ Flush(now time.Duration) error }); ok {
 		_ = f.Flush(e.platform(now)) // Err says the same
 	}
 }
 
-func (e *Engine) healthValues(latest *latenessCounts, now *health, gcPause time.Duration) map[string]float64 {
+func (e *Engine) healthValues(latest latenessCounts, now *health, gcPause time.Duration) map[string]float64 {
 	before := &e.watching.health
 	t, open := e.tally(), e.connections.open.Load()
 	descriptors := now.descriptors

@@ -52,6 +52,7 @@ type way struct {
 	http2   bool
 	proxy   *url.URL
 	tls     *tls.Config
+	roots   []byte // of tls, in PEM; none: the system's
 	sources []netip.Addr
 }
 
@@ -78,32 +79,32 @@ func (c *client) way(target string) (w way, err error) {
 	}
 	w.tls = &tls.Config{InsecureSkipVerify: c.insecure} // asked for, and warned of
 	if c.authorities != "" {
-		w.tls.RootCAs, err = trusted(c.authorities)
+		w.tls.RootCAs, w.roots, err = trusted(c.authorities)
 	}
 	return w, err
 }
 
 // trusted reads certificates.
-func trusted(file string) (*x509.CertPool, error) {
-	text, err := os.ReadFile(file)
+func trusted(file string) (*x509.CertPool, []byte, error) {
+	whole, err := os.ReadFile(file)
 	if err != nil {
-		return nil, inputError(fmt.Errorf("--cacert: %w", err), "")
+		return nil, nil, inputError(fmt.Errorf("--cacert: %w", err), "")
 	}
 	const hint = "it must hold certificates between lines of BEGIN CERTIFICATE and END CERTIFICATE"
 	pool, found := x509.NewCertPool(), 0
-	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+	for block, rest := pem.Decode(whole); block != nil; block, rest = pem.Decode(rest) {
 		if block.Type != "CERTIFICATE" {
 			continue // a key beside it is nobody's business here
 		}
 		certificate, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return nil, inputError(fmt.Errorf("--cacert %s: certificate %d: %w", file, found+1, err), hint)
+			return nil, nil, inputError(fmt.Errorf("--cacert %s: certificate %d: %w", file, found+1, err), hint)
 		}
 		pool.AddCert(certificate)
 		found++
 	}
 	if found == 0 {
-		return nil, inputError(fmt.Errorf("--cacert: %s holds no certificate", file), hint)
+		return nil, nil, inputError(fmt.Errorf("--cacert: %s holds no certificate", file), hint)
 	}
-	return pool, nil
+	return pool, whole, nil
 }

@@ -44,6 +44,12 @@ type firing struct {
 	closed int
 	// warnings are known before the first shot.
 	warnings []record.Warning
+	// fleet says who fires; this process, where it is not given.
+	fleet fleetFlags
+	// args are the command line, by which a run is taken up.
+	args []string
+	// begun is the run where it is taken up; nil: it begins.
+	begun *begun
 	// byTime shows the progress in time instead of arrivals.
 	byTime bool
 }
@@ -62,17 +68,17 @@ func (a *app) fire(ctx context.Context, p *progress, f firing) (*record.Record, 
 		return nil, err
 	}
 	defer g.leave()
-	s, err := f.load(g, schedule)
-	if err != nil {
-		return nil, err
-	}
 	if f.way.tls != nil && f.way.tls.InsecureSkipVerify {
 		a.say("warning: the server's certificate is not verified (--insecure)")
 	}
 	if f.announcement != "" && !a.quiet {
 		a.say("%s", f.announcement)
 	}
-	if err := s.close(s.shoot(ctx, p)); err != nil {
+	shoot := a.fireAlone
+	if f.fleet.given() {
+		shoot = a.fireFleet
+	}
+	if err := shoot(ctx, p, f, g, schedule); err != nil {
 		return nil, fmt.Errorf("run %s: %w", f.dir, err)
 	}
 	done, err := record.Open(f.dir)
@@ -82,9 +88,18 @@ func (a *app) fire(ctx context.Context, p *progress, f firing) (*record.Record, 
 	return done, ctx.Err()
 }
 
+// fireAlone fires by this process.
+func (a *app) fireAlone(ctx context.Context, p *progress, f firing, g ground, schedule *arrivals.Schedule) error {
+	s, err := f.load(g, schedule)
+	if err != nil {
+		return err
+	}
+	return s.close(s.shoot(ctx, p))
+}
+
 // load makes engine and record. Only a run that the engine can fire gets a record.
 func (f firing) load(g ground, schedule *arrivals.Schedule) (*shooting, error) {
-	s := &shooting{firing: f, ground: g}
+	s := &shooting{aimed: aimed{f, g}}
 	run := f.run(time.Now().Add(headStart))
 	s.start = run.StartedAt
 	cfg := f.config(g, schedule, &run)
@@ -120,6 +135,8 @@ func (f firing) config(g ground, schedule *arrivals.Schedule, run *record.Run) l
 // address says where a tenant is: on the embedded platform, or the target, which is checked before.
 func (f firing) address(g ground) func(int) string {
 	switch {
+	case f.begun != nil:
+		return func(tenant int) string { return f.begun.Addresses[tenant] }
 	case f.cluster != nil:
 		return func(tenant int) string { return f.cluster.addresses[tenant] }
 	case g.lab == nil:

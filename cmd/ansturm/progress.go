@@ -36,6 +36,15 @@ func (p *progress) wait() {
 	}
 }
 
+// say writes a line, above the bars where there are some.
+func (p *progress) say(line string) {
+	out := p.out
+	if p.bars != nil {
+		out = p.bars
+	}
+	fmt.Fprintln(out, line)
+}
+
 // stage is one bar.
 type stage struct {
 	p     *progress

@@ -27,6 +27,8 @@ type app struct {
 	stderr io.Writer
 	json   bool
 	quiet  bool
+	args   []string // as the program was given them
+	begun  *begun   // the run that is taken up; nil where one begins
 }
 
 // exitError ends the program with code. With a nil err nothing more is said: the command has spoken already.
@@ -63,7 +65,7 @@ func ended(code int) error {
 
 // run is the whole program: args as given by the system, the exit code as the result.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
+	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, args: args[1:]}
 	if file := terminal(stdout); file != nil {
 		a.stdout = screen{file}
 	}
@@ -141,7 +143,7 @@ Exit codes: 0 pass · 1 fail · 2 usage or input · 3 inconclusive · 4 invalid 
 	root.AddCommand(
 		a.fireCommand(), a.runCommand(), a.calibrateCommand(), a.labCommand(), a.inspectCommand(), a.gateCommand(),
 		a.planCommand(), a.verifyCommand(), a.simulateCommand(), a.reportCommand(), a.scenarioCommand(), a.rbacCommand(),
-		a.demoCommand(),
+		a.demoCommand(), a.workerCommand(),
 	)
 	asInput(root)
 	for _, c := range root.Commands() {

@@ -24,6 +24,7 @@ type surge struct {
 	useLab   bool
 	platform string // a file, or empty
 	seed     uint64
+	resume   string // a record's directory
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -40,14 +41,28 @@ The embedded platform (--lab, the default) is the one of the file NAME.platform.
 With --kube-context the tenants are namespaces of a cluster. Each must carry the label ansturm.dev/load-test=allowed, and
 its Service say by the annotation ansturm.dev/url where it is served, on this machine; --target names one address for
 all. The cluster is watched (see ansturm rbac for the rights that takes) and described as far as it can be read; what a
-request costs there is taken from --platform.`,
+request costs there is taken from --platform.
+
+With --workers, processes of this machine fire instead of this one; with --joiners, those that ansturm worker starts on
+others. The run is the same: each arrival is fired once, and what a worker that dies may have sent is indeterminate, never
+fired again. A run whose coordinator has died is taken up by --resume, as long as its target is still there.`,
 		Example: "  ansturm run quick --speed 10\n  ansturm run school.yaml --platform bigger.yaml -o runs/bigger\n" +
-			"  ansturm run quick --kube-context lab --kubeconfig lab.kubeconfig",
-		Args: cobra.ExactArgs(1),
+			"  ansturm run quick --kube-context lab --kubeconfig lab.kubeconfig\n" +
+			"  ansturm run school.yaml --workers 4 --target http://127.0.0.1:8080 -o runs/school\n  ansturm run --resume runs/school",
+		Args: func(c *cobra.Command, args []string) error {
+			if s.resume != "" {
+				return cobra.NoArgs(c, args)
+			}
+			return cobra.ExactArgs(1)(c, args)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
+			if s.resume != "" {
+				return a.resume(c.Context(), s.resume)
+			}
 			if err := s.prepare(c.Context(), args[0], c.Flags().Changed); err != nil {
 				return err
 			}
+			s.firing.args = a.args
 			return a.runAndTell(c.Context(), s.firing)
 		},
 	}
@@ -62,11 +77,13 @@ func (s *surge) flags(c *cobra.Command) {
 	flags.StringVar(&s.firing.target, "target", "", "fire at this URL on loopback instead")
 	addSpeed(c, &s.firing.speed, lifeSpeed)
 	flags.Uint64Var(&s.seed, "seed", 0, "seed of the arrivals, instead of the scenario's")
+	flags.StringVar(&s.resume, "resume", "", "take up the run of a fleet whose coordinator has died, by the directory of its record; no other flag is needed")
 	flags.StringVarP(&s.firing.dir, "output", "o", "", "directory of the record (default runs/NAME)")
 	flags.StringVar(&s.firing.waitingRoom, "waiting-room", "", "cookie by which a waiting room before the target keeps people's places: they wait as it tells them")
 	flags.IntVar(&s.firing.maxConnections, "connections", 0, "most open connections (0: 15000)")
 	s.client.flags(c)
 	s.kube.flags(c)
+	s.firing.fleet.flags(c)
 }
 
 // prepare makes of the flags what is to be fired, and at what.
@@ -90,6 +107,10 @@ func (s *surge) prepare(ctx context.Context, scenario string, changed func(strin
 	f.scenario, f.platform, f.purpose, f.title = w.scenario, w.platform, "surge", "arrivals"
 	if err := s.aim(ctx); err != nil {
 		return err
+	}
+	if s.begun != nil {
+		f.dir, f.begun = s.begun.dir, s.begun
+		return s.begun.check(f.scenario)
 	}
 	if f.dir == "" {
 		f.dir = freshDir(filepath.Join("runs", strings.TrimSuffix(w.scenario.Name, ".yaml")))
@@ -136,6 +157,9 @@ func (s *surge) check(changed func(string) bool) error {
 		return inputError(errors.New("--waiting-room without --target or --kube-context"), "the embedded platform's waiting room is the platform's admission")
 	case s.client.given(changed) != "":
 		return inputError(fmt.Errorf("--%s without --target: the embedded platform speaks HTTP/1.1 without TLS", s.client.given(changed)), "")
+	}
+	if err := s.firing.fleet.check(changed); err != nil {
+		return err
 	}
 	return s.kube.check(changed)
 }

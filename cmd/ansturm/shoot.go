@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/RoaringBitmap/roaring/v2"
+
 	"github.com/ansturm/ansturm/lab"
 	"github.com/ansturm/ansturm/loadgen"
 	"github.com/ansturm/ansturm/loadgen/observe"
@@ -24,7 +26,7 @@ func (a *app) open(ctx context.Context, f firing) (g ground, err error) {
 	switch {
 	case f.cluster != nil:
 		g.observer, err = f.cluster.observe(ctx)
-	case f.target == "":
+	case f.target == "" && f.begun == nil: // it ends with who has started it
 		g.lab, err = startLab(ctx, labSetup{Scenario: f.scenario, Platform: f.platform, Speed: f.speed, Seed: f.scenario.Arrivals.Seed}, a.stderr)
 	}
 	return g, err
@@ -39,10 +41,15 @@ func (g ground) leave() {
 	}
 }
 
-// shooting is a run under way. The writer comes after the engine, which may refuse what it cannot fire.
-type shooting struct {
+// aimed is a run and what it is fired at.
+type aimed struct {
 	firing
 	ground
+}
+
+// shooting is a run under way, fired by this process. The writer comes after the engine, which may refuse what it cannot fire.
+type shooting struct {
+	aimed
 	*record.Writer
 	engine *loadgen.Engine
 	start  time.Time
@@ -58,7 +65,7 @@ type outcome struct {
 
 // shoot runs the engine, the platform's own timeline flowing into the record meanwhile.
 func (s *shooting) shoot(ctx context.Context, p *progress) (o outcome) {
-	finish, err := s.listen(ctx)
+	finish, err := s.listen(ctx, s.start, s.Event)
 	if err != nil {
 		return outcome{err: err}
 	}
@@ -73,23 +80,30 @@ func (s *shooting) shoot(ctx context.Context, p *progress) (o outcome) {
 	if s.observer != nil && o.err == nil {
 		s.cluster.wait(ctx)
 	}
-	o.account, err = finish()
-	o.err = errors.Join(o.err, err)
+	account, accepted, err := finish()
+	o.account, o.err = account, errors.Join(o.err, err)
+	if account != nil {
+		account.File, err = s.WriteAccepted(accepted)
+		o.err = errors.Join(o.err, err)
+	}
 	if s.observer != nil {
 		o.seen = s.observer.Stop()
 	}
 	return o
 }
 
-// listen starts the platform's time and lets its timeline flow into the record, where it gives an account of itself; finish
-// waits for the timeline's end and gives the account.
-func (s *shooting) listen(ctx context.Context) (finish func() (*record.LabAccount, error), err error) {
+// accounting waits for the end of the platform's timeline and gives its account of itself, and the Seqs that it accepted; nil
+// where it gives none.
+type accounting func() (*record.LabAccount, *roaring.Bitmap, error)
+
+// listen starts the platform's time, and tells its timeline meanwhile where it has one.
+func (s aimed) listen(ctx context.Context, start time.Time, tell func(record.Event)) (accounting, error) {
 	desk, belongs := s.desk()
 	if desk == nil {
-		return func() (*record.LabAccount, error) { return nil, nil }, nil
+		return func() (*record.LabAccount, *roaring.Bitmap, error) { return nil, nil, nil }, nil
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // Ctrl-C: the platform goes on answering what was sent
-	if err := desk.Begin(ctx, s.start); err != nil {
+	if err := desk.Begin(ctx, start); err != nil {
 		cancel()
 		return nil, err
 	}
@@ -97,28 +111,28 @@ func (s *shooting) listen(ctx context.Context) (finish func() (*record.LabAccoun
 	go func() {
 		timeline <- desk.Timeline(ctx, func(e record.Event) {
 			if belongs(&e) {
-				s.Event(e)
+				tell(e)
 			}
 		})
 	}()
-	return func() (*record.LabAccount, error) {
+	return func() (*record.LabAccount, *roaring.Bitmap, error) {
 		defer cancel()
 		patient, done := context.WithTimeout(ctx, labPatience)
 		defer done()
-		account, err := finishLab(patient, desk, s.Writer)
+		account, accepted, err := accountOf(patient, desk)
 		select {
 		case told := <-timeline:
-			return account, errors.Join(err, told)
+			return account, accepted, errors.Join(err, told)
 		case <-patient.Done():
 			cancel() // nobody may write events any more once the record is closed
-			return account, errors.Join(err, <-timeline)
+			return account, accepted, errors.Join(err, <-timeline)
 		}
 	}, nil
 }
 
 // desk is where the platform gives its own account, nil where it gives none; belongs says which of its events belong in the
 // record.
-func (s *shooting) desk() (desk *lab.Client, belongs func(*record.Event) bool) {
+func (s aimed) desk() (desk *lab.Client, belongs func(*record.Event) bool) {
 	switch {
 	case s.lab != nil:
 		return s.lab.Client, func(*record.Event) bool { return true }
@@ -148,21 +162,17 @@ func (s *shooting) close(o outcome) error {
 	}))
 }
 
-// finishLab takes the platform's own account into the record.
-func finishLab(ctx context.Context, desk *lab.Client, w *record.Writer) (*record.LabAccount, error) {
+// accountOf is the platform's own account.
+func accountOf(ctx context.Context, desk *lab.Client) (*record.LabAccount, *roaring.Bitmap, error) {
 	account, err := desk.Finish(ctx)
 	if err != nil {
-		return nil, err
-	}
-	file, err := w.WriteAccepted(account.Accepted)
-	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	return &record.LabAccount{
-		Accepted: int64(account.Accepted.GetCardinality()), Duplicates: account.Duplicates, Refused: account.Refused, File: file,
+		Accepted: int64(account.Accepted.GetCardinality()), Duplicates: account.Duplicates, Refused: account.Refused,
 		LetIn: account.LetIn, ToldToWait: account.ToldToWait,
 		LatenessP99: account.LatenessP99, Limit: account.Limit, Valid: account.Valid, Reason: account.Reason,
-	}, nil
+	}, account.Accepted, nil
 }
 
 // judgeLab takes the lab's own lateness into the run's validity.

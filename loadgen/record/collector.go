@@ -3,6 +3,7 @@ package record
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,7 +20,8 @@ type Collector struct {
 	room int
 	give func(FrameID, []byte) error
 
-	broken atomic.Pointer[error] // the first error of giving
+	broken   atomic.Pointer[error]  // the first error of giving
+	attested atomic.Pointer[[]byte] // that no frame tells yet
 
 	giving sync.Mutex // guards what follows; taken before hub.mu
 	id     FrameID    // of the frame that comes next
@@ -49,6 +51,15 @@ func (c *Collector) Err() error {
 		return *err
 	}
 	return nil
+}
+
+// Attest says what the epoch's engine knows of itself by now, in the engine's words, all of it from the start on: the next frame
+// tells it, and the keeper goes by the latest, see [Writer.Attested]. More than 64 KiB are left out.
+func (c *Collector) Attest(evidence []byte) {
+	if len(evidence) <= mostAttested {
+		evidence = slices.Clone(evidence)
+		c.attested.Store(&evidence)
+	}
 }
 
 // Flush says that the run has come to now (platform time) and gives away what was counted and told since the Flush
@@ -85,19 +96,28 @@ func (c *Collector) flush(now time.Duration, end bool) error {
 	}
 	c.delta.seal()
 	c.delta.tidy()
-	rest := c.delta // whose memory stays where it is
+	rest, attested := c.delta, c.takeAttested() // whose memory stays where it is
 	for room, more := c.room, true; more; {
-		piece := rest.cut(room)
+		piece := rest.cut(room - len(attested))
 		more = !rest.empty()
 		if more && piece.empty() { // the first thing is longer than a frame should be
 			room *= 2
 			continue
 		}
-		piece.FrameID, piece.Final, room = c.id, end && !more, c.room
+		piece.FrameID, piece.Final, piece.attested = c.id, end && !more, attested
+		room, attested = c.room, nil
 		if err := c.send(piece); err != nil {
 			c.broken.Store(&err)
 			return err
 		}
+	}
+	return nil
+}
+
+// takeAttested takes what no frame tells yet.
+func (c *Collector) takeAttested() []byte {
+	if evidence := c.attested.Swap(nil); evidence != nil {
+		return *evidence
 	}
 	return nil
 }

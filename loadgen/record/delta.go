@@ -25,6 +25,7 @@ type Delta struct {
 	counted      [outcomes]int64
 	oddity       oddities
 	made, events []byte // whole lines
+	attested     []byte // what the epoch's engine knows of itself by then; empty where that is not news
 	windows      []cellID
 	hits         []hits
 	sum          uint32 // of its frame
@@ -88,14 +89,14 @@ func (d *Delta) seal() {
 // reset forgets everything but the memory.
 func (d *Delta) reset() {
 	*d = Delta{
-		made: d.made[:0], events: d.events[:0], windows: d.windows[:0], hits: d.hits[:0], ended: d.ended, full: d.full[:0],
+		made: d.made[:0], events: d.events[:0], attested: d.attested[:0], windows: d.windows[:0], hits: d.hits[:0], ended: d.ended, full: d.full[:0],
 	}
 	for f, seqs := range d.ended {
 		d.ended[f] = seqs[:0]
 	}
 }
 
-// empty says that a delta tells nothing; a window that is not empty is of shots that are counted.
+// empty says that a delta tells nothing of the run; a window that is not empty is of shots that are counted.
 func (d *Delta) empty() bool {
 	for f, seqs := range d.ended {
 		if len(seqs) > 0 || d.Fates[f] != nil && !d.Fates[f].IsEmpty() {

@@ -25,7 +25,7 @@ func whole(d *Delta) any {
 		sets[f] = set.String()
 	}
 	return []any{
-		d.FrameID, d.At, d.latest, d.Final, sets, d.counted, d.oddity, string(d.made), string(d.events),
+		d.FrameID, d.At, d.latest, d.Final, sets, d.counted, d.oddity, string(d.made), string(d.events), string(d.attested),
 		slices.Clip(append([]cellID{}, d.windows...)), slices.Clip(append([]hits{}, d.hits...)),
 	}
 }
@@ -95,7 +95,7 @@ func TestADamagedDeltaIsRefused(t *testing.T) {
 	newer[0]++
 	refused("of another run", fleetFrames(t, other)[3], "of another run")
 	refused("of other tenants", fleetFrames(t, renamed)[3], "other steps or tenants")
-	refused("of a newer program", reframed(id, newer), "version 2, this program reads version 1")
+	refused("of a newer program", reframed(id, newer), "version 3, this program reads version 2")
 	refused("a ledger's", frameOf(t, id, nil), "no frame")
 	refused("two at once", append(slices.Clone(frame), frame...), "bytes follow the frame")
 	refused("nothing", nil, "cut off")
@@ -148,6 +148,7 @@ func TestADeltaThatNoCollectorMakesIsRefused(t *testing.T) {
 		"created: json: cannot":         func(d *Delta) { d.made = []byte(`{"seq":-1}` + "\n") },
 		"created: arrival 10, the run":  func(d *Delta) { d.made = []byte(`{"seq":9}` + "\n" + `{"seq":10}` + "\n") },
 		"timeline: invalid character":   func(d *Delta) { d.events = []byte("{}\nx\n") },
+		"65537 bytes of evidence":       func(d *Delta) { d.attested = make([]byte, mostAttested+1) },
 		"timeline: json: cannot":        func(d *Delta) { d.events = []byte(`{"at":"soon"}` + "\n") },
 	} {
 		d := &Delta{

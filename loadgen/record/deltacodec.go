@@ -12,24 +12,26 @@ import (
 
 // The payload of a delta's frame; numbers are varints, texts and sets have their length before them:
 //
-//	version 1 · mark of the run 8 · at · latest shot · flags · shots by outcome · oddities
+//	version 2 · mark of the run 8 · at · latest shot · flags · shots by outcome · oddities
 //	· fates: Roaring bitmaps, nothing for an empty one · lines of created.jsonl · lines of timeline.jsonl
+//	· evidence
 //	· number of windows · windows
 //	window: series, less the one before · slot · number of counters · counters
 //	counter: 2·(steps from the one before, less 1), + 1 and followed by the count where that is not 1
 //
 // Windows and counters ascend: each is told once.
-const deltaVersion = 1
+const deltaVersion = 2
 
 const flagFinal = 1
 
 // What no worker tells, and what would overflow once it is summed up.
 const (
-	mostFrame = 2*frameRoom + 4<<10 // bytes; a line that is longer than a frame should be takes twice the room
-	mostCount = 1 << 32             // shots, or oddities, of one delta
-	mostHits  = 1 << 28             // shots of one counter
-	ahead     = time.Minute         // of the delta's time, in which a window may begin
-	overtime  = 7 * 24 * time.Hour  // on the wall, after the last arrival is due
+	mostFrame    = 2*frameRoom + 4<<10 // bytes; a line that is longer than a frame should be takes twice the room
+	mostAttested = 64 << 10            // bytes of evidence
+	mostCount    = 1 << 32             // shots, or oddities, of one delta
+	mostHits     = 1 << 28             // shots of one counter
+	ahead        = time.Minute         // of the delta's time, in which a window may begin
+	overtime     = 7 * 24 * time.Hour  // on the wall, after the last arrival is due
 )
 
 // latestOf bounds the times of a run's deltas.
@@ -76,7 +78,7 @@ func (d *Delta) appendPayload(buf []byte, mark uint64) ([]byte, error) {
 		}
 		buf = appendText(buf, b)
 	}
-	return d.appendWindows(appendText(appendText(buf, d.made), d.events)), nil
+	return d.appendWindows(appendText(appendText(appendText(buf, d.made), d.events), d.attested)), nil
 }
 
 func appendText(buf, text []byte) []byte {
@@ -255,6 +257,9 @@ func (in *deltaReader) head(d *Delta) {
 	}
 	d.made = in.lines(d.made, "the lines of what was created", in.created)
 	d.events = in.lines(d.events, "the lines of the timeline", in.event)
+	if d.attested = append(d.attested, in.text("the evidence")...); len(d.attested) > mostAttested {
+		in.fail("%d bytes of evidence, more than %d", len(d.attested), mostAttested)
+	}
 }
 
 // set reads a set of Seqs.

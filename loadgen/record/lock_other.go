@@ -8,5 +8,5 @@ type unlocked struct{}
 
 func (unlocked) Close() error { return nil }
 
-// lock does nothing where there is no flock.
-func lock(string) (io.Closer, error) { return unlocked{}, nil }
+// Lock does nothing where there is no flock.
+func Lock(string) (io.Closer, error) { return unlocked{}, nil }

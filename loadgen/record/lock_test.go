@@ -40,7 +40,7 @@ func TestAWriterThatFailedHoldsNoRecord(t *testing.T) {
 	if _, err := create(dir, testRun(1), on((&fullDisk{left: 10}).create)); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("create on a full disk: %v", err)
 	}
-	held, err := lock(dir)
+	held, err := Lock(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestResumeLooksUnderTheLock(t *testing.T) {
 	if err := w.Close(started, nil); err != nil {
 		t.Fatal(err)
 	}
-	held, err := lock(dir)
+	held, err := Lock(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

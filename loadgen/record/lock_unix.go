@@ -10,9 +10,9 @@ import (
 	"syscall"
 )
 
-// lock takes the record's directory for one who writes to it, until what it gives is closed or the process ends. A file
-// system that has no locks does without.
-func lock(dir string) (io.Closer, error) {
+// Lock takes a directory, a record or what lies beside one, for one who writes to it, until what it gives is closed or the process ends. A file
+// system that has no locks does without. Held by another: [ErrRunning].
+func Lock(dir string) (io.Closer, error) {
 	d, err := os.Open(dir)
 	if err != nil {
 		return nil, err

@@ -23,6 +23,9 @@ type epoch struct {
 	sums   []uint32          // of the frames from 0 on, without a gap
 	ahead  map[uint64]uint32 // of those after a gap
 	final  uint64            // one past the last; 0 while it is not known
+	// attested is the latest evidence, that of the merged delta of this number.
+	attested   []byte
+	attestedBy uint64
 }
 
 func newEpoch() *epoch { return &epoch{ahead: map[uint64]uint32{}} }
@@ -40,6 +43,9 @@ func (e *epoch) sum(sequence uint64) (sum uint32, merged bool) {
 func (e *epoch) tell(d *Delta) {
 	if d.Final {
 		e.final = d.Sequence + 1
+	}
+	if len(d.attested) > 0 && d.Sequence >= e.attestedBy {
+		e.attested, e.attestedBy = slices.Clone(d.attested), d.Sequence
 	}
 	if d.Sequence != uint64(len(e.sums)) {
 		e.ahead[d.Sequence] = d.sum
@@ -61,6 +67,16 @@ func (w *Writer) Told(worker, epoch uint32) (next uint64, all bool) {
 	}
 	next = uint64(len(e.sums))
 	return next, next > 0 && next == e.final
+}
+
+// Attested is the evidence of the latest merged delta of a worker's epoch that has any; nil where none has.
+func (w *Writer) Attested(worker, epoch uint32) []byte {
+	w.disk.Lock()
+	defer w.disk.Unlock()
+	if e := w.epochs[epochID{worker, epoch}]; e != nil {
+		return slices.Clone(e.attested)
+	}
+	return nil
 }
 
 // Merge adds a delta of a worker, as Parse gives it, to the record, once: news is false for one that was merged before. A

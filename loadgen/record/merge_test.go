@@ -27,6 +27,7 @@ func fleetFrames(t testing.TB, run Run) (frames [][]byte) {
 	for k := range 200 {
 		h := happening{shots: []Sample{testSample(k, 200)}, fate: testFate(k)}
 		h.happens(collectors[k%2], shards[k%2], k)
+		collectors[k%2].Attest([]byte(itoa(k)))
 		if k%25 == 24 {
 			for _, c := range collectors {
 				if err := c.Flush(testSample(k, 200).Due); err != nil {

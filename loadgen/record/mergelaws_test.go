@@ -148,6 +148,7 @@ func collect(t *rapid.T, run Run, all []happening) map[epochID][][]byte {
 				}
 				some = true
 				all[seq].happens(c, shards[rapid.IntRange(0, 1).Draw(t, "shard")], seq)
+				c.Attest([]byte(itoa(seq)))
 				if rapid.IntRange(0, 3).Draw(t, "flush") == 0 {
 					if err := c.Flush(time.Duration(seq) * time.Second); err != nil {
 						t.Fatal(err)
@@ -232,6 +233,15 @@ func TestMergeLaws(t *testing.T) {
 			t.Fatalf("%d of %d frames were news", news, len(sent))
 		}
 		for id, list := range frames {
+			last := ""
+			for seq := range all {
+				if all[seq].of == id && !lost[id] {
+					last = itoa(seq)
+				}
+			}
+			if got := string(w.Attested(id.worker, id.epoch)); got != last {
+				t.Fatalf("epoch %v attests %q, want %q", id, got, last)
+			}
 			if next, whole := w.Told(id.worker, id.epoch); whole == lost[id] || !lost[id] && next != uint64(len(list)) {
 				t.Fatalf("epoch %v: %d of %d frames, all: %v, lost: %v", id, next, len(list), whole, lost[id])
 			}

@@ -246,7 +246,7 @@ type Event struct {
 	Evidence string `json:"evidence,omitempty"`
 	// Late: it happened while the watching was interrupted, and was seen only afterwards.
 	Late bool `json:"late,omitempty"`
-	// Source is "lab", "generator", "watch" (the API server's), "metrics" (metrics.k8s.io), "prometheus" or "scrape".
+	// Source is "lab", "generator", "fleet" (its coordinator), "watch" (the API server's), "metrics" (metrics.k8s.io), "prometheus" or "scrape".
 	Source          string `json:"source"`
 	ResourceVersion string `json:"resourceVersion,omitempty"`
 	// Kind is one of the Kind constants; it says which of the fields below are set.
@@ -326,6 +326,8 @@ const (
 	// periods (of the quota, in which it wanted to run), throttled_periods (of them), throttled_seconds (that it stood still,
 	// summed over its processors).
 	KindThrottling = "throttling"
+	// KindWorker: a worker of a fleet entered Phase ("joined", "lost", "fenced", "dead", "done"). Object is its epoch as w2:1, Message says why.
+	KindWorker = "worker"
 	// KindClock: how far a cluster's clock is ahead of this machine's. Values: ahead_low_seconds, ahead_high_seconds.
 	KindClock = "clock"
 )

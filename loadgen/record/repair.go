@@ -28,7 +28,7 @@ func Repair(dir string, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	held, err := lock(dir)
+	held, err := Lock(dir)
 	if err != nil {
 		return fmt.Errorf("record: repair %s: %w", dir, err)
 	}

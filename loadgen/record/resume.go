@@ -25,7 +25,7 @@ func Resume(dir string) (*Writer, error) {
 }
 
 func resume(dir string, o options) (*Writer, error) {
-	held, err := lock(dir) // before looking: whoever holds it may be about to end the run
+	held, err := Lock(dir) // before looking: whoever holds it may be about to end the run
 	if err != nil {
 		return nil, err
 	}
@@ -87,6 +87,24 @@ func (r *Record) firedAlone() (bool, error) {
 		alone = true
 	}
 	return alone, nil
+}
+
+// Leave lets go of a record that is not closed, for somebody else to resume: what was not flushed is lost, and it takes nothing more.
+func (w *Writer) Leave() error {
+	if !w.end() {
+		return w.Err()
+	}
+	if w.quit != nil {
+		close(w.quit)
+		<-w.done
+	}
+	w.disk.Lock()
+	defer w.disk.Unlock()
+	var err error
+	for _, t := range w.tails() {
+		err = errors.Join(err, t.close())
+	}
+	return w.fail(errors.Join(err, w.lock.Close()))
 }
 
 // closing are the codes of the warnings that a writer adds at its end.

@@ -128,7 +128,7 @@ func begin(dir string, run Run, o options) (*Writer, error) {
 	if _, err := os.Lstat(filepath.Join(dir, runFile)); !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("record: create: %s holds a record already", dir)
 	}
-	if w.lock, err = lock(dir); err == nil {
+	if w.lock, err = Lock(dir); err == nil {
 		err = w.open()
 	}
 	if err != nil {

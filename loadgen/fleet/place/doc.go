@@ -46,14 +46,14 @@ type Death struct {
 type Worker struct {
 	// Join is the coordinator's URL.
 	Join string
-	// Token lets it join. It goes into a file or a Secret, never onto a command line or into an environment.
-	Token Token
+	// TokenFile holds what lets it join: in a pod, that comes by a Secret. It never goes onto a command line or into an environment.
+	TokenFile string
 	// Args are more arguments of its command line.
 	Args []string
 }
 
 func (w Worker) validate() error {
-	if w.Join == "" || w.Token == "" {
+	if w.Join == "" || w.TokenFile == "" {
 		return errors.New("place: a worker needs an address to join, and a token")
 	}
 	return nil
@@ -63,12 +63,3 @@ func (w Worker) validate() error {
 func (w Worker) args(name, tokenFile, state string) []string {
 	return append([]string{"worker", "--join", w.Join, "--token-file", tokenFile, "--name", name, "--state", state}, w.Args...)
 }
-
-// Token is a secret that does not print itself.
-type Token string
-
-// String is not the token.
-func (Token) String() string { return "(token)" }
-
-// GoString is not the token.
-func (Token) GoString() string { return "(token)" }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"regexp"
 	"sync"
 	"time"
@@ -114,7 +115,11 @@ func (j *Job) Start(ctx context.Context, n int) error {
 	if err != nil {
 		return j.failed("make the Job", err)
 	}
-	secret := j.secret(job.UID)
+	token, err := os.ReadFile(j.config.TokenFile)
+	if err != nil {
+		return j.failed("read the token", err)
+	}
+	secret := j.secret(job.UID, token)
 	err = j.core.Post().Namespace(j.config.Namespace).Resource("secrets").VersionedParams(&metav1.CreateOptions{}, metav1.ParameterCodec).
 		Body(secret).Do(ctx).Error()
 	if err != nil && !apierrors.IsAlreadyExists(err) {

@@ -37,7 +37,7 @@ func newJob(t *testing.T, s *clustertest.Server, edit func(*JobConfig)) *Job {
 		t.Fatal(err)
 	}
 	c := JobConfig{
-		Worker: Worker{Join: "tls://bus:4222", Token: secret}, Client: client, Namespace: "load", Run: run, Image: "ansturm:1", Lasts: time.Minute,
+		Worker: Worker{Join: "tls://bus:4222", TokenFile: tokenIn(t.TempDir())}, Client: client, Namespace: "load", Run: run, Image: "ansturm:1", Lasts: time.Minute,
 	}
 	if edit != nil {
 		edit(&c)
@@ -278,7 +278,7 @@ func TestNothingIsMadeThatMayNotBeWatched(t *testing.T) {
 func TestJobConfigSaysWhatIsWrong(t *testing.T) {
 	good := newJob(t, clustertest.Start(t), nil).config
 	for want, edit := range map[string]func(*JobConfig){
-		"an address to join, and a token": func(c *JobConfig) { c.Token = "" },
+		"an address to join, and a token": func(c *JobConfig) { c.TokenFile = "" },
 		"a namespace and an image":        func(c *JobConfig) { c.Image = "" },
 		`run "Up" is not`:                 func(c *JobConfig) { c.Run = "Up" },
 		"needs an end":                    func(c *JobConfig) { c.Lasts = 0 },

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -18,12 +20,12 @@ import (
 // LocalConfig says how workers run as processes of this machine.
 type LocalConfig struct {
 	Worker
-	// Dir is the fleet's folder, which exists: the token, a state folder and a log for each worker, and the roll of them come into it.
+	// Dir is the fleet's folder, which exists: a state folder and a log for each worker, and the roll of them come into it.
 	Dir string
-	// Program is what is started. Empty means this process' own.
-	Program string
 	// Each gives more arguments for worker i, which counts from 1; nil for none.
 	Each func(i int) []string
+	// Program is what is started. Empty means this process' own.
+	Program string
 	// Grace is how long a worker that was asked to end may take. Zero means DefaultGrace.
 	Grace time.Duration
 }
@@ -34,15 +36,20 @@ const DefaultGrace = 5 * time.Second
 // killed is how long the kernel may take to end a process that was killed.
 const killed = 5 * time.Second
 
+// mostRestarts is how often a worker is followed by another one that takes up what it left.
+const mostRestarts = 3
+
 // Local is a fleet's workers as processes of this machine. They are sessions of their own and outlive a coordinator that dies: whoever resumes
-// the run finds them on the roll.
+// the run finds them on the roll. One that was killed is followed by another, which takes up its journal.
 type Local struct {
 	config  LocalConfig
-	roll    *roll
 	deaths  chan Death
 	stopped chan struct{}
-	workers []*local
 	watch   sync.WaitGroup
+
+	mu      sync.Mutex // guards what follows, and that nothing is started once it is stopped
+	roll    *roll
+	workers []*local
 }
 
 // local is a worker that runs, or ran.
@@ -81,28 +88,39 @@ func (l *Local) Start(ctx context.Context, n int) (err error) {
 	if l.roll, err = readRoll(l.path(rollFile)); err != nil {
 		return fmt.Errorf("place: %w", err)
 	}
-	if err := writeFile(l.path(tokenFile), []byte(l.config.Token)); err != nil {
-		return fmt.Errorf("place: %w", err)
-	}
-	living := 0
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	living, left := 0, map[string]bool{} // by what states nobody has
 	for _, e := range l.roll.Workers {
 		w, err := l.takeUp(e)
 		if err != nil {
 			return fmt.Errorf("place: worker %s: %w", e.Name, err)
 		}
-		if w != nil {
+		if left[e.State] = w == nil; w != nil {
 			living++
 		}
 	}
+	states := slices.Sorted(maps.Keys(left))
+	states = slices.DeleteFunc(states, func(state string) bool { return !left[state] || !l.leftSomething(state) })
 	for ; living < n; living++ {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := l.launch(len(l.roll.Workers) + 1); err != nil {
+		state := ""
+		if len(states) > 0 {
+			state, states = states[0], states[1:]
+		}
+		if err := l.launch(state); err != nil {
 			return fmt.Errorf("place: start a worker: %w", err)
 		}
 	}
 	return nil
+}
+
+// leftSomething says whether a worker left its state: one that has ended well takes it away.
+func (l *Local) leftSomething(state string) bool {
+	_, err := os.Lstat(l.path(state))
+	return err == nil
 }
 
 // takeUp watches a worker of an earlier coordinator; nil for one that has died meanwhile.
@@ -126,29 +144,33 @@ func (l *Local) takeUp(e entry) (*local, error) {
 	return w, nil
 }
 
-// launch starts worker i and puts it on the roll. A coordinator that dies between the two leaves a worker that is on no roll: it joins and fires as
-// any other, and nobody proves its death.
-func (l *Local) launch(i int) error {
-	name := fmt.Sprintf("w%d-%s", i, strings.ToLower(rand.Text()[:6]))
-	if err := os.Mkdir(l.path(name), 0o700); err != nil {
-		return err
+// launch starts a worker and puts it on the roll; state is what another one left, or empty. A coordinator that dies between the two leaves a worker
+// that is on no roll: it joins and fires as any other, and nobody proves its death. The caller holds mu.
+func (l *Local) launch(state string) error {
+	name := "local-" + strings.ToLower(rand.Text()[:6])
+	if state == "" {
+		state = name
+		if err := os.Mkdir(l.path(state), 0o700); err != nil {
+			return err
+		}
 	}
 	log, err := os.OpenFile(l.path(name+".log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	args := l.config.args(name, l.path(tokenFile), l.path(name))
+	args := l.config.args(name, l.config.TokenFile, l.path(state))
 	if l.config.Each != nil {
-		args = append(args, l.config.Each(i)...)
+		args = append(args, l.config.Each(len(l.roll.Workers)+1)...)
 	}
 	cmd := exec.Command(l.config.Program, args...)
+	cmd.Args[0] = os.Args[0]          // the name decides which program a test binary is
 	cmd.Stdout, cmd.Stderr = log, log // a pipe would break with us
 	detach(cmd)
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	w := &local{entry: entry{Name: name, Pid: cmd.Process.Pid}, cmd: cmd, over: make(chan struct{})}
+	w := &local{entry: entry{Name: name, State: state, Pid: cmd.Process.Pid}, cmd: cmd, over: make(chan struct{})}
 	// The number stays its own until it is waited for, whether or not it has ended.
 	if w.process, err = openProcess(w.Pid, 0); err != nil {
 		return errors.Join(err, cmd.Process.Kill(), cmd.Wait())
@@ -172,7 +194,28 @@ func (l *Local) follow(w *local) {
 		}
 		close(w.over)
 		l.tell(w.entry, strings.TrimSuffix(why+": "+lastWords(l.path(w.Name+".log")), ": "))
+		l.replace(w)
 	})
+}
+
+// replace starts another worker where one was killed, or may have been. If that fails, the fleet goes on without it.
+func (l *Local) replace(w *local) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ended := w.cmd != nil && w.cmd.ProcessState.Exited() // by itself: it would end so again
+	if ended || l.isStopped() || !l.leftSomething(w.State) || l.roll.had(w.State) > mostRestarts {
+		return
+	}
+	_ = l.launch(w.State)
+}
+
+func (l *Local) isStopped() bool {
+	select {
+	case <-l.stopped:
+		return true
+	default:
+		return false
+	}
 }
 
 // lastWords is the end of a log: its last line, or of a long one the last of it.
@@ -192,18 +235,21 @@ func lastWords(path string) string {
 
 func (l *Local) tell(e entry, why string) {
 	select {
-	case l.deaths <- Death{Name: e.Name, State: l.path(e.Name), Why: why, At: time.Now()}:
+	case l.deaths <- Death{Name: e.Name, State: l.path(e.State), Why: why, At: time.Now()}:
 	case <-l.stopped:
 	}
 }
 
 // Stop is [Placement]'s. The workers' folders and logs stay.
 func (l *Local) Stop(ctx context.Context) error {
-	select {
-	case <-l.stopped:
-		return nil
-	default:
+	l.mu.Lock()
+	again := l.isStopped()
+	if !again {
 		close(l.stopped)
+	}
+	l.mu.Unlock()
+	if again {
+		return nil
 	}
 	grace, cancel := context.WithTimeout(ctx, l.config.Grace)
 	defer cancel()
@@ -221,7 +267,7 @@ func (l *Local) Stop(ctx context.Context) error {
 	for _, w := range l.workers {
 		w.process.close()
 	}
-	return errors.Join(remove(l.path(tokenFile)), remove(l.path(rollFile)))
+	return remove(l.path(rollFile))
 }
 
 // signal reaches every worker that runs, by its descriptor.

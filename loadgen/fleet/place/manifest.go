@@ -11,8 +11,9 @@ import (
 
 // Where a worker's files are in its pod.
 const (
-	tokenDir = "/run/ansturm"
-	stateDir = "/var/lib/ansturm"
+	tokenDir  = "/run/ansturm"
+	tokenFile = "token"
+	stateDir  = "/var/lib/ansturm"
 )
 
 // container is the name of the pod's only one.
@@ -35,10 +36,10 @@ func (j *Job) labels() map[string]string {
 }
 
 // secret holds the token and goes with the Job. It does not block its owner's deletion: that would take rights that nobody else here needs.
-func (j *Job) secret(owner types.UID) *corev1.Secret {
+func (j *Job) secret(owner types.UID, token []byte) *corev1.Secret {
 	s := &corev1.Secret{
 		ObjectMeta: j.meta(), Immutable: new(true), Type: corev1.SecretTypeOpaque,
-		Data: map[string][]byte{tokenFile: []byte(j.config.Token)},
+		Data: map[string][]byte{tokenFile: token},
 	}
 	s.OwnerReferences = []metav1.OwnerReference{{APIVersion: batchv1.SchemeGroupVersion.String(), Kind: "Job", Name: j.Name(), UID: owner}}
 	return s

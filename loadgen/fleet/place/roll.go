@@ -8,11 +8,8 @@ import (
 	"os"
 )
 
-// The files of a fleet of local workers.
-const (
-	tokenFile = "token"
-	rollFile  = "workers.json"
-)
+// rollFile is the roll of a fleet of local workers.
+const rollFile = "workers.json"
 
 // roll is who was started here: what a coordinator that comes back knows the workers by.
 type roll struct {
@@ -26,6 +23,7 @@ type roll struct {
 // entry is one worker. Its number and when it began, by the machine's clock, are no other process'.
 type entry struct {
 	Name  string `json:"name"`
+	State string `json:"state"` // its folder: another one's, whose end it follows
 	Pid   int    `json:"pid"`
 	Began uint64 `json:"began"`
 }
@@ -61,6 +59,16 @@ func (r *roll) add(e entry) error {
 		return err
 	}
 	return writeFile(r.path, text)
+}
+
+// had is how many workers have had a state.
+func (r *roll) had(state string) (n int) {
+	for _, e := range r.Workers {
+		if e.State == state {
+			n++
+		}
+	}
+	return n
 }
 
 // writeFile replaces a file that only its owner may read; whoever reads it finds the old or the new one.

@@ -1,0 +1,247 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/RoaringBitmap/roaring/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/ansturm/ansturm/loadgen"
+	"github.com/ansturm/ansturm/loadgen/fleet"
+	"github.com/ansturm/ansturm/loadgen/fleet/bus"
+	"github.com/ansturm/ansturm/loadgen/fleet/place"
+	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/scenarios"
+	"github.com/ansturm/ansturm/scenarios/arrivals"
+)
+
+// fleetFlags are what the flags of run say about who fires. With no workers this process does.
+type fleetFlags struct {
+	workers int
+	joiners int
+	address string
+	hold    time.Duration
+	await   time.Duration
+}
+
+// mostWorkers is how many a schedule is shared among at most, with parts enough for each.
+const mostWorkers = arrivals.MostParts / 16
+
+func (f *fleetFlags) flags(c *cobra.Command) {
+	flags := c.Flags()
+	flags.IntVar(&f.workers, "workers", 0, "fire by this many worker processes of this machine (0: by this process)")
+	flags.IntVar(&f.joiners, "joiners", 0, "wait for this many workers that are started elsewhere, by ansturm worker")
+	flags.StringVar(&f.address, "bus-address", "", "HOST:PORT where workers from elsewhere join (default: this machine's alone)")
+	flags.DurationVar(&f.hold, "hold", 0, "how far ahead workers are promised what to fire; a loss nobody can prove leaves a dent as long (default 3s)")
+	flags.DurationVar(&f.await, "await", fleet.DefaultAwait, "how long the workers are waited for")
+}
+
+// given says whether a fleet fires.
+func (f *fleetFlags) given() bool { return f.workers+f.joiners > 0 }
+
+// check refuses what cannot be meant.
+func (f *fleetFlags) check(changed func(string) bool) error {
+	switch {
+	case f.workers < 0 || f.joiners < 0 || f.workers+f.joiners > mostWorkers:
+		return inputError(fmt.Errorf("%d workers, must be from 0 to %d", f.workers+f.joiners, mostWorkers), "")
+	case f.given():
+		return nil
+	}
+	for _, flag := range []string{"bus-address", "hold", "await"} {
+		if changed(flag) {
+			return inputError(fmt.Errorf("--%s without --workers or --joiners", flag), "say how many workers are to fire, like --workers 2")
+		}
+	}
+	return nil
+}
+
+// expedition is a run that a fleet fires.
+type expedition struct {
+	aimed
+	*fleet.Coordinator
+	app     *app
+	p       *progress
+	bus     *bus.Server
+	workers place.Placement // nil: all are started elsewhere
+	finish  accounting
+}
+
+// fleetDir is where a fleet's bus and its workers keep what the record does not have yet; nothing of it is the record's: it holds
+// the run's secrets.
+func fleetDir(dir string) string { return dir + ".fleet" }
+
+// fireFleet fires a run by workers. The record is whole afterwards, unless there is an error.
+func (a *app) fireFleet(ctx context.Context, p *progress, f firing, g ground, schedule *arrivals.Schedule) (err error) {
+	x := &expedition{aimed: aimed{f, g}, app: a, p: p}
+	b, engine, err := f.begin(g, schedule)
+	if err != nil {
+		return err
+	}
+	if x.bus, err = bus.Start(ctx, bus.Options{Run: b.Run.ID, Dir: fleetDir(f.dir), Address: f.fleet.address, Log: p.say}); err != nil {
+		return fmt.Errorf("the fleet's bus: %w", err)
+	}
+	defer func() { err = errors.Join(err, x.leave(err)) }()
+	if f.begun == nil {
+		if err := b.save(); err != nil {
+			return err
+		}
+	}
+	if x.Coordinator, err = fleet.New(x.config(b, engine)); err != nil {
+		return inputError(err, "")
+	}
+	if err := x.place(ctx); err != nil {
+		return err
+	}
+	if x.widowed() { // there is nothing to fire at any more: the record is closed with what there is
+		over, cancel := context.WithCancel(ctx)
+		cancel()
+		ctx = over
+	}
+	return x.shoot(ctx)
+}
+
+// begin is the run to be, or that there is to be taken up, and how one process would fire it.
+func (f firing) begin(g ground, schedule *arrivals.Schedule) (b *begun, engine loadgen.Config, err error) {
+	if b := f.begun; b != nil {
+		run := b.Run
+		return b, f.config(g, schedule, &run), nil
+	}
+	if _, err := os.Lstat(fleetDir(f.dir)); err == nil {
+		return nil, engine, inputError(fmt.Errorf("%s is of a run that was not ended", fleetDir(f.dir)),
+			"ansturm run --resume "+f.dir+" takes it up; or remove that directory, with what its workers counted")
+	}
+	if _, err := os.Lstat(f.dir); err == nil {
+		return nil, engine, inputError(fmt.Errorf("%s is there already", f.dir), "name another directory with -o")
+	}
+	b = &begun{Args: f.args, Run: f.run(time.Time{}), Key: make([]byte, 32), dir: f.dir}
+	_, _ = rand.Read(b.Key) // never fails, by its documentation
+	engine = f.config(g, schedule, &b.Run)
+	for i := range f.scenario.Tenants.List {
+		b.Addresses = append(b.Addresses, engine.Address(i))
+	}
+	return b, engine, nil
+}
+
+// widowed says that the embedded platform ended with the coordinator that had started it.
+func (x *expedition) widowed() bool { return x.begun != nil && x.target == "" && x.cluster == nil }
+
+// config is the fleet's run.
+func (x *expedition) config(b *begun, engine loadgen.Config) fleet.Config {
+	return fleet.Config{
+		Store: x.bus, Dir: x.dir, Run: b.Run, Engine: engine, Roots: x.way.roots, Key: b.Key,
+		Workers: x.fleet.workers + x.fleet.joiners, Await: x.fleet.await, Hold: x.fleet.hold,
+		Started: x.started, Account: x.account, Finish: judgeLab,
+		Say: x.p.say,
+	}
+}
+
+// place starts the workers of this machine, and says how others join.
+func (x *expedition) place(ctx context.Context) error {
+	if x.fleet.joiners > 0 {
+		x.app.say("join with: ansturm worker --join %s --token-file %s", x.bus.URL(), x.bus.TokenFile())
+	}
+	if x.fleet.workers == 0 {
+		return nil
+	}
+	local, err := place.NewLocal(place.LocalConfig{
+		Worker: place.Worker{Join: x.bus.URL(), TokenFile: x.bus.TokenFile(), Args: x.workerArgs()}, Dir: fleetDir(x.dir),
+	})
+	if err != nil {
+		return err
+	}
+	x.workers = local
+	go func() {
+		for d := range local.Deaths() {
+			x.died(d)
+		}
+	}()
+	return local.Start(ctx, x.fleet.workers)
+}
+
+// workerArgs are what the flags of run say to each worker.
+func (x *expedition) workerArgs() (args []string) {
+	for _, source := range x.way.sources {
+		args = append(args, "--source", source.String())
+	}
+	return args
+}
+
+// died tells the coordinator of a worker's proved end.
+func (x *expedition) died(d place.Death) {
+	x.Gone(d.Name)
+	if d.Why != "exit status 0" {
+		x.p.say(fmt.Sprintf("worker %s ended: %s", d.Name, d.Why))
+	}
+}
+
+// shoot coordinates the run to its end.
+func (x *expedition) shoot(ctx context.Context) error {
+	show := x.show(x.p)
+	crew := x.p.crew()
+	stopWatching := watch(func() {
+		show.now(x.Progress())
+		crew.now(x.Workers())
+	})
+	run, err := x.Run(ctx)
+	stopWatching()
+	crew.end()
+	show.end(x.Progress(), err != nil || run.Interrupted)
+	return err
+}
+
+// started begins the platform's time and what watches it.
+func (x *expedition) started(start time.Time) (err error) {
+	if x.widowed() {
+		return nil
+	}
+	if x.finish, err = x.listen(context.Background(), start, x.Event); err != nil {
+		return err
+	}
+	if x.observer != nil {
+		x.observer.Attach(start, x.Event)
+	}
+	return nil
+}
+
+// account is the platform's own, once its reactions have ended.
+func (x *expedition) account(ctx context.Context) (*record.LabAccount, *roaring.Bitmap, []record.Warning, error) {
+	if x.widowed() {
+		return nil, nil, []record.Warning{widowedWarning}, nil
+	}
+	if x.finish == nil {
+		return nil, nil, nil, nil
+	}
+	if x.observer != nil {
+		x.cluster.wait(ctx)
+	}
+	account, accepted, err := x.finish()
+	var seen []record.Warning
+	if x.observer != nil {
+		seen = x.observer.Stop()
+	}
+	return account, accepted, seen, err
+}
+
+var widowedWarning = record.Warning{Code: "platform-gone", Text: scenarios.Text{
+	"de": "Die eingebettete Plattform endete mit dem Prozess, der den Lauf leitete: Der Lauf wurde hier abgeschlossen, ihr eigener Bericht fehlt.",
+	"en": "The embedded platform ended with the process that led the run: the run was closed here, and its own account is missing.",
+}}
+
+// leave ends the workers, and the bus: for good where the record has everything.
+func (x *expedition) leave(broken error) (err error) {
+	ctx := context.Background() // bounded by each
+	if x.workers != nil {
+		err = x.workers.Stop(ctx)
+	}
+	if _, none := os.Lstat(x.dir); broken != nil && none == nil {
+		return errors.Join(err, x.bus.Close(), &exitError{
+			code: exitInternal, err: errors.New("the run is not ended"), hint: "ansturm run --resume " + x.dir + " goes on with it",
+		})
+	}
+	return errors.Join(err, x.bus.Remove(ctx), os.RemoveAll(fleetDir(x.dir)))
+}

@@ -1,0 +1,132 @@
+package fleet
+
+import (
+	"context"
+	"time"
+
+	"github.com/ansturm/ansturm/loadgen/fleet/lease"
+)
+
+// beatPatience is how long a beat waits for its reply: two that are lost do not make the epoch lost.
+const beatPatience = lease.LostAfter / 4
+
+// beat beats until ctx ends, or the coordinator has heard that the epoch is done.
+func (l *life) beat(ctx context.Context) {
+	for n := uint64(1); ctx.Err() == nil; n++ {
+		began := time.Now()
+		heard := l.beatOnce(ctx, n)
+		wait := lease.BeatEvery - time.Since(began)
+		l.mu.Lock()
+		switch {
+		case l.told:
+			l.drop(nil)
+		case !heard && time.Since(l.heard) > l.Patience:
+			l.drop(ErrAway)
+		case !heard:
+			wait = min(wait, lease.BeatEvery/2)
+		case !l.bearing.measured():
+			wait = exchangeEvery
+		}
+		l.mu.Unlock()
+		l.rest(ctx, wait)
+	}
+}
+
+// rest waits until the next beat is due, or wanted.
+func (l *life) rest(ctx context.Context, wait time.Duration) {
+	timer := time.NewTimer(max(wait, time.Millisecond))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-l.nudge:
+	case <-ctx.Done():
+	}
+}
+
+func (l *life) beatOnce(ctx context.Context, n uint64) (heard bool) {
+	sent := time.Now()
+	b := l.say(n, sent)
+	ctx, cancel := context.WithTimeout(ctx, beatPatience)
+	defer cancel()
+	answer, err := l.link.Beat(ctx, encode(b))
+	came := time.Now()
+	if err != nil {
+		return false
+	}
+	r, err := decode[Reply]("reply", answer)
+	if err != nil || r.N != n {
+		return false
+	}
+	return l.hear(&b, &r, sent, came)
+}
+
+// say is what the epoch says of itself.
+func (l *life) say(n uint64, now time.Time) Beat {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := Beat{versioned: versioned{Version}, N: n, Sent: l.own.stamp(now), Deals: l.held.Deals, Waiting: l.journal.waiting()}
+	if l.state == Preparing && l.bearing.measured() {
+		l.state = Ready
+	}
+	b.State = l.state
+	why, fenced := l.lease.Fenced()
+	if l.engine != nil {
+		b.Progress = l.engine.Progress()
+		why, fenced = l.engine.Fenced() // by then no shard begins anything
+	}
+	if fenced {
+		b.Yield = why
+		l.leave(why)
+	}
+	l.bearing.tell(&b, now)
+	return b
+}
+
+// hear does what a reply says; false for one that is not heard: of a coordinator that another has followed.
+func (l *life) hear(b *Beat, r *Reply, sent, came time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if r.Coordinator < l.by {
+		return false
+	}
+	if r.Coordinator > l.by { // its bus may have lost what was kept
+		l.by = r.Coordinator
+		l.journal.back(r.Kept)
+	}
+	l.heard = came
+	before := l.bearing.start
+	l.bearing.hear(sent, came, r)
+	if before.IsZero() && !l.bearing.start.IsZero() {
+		close(l.started)
+	}
+	l.stopped = l.stopped || r.Stopped
+	l.hold(r)
+	if r.Lost {
+		l.leave("was taken for lost")
+	}
+	l.told = l.told || b.State == Done
+	return true
+}
+
+// hold follows what the coordinator promises.
+func (l *life) hold(r *Reply) {
+	if r.Holding == nil {
+		return
+	}
+	h := *r.Holding
+	if r.Same {
+		h.Grants = l.held.Grants
+	}
+	err := l.lease.Hold(h)
+	if err == nil && r.Last {
+		err = l.lease.End(h.Grants)
+	}
+	if err != nil { // grants that are none: what it may begin is not known
+		l.lease.Fence(err.Error())
+	} else if h.Coordinator >= l.held.Coordinator && h.Deals >= l.held.Deals {
+		l.held = h
+	}
+	if l.engine != nil {
+		l.engine.Wake()
+	}
+}

@@ -1,0 +1,290 @@
+package fleet
+
+import (
+	"cmp"
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/ansturm/ansturm/loadgen"
+	"github.com/ansturm/ansturm/loadgen/fleet/bus"
+	"github.com/ansturm/ansturm/loadgen/fleet/lease"
+	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/scenarios/arrivals"
+)
+
+// ErrReplaced is that another coordinator has taken over: the run and its record are its.
+var ErrReplaced = lease.ErrReplaced
+
+// Defaults of a coordinator.
+const (
+	DefaultAwait = time.Minute
+	DefaultLead  = 1500 * time.Millisecond
+)
+
+// Config is one run of a fleet.
+type Config struct {
+	Store bus.Store
+	// Dir is where the record is, or is to be.
+	Dir string
+	// Run is what is known of it before; its start and its workers are filled in. To a run that is resumed, the same is given again.
+	Run record.Run
+	// Engine is how one process would fire the run, without recorder, samples, start and lease. Roots are the certificate authorities of
+	// its TLS, as PEM; empty means the system's of each worker.
+	Engine loadgen.Config
+	Roots  []byte
+	// Parts of the schedule. Zero means as many as Workers need. The same for the whole run.
+	Parts int
+	// Workers is how many are waited for, at most Await (zero: a minute); it starts with fewer, but not with none.
+	Workers int
+	Await   time.Duration
+	// Hold is how far ahead a promise reaches; zero means three seconds. Lead is how far ahead the start is told; zero means 1.5 s.
+	Hold, Lead time.Duration
+	// Key lets a worker that comes back, perhaps as another process, show who it was. The same for the whole run; nil makes one up.
+	Key []byte
+	// Started is told of offset 0 before it comes, or after it in a run that is resumed. Its error ends the run.
+	Started func(start time.Time) error
+	// Account is asked for the platform's own account, the Seqs that it has accepted, and what the record must warn of, once all workers are
+	// done; nil: it gives none.
+	Account func(ctx context.Context) (*record.LabAccount, *roaring.Bitmap, []record.Warning, error)
+	// Finish changes the final run, at the close. It must be a function of the run alone.
+	Finish func(*record.Run)
+	// Say tells a person what happens, a line at a time; nil tells nobody.
+	Say func(line string)
+}
+
+func (c *Config) speed() float64 { return cmp.Or(c.Engine.Speed, 1) }
+
+// Parts is a number of parts that deals well to so many workers.
+func Parts(workers int) int {
+	parts := 4 * arrivals.Strands
+	for parts < 16*workers && parts < arrivals.MostParts {
+		parts *= 2
+	}
+	return parts
+}
+
+func (c Config) withDefaults() Config {
+	c.Parts = cmp.Or(c.Parts, Parts(c.Workers))
+	c.Workers, c.Await = max(c.Workers, 1), cmp.Or(c.Await, DefaultAwait)
+	c.Hold, c.Lead = cmp.Or(c.Hold, lease.DefaultHold), cmp.Or(c.Lead, DefaultLead)
+	c.Run.Speed = c.speed()
+	if len(c.Key) == 0 {
+		c.Key = make([]byte, sha256.Size)
+		_, _ = rand.Read(c.Key) // never fails, by its documentation
+	}
+	if c.Say == nil {
+		c.Say = func(string) {}
+	}
+	return c
+}
+
+// Coordinator deals a schedule to workers and makes one record of what they tell.
+type Coordinator struct {
+	cfg   Config
+	spec  *Spec
+	terms lease.Terms
+	clock clock
+	fold  *fold
+	over  chan struct{} // closed when the fold has ended; folded is set before
+	err   error         // of the fold
+	teller
+
+	joining turn // one joins at a time
+
+	mu      sync.Mutex // guards what follows; taken before that of the fold
+	number  uint64
+	keeper  *lease.Keeper // nil before the start
+	dealt   uint64        // the last entry that moved something
+	members map[lease.Owner]*member
+	gone    map[string]bool // by name, of processes that are proved to have ended
+	stopped bool // nothing is dealt or promised any more
+}
+
+// New readies a coordinator; nothing is sent.
+func New(cfg Config) (*Coordinator, error) {
+	if cfg.Store == nil || cfg.Dir == "" {
+		return nil, errors.New("fleet: no bus, or no directory of the record")
+	}
+	cfg = cfg.withDefaults()
+	spec, err := newSpec(cfg.Run, cfg.Engine, cfg.Roots, cfg.Parts)
+	if err != nil {
+		return nil, err
+	}
+	c := &Coordinator{
+		cfg: cfg, spec: spec, clock: newClock(), over: make(chan struct{}), members: map[lease.Owner]*member{}, gone: map[string]bool{}, joining: newTurn(),
+		terms: lease.Terms{Speed: cfg.speed(), End: cfg.Engine.Scenario.Arrivals.Over + 1, Hold: cfg.Hold},
+	}
+	c.teller.init()
+	return c, c.terms.Validate()
+}
+
+// Run coordinates the run, from the first worker's joining to the record's close, and gives the run as it is recorded. When ctx ends, what has not
+// begun is not begun any more, and the record is closed all the same. With another error, ErrReplaced among them, the record is not
+// closed, and another coordinator may go on.
+func (c *Coordinator) Run(ctx context.Context) (*record.Run, error) {
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var all sync.WaitGroup
+	defer func() {
+		cancel()
+		all.Wait()
+	}()
+	table, err := c.list(work)
+	if err != nil {
+		return nil, err
+	}
+	fold := newFold(&c.cfg, func() ([]lease.Entry, error) { return c.read(work, 1) }, c.looked)
+	c.mu.Lock()
+	c.fold = fold
+	c.mu.Unlock()
+	all.Go(func() {
+		c.err = c.fold.follow(work, c.cfg.Store)
+		close(c.over)
+	})
+	if err := c.begin(work, table); err != nil || c.closed() {
+		return c.fold.run, err
+	}
+	all.Go(func() { c.tellEvents(work) })
+	all.Go(func() {
+		if err := c.cfg.Store.Serve(work, service{c, work}); err != nil {
+			c.cfg.Say(fmt.Sprintf("nobody can join or beat any more: %v", err))
+		}
+	})
+	if err = c.start(ctx, work); err == nil {
+		err = c.keep(ctx, work, table)
+	}
+	if err == nil {
+		err = c.close(ctx, work)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c.fold.run, nil
+}
+
+// closed says that the fold has ended: with the record's close, or an error.
+func (c *Coordinator) closed() bool {
+	select {
+	case <-c.over:
+		return true
+	default:
+		return false
+	}
+}
+
+// list is the fold of the entries so far.
+func (c *Coordinator) list(ctx context.Context) (*lease.Table, error) {
+	entries, err := c.read(ctx, 1)
+	if err != nil {
+		return nil, err
+	}
+	return tableOf(c.cfg.Parts, entries)
+}
+
+// read reads the list from an entry on.
+func (c *Coordinator) read(ctx context.Context, from uint64) ([]lease.Entry, error) {
+	lines, err := c.cfg.Store.Entries(ctx, from)
+	if err != nil {
+		return nil, fmt.Errorf("fleet: read the list: %w", err)
+	}
+	entries := make([]lease.Entry, len(lines))
+	for i, line := range lines {
+		if entries[i], err = lease.ParseEntry(line); err != nil {
+			return nil, fmt.Errorf("fleet: entry %d: %w", from+uint64(i), err)
+		}
+	}
+	return entries, nil
+}
+
+// begin makes this coordinator the one that is heard, and waits until all that was told before has been folded.
+func (c *Coordinator) begin(ctx context.Context, table *lease.Table) error {
+	number := table.Successor(random())
+	host, _ := os.Hostname() // for people only
+	for {
+		c.setNumber(number)
+		heard, err := c.tell(ctx, told{Begins: fmt.Sprintf("%s, process %d", host, os.Getpid())})
+		if err != nil || heard || c.closed() {
+			return err
+		}
+		number = (c.fold.heard()>>32+1)<<32 | uint64(random()) // above one that has told something and dealt nothing
+	}
+}
+
+func (c *Coordinator) setNumber(number uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.number = number
+}
+
+func random() uint32 {
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // never fails, by its documentation
+	return binary.LittleEndian.Uint32(b[:])
+}
+
+// start waits for the workers and tells the start, unless a coordinator before has.
+func (c *Coordinator) start(ctx, work context.Context) error {
+	if c.fold.began().IsZero() {
+		if err := c.gather(ctx); err != nil {
+			return err
+		}
+		at := time.Now().Add(c.cfg.Lead).Round(0)
+		if err := c.mustTell(work, told{Start: &at}); err != nil {
+			return err
+		}
+	}
+	if c.cfg.Started == nil {
+		return nil
+	}
+	return c.cfg.Started(c.fold.began())
+}
+
+// gather waits until as many workers are ready as the run is for, or some are and the wait is over.
+func (c *Coordinator) gather(ctx context.Context) error {
+	end := time.Now().Add(c.cfg.Await)
+	for {
+		ready := c.ready()
+		switch {
+		case ready >= c.cfg.Workers:
+			return nil
+		case time.Now().After(end) && ready == 0:
+			return fmt.Errorf("fleet: no worker was there after %s", c.cfg.Await)
+		case time.Now().After(end):
+			c.cfg.Say(fmt.Sprintf("%d of %d workers are there after %s: starting with them", ready, c.cfg.Workers, c.cfg.Await))
+			return nil
+		case c.closed():
+			return c.err
+		case !pause(ctx, lease.LookEvery):
+			return ctx.Err()
+		}
+	}
+}
+
+// now is the run's clock, on the wall.
+func (c *Coordinator) now() time.Duration { return time.Since(c.fold.began()) }
+
+// platform is the run's platform time, 0 before the start.
+func (c *Coordinator) platform() time.Duration {
+	start := c.fold.began()
+	if start.IsZero() {
+		return 0
+	}
+	return max(0, time.Duration(float64(time.Since(start))*c.terms.Speed))
+}
+
+// proof is what an epoch shows that returns as another one.
+func (c *Coordinator) proof(worker, epoch uint32) string {
+	mac := hmac.New(sha256.New, c.cfg.Key)
+	fmt.Fprintf(mac, "%s %d %d", c.cfg.Run.ID, worker, epoch)
+	return hex.EncodeToString(mac.Sum(nil))
+}

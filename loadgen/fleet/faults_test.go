@@ -1,0 +1,309 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ansturm/ansturm/loadgen/fleet/lease"
+	"github.com/ansturm/ansturm/loadgen/record"
+)
+
+// foldAgain folds the stream of a run into another directory: it must come to the same bytes.
+func (w *world) foldAgain() {
+	w.t.Helper()
+	cfg := w.cfg.withDefaults()
+	cfg.Dir = filepath.Join(w.root, "again")
+	entries := func() (list []lease.Entry, err error) {
+		for _, line := range w.bus.list {
+			e, err := lease.ParseEntry(line)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, e)
+		}
+		return list, nil
+	}
+	f := newFold(&cfg, entries, func(uint64, bool) {})
+	var err error
+	for _, m := range w.bus.stream {
+		if err = f.take(m); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, errClosed) {
+		w.t.Fatalf("the stream ends with %v", err)
+	}
+	first, second := files(w.t, w.cfg.Dir), files(w.t, cfg.Dir)
+	for name := range first {
+		if first[name] != second[name] {
+			w.t.Errorf("%s is another one, folded again", name)
+		}
+	}
+	if len(first) != len(second) || len(first) < 6 {
+		w.t.Errorf("%d files, folded again %d", len(first), len(second))
+	}
+}
+
+// account reads what became of the arrivals.
+func account(t *testing.T, r *record.Record) record.LedgerAccount {
+	t.Helper()
+	a, err := r.Account()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.Ledger
+}
+
+// after waits until the run has come to a time on its wall.
+func (l *lead) after(d time.Duration) {
+	for {
+		if l.begun() && l.now() >= d {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func (l *lead) begun() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fold != nil && !l.fold.began().IsZero()
+}
+
+// A worker that dies is followed by the others: what it had told counts, what it may have begun is indeterminate, and the rest is fired.
+func TestAWorkerDies(t *testing.T) {
+	for name, proved := range map[string]bool{"in silence": false, "by proof": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 3, 3)
+				hands := w.hireAll(3)
+				c := w.coordinate(t.Context())
+				c.after(4 * time.Second)
+				hands[1].kill()
+				if proved {
+					for _, x := range c.Workers() {
+						if x.Name == "w2" {
+							c.Dead(x.Worker, x.Epoch)
+						}
+					}
+				}
+				got := account(t, w.finish(c))
+				// A third of 300 arrivals a second on the wall: since its last delta, and what it was promised from then on.
+				most := int64(100 * 4.5)
+				if proved {
+					most = 100 * 1.6
+				}
+				if got.Indeterminate == 0 || got.Indeterminate > most || got.Unsent > 0 {
+					t.Errorf("%+v, want at most %d indeterminate", got, most)
+				}
+				w.foldAgain()
+			})
+		})
+	}
+}
+
+// A worker that stood still begins nothing any more as it was, says what it has not begun, and comes back as another epoch.
+func TestAWorkerStandsStill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 4, 3)
+		hands := w.hireAll(3)
+		c := w.coordinate(t.Context())
+		c.after(3 * time.Second)
+		hands[0].stand(3 * time.Second)
+		r := w.finish(c)
+		got := account(t, r)
+		if got.Indeterminate > 0 || got.Unsent == 0 || r.Run.Workers != 3 {
+			t.Errorf("%+v of %d workers", got, r.Run.Workers)
+		}
+		if len(c.Workers()) != 4 {
+			t.Errorf("workers %+v", c.Workers())
+		}
+		w.foldAgain()
+	})
+}
+
+// A coordinator that dies is followed by another one, within the hold without a trace, and later with what was due meanwhile unsent.
+func TestACoordinatorDies(t *testing.T) {
+	for name, away := range map[string]time.Duration{"at once": 0, "within the hold": 2 * time.Second, "later": 5 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 5, 3)
+				w.bus.slowest = 3 * time.Millisecond
+				w.hireAll(3)
+				first := w.coordinate(t.Context())
+				first.after(4 * time.Second)
+				first.dead.Store(true)
+				<-first.end
+				if first.err == nil {
+					t.Error("a coordinator without a bus ends well")
+				}
+				time.Sleep(away)
+				got := account(t, w.finish(w.coordinate(t.Context())))
+				if got.Indeterminate > 0 || (got.Unsent > 0) != (name == "later") {
+					t.Errorf("%+v", got)
+				}
+				w.foldAgain()
+			})
+		})
+	}
+}
+
+// Of two coordinators one goes on; the other says so, and leaves the record alone.
+func TestACoordinatorIsReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 6, 2)
+		w.hireAll(2)
+		first := w.coordinate(t.Context())
+		first.after(3 * time.Second)
+		second := w.cfg
+		second.Dir = filepath.Join(w.root, "other") // as on another machine
+		w.cfg = second
+		got := account(t, w.finish(w.coordinate(t.Context())))
+		if !errors.Is(first.err, ErrReplaced) {
+			t.Errorf("the first ended with %v", first.err)
+		}
+		// The second does not know what the first has promised: one that it takes for lost, because its beats went to the first, fires nothing
+		// between that promise and the ceiling.
+		if got.Indeterminate > 0 || got.Unsent > 300 {
+			t.Errorf("%+v", got)
+		}
+		w.foldAgain()
+	})
+}
+
+// While the bus is away workers fire what they hold, and tell of it later.
+func TestTheBusIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 7, 3)
+		w.hireAll(3)
+		c := w.coordinate(t.Context())
+		c.after(4 * time.Second)
+		w.bus.mu.Lock()
+		w.bus.away = time.Now().Add(1500 * time.Millisecond)
+		w.bus.mu.Unlock()
+		if got := account(t, w.finish(c)); got.Indeterminate+got.Unsent > 0 {
+			t.Errorf("%+v", got)
+		}
+		w.foldAgain()
+	})
+}
+
+// Ctrl-C: nothing begins any more, and the record is closed.
+func TestInterrupted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 8, 2)
+		w.hireAll(2)
+		ctx, cancel := context.WithCancel(t.Context())
+		c := w.coordinate(ctx)
+		c.after(4 * time.Second)
+		cancel()
+		r := w.finish(c)
+		if got := account(t, r); !r.Run.Interrupted || got.Indeterminate > 0 || got.Unsent < 500 {
+			t.Errorf("%+v, interrupted: %v", got, r.Run.Interrupted)
+		}
+		w.foldAgain()
+	})
+}
+
+// A worker that is interrupted gives back what it holds.
+func TestAWorkerIsInterrupted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 9, 2)
+		hands := w.hireAll(2)
+		c := w.coordinate(t.Context())
+		c.after(4 * time.Second)
+		hands[0].cancel()
+		got := account(t, w.finish(c))
+		if !errors.Is(hands[0].err, context.Canceled) {
+			t.Errorf("it ended with %v", hands[0].err)
+		}
+		if got.Indeterminate > 0 || got.Unsent > 120 {
+			t.Errorf("%+v", got)
+		}
+		w.foldAgain()
+	})
+}
+
+// A worker's process that dies leaves a journal; the next one of it delivers that.
+func TestAJournalIsTakenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 10, 2)
+		hands := w.hireAll(2)
+		c := w.coordinate(t.Context())
+		c.after(4 * time.Second)
+		hands[0].side.cut(time.Hour) // it fires on, and tells nobody
+		time.Sleep(2500 * time.Millisecond)
+		hands[0].kill()
+		time.Sleep(3 * time.Second)
+		w.hire("w1")
+		got := account(t, w.finish(c))
+		if got.Indeterminate > 200 { // of what it began in a second and a bit; cut off it fired for two and a half
+			t.Errorf("%+v", got)
+		}
+		for _, x := range c.Workers() {
+			if x.Worker > 2 {
+				t.Errorf("%s joined as another worker", x.Owner)
+			}
+		}
+		w.foldAgain()
+	})
+}
+
+var (
+	firstSeed = flag.Uint64("first", 0, "the first fleet of TestFleetLaws")
+	seeds     = flag.Uint64("fleets", 10, "how many fleets TestFleetLaws tries")
+)
+
+// Whatever a bus and a fleet go through, the account is exact, and the record a function of the stream.
+func TestFleetLaws(t *testing.T) {
+	for seed := *firstSeed; seed < *firstSeed+*seeds; seed++ {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { suffer(t, seed) })
+		})
+	}
+}
+
+// suffer sends a fleet through what its seed has in store.
+func suffer(t *testing.T, seed uint64) {
+	random := rand.New(rand.NewPCG(seed, 3))
+	upTo := func(ms int) time.Duration { return time.Duration(random.IntN(ms)) * time.Millisecond }
+	n := 1 + random.IntN(5)
+	w := newWorld(t, seed, n)
+	w.bus.loss = []float64{0, 0.01, 0.1}[random.IntN(3)]
+	w.bus.again = []float64{0, 0.2}[random.IntN(2)]
+	w.bus.slowest = []time.Duration{0, 5 * time.Millisecond, 80 * time.Millisecond}[random.IntN(3)]
+	hands := w.hireAll(n)
+	c := w.coordinate(t.Context())
+	c.after(0)
+	for range random.IntN(5) {
+		time.Sleep(upTo(4000))
+		h := hands[random.IntN(len(hands))]
+		switch random.IntN(6) {
+		case 0:
+			h.kill()
+			hands = append(hands, w.hire("another"))
+		case 1:
+			h.side.cut(upTo(5000))
+		case 2:
+			h.stand(upTo(4000))
+		case 3:
+			h.cancel()
+		case 4:
+			c.dead.Store(true)
+			<-c.end
+			time.Sleep(upTo(6000))
+			c = w.coordinate(t.Context())
+		case 5:
+			hands = append(hands, w.hire("one more"))
+		}
+	}
+	w.finish(c)
+	w.foldAgain()
+}

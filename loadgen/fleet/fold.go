@@ -1,0 +1,251 @@
+package fleet
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/ansturm/ansturm/loadgen/fleet/bus"
+	"github.com/ansturm/ansturm/loadgen/fleet/lease"
+	"github.com/ansturm/ansturm/loadgen/record"
+)
+
+// errClosed ends the reading of a stream: its close was folded.
+var errClosed = errors.New("the record is closed")
+
+// fold makes the record of a run from the messages of its stream, in their order, up to its close. What a message does is a function of those before
+// it, of the list, and of the run as it was described: folding the stream again gives the same bytes.
+type fold struct {
+	cfg     *Config
+	entries func() ([]lease.Entry, error)
+	// looked is told of each message of a coordinator's own, and whether it was heard.
+	looked func(sequence uint64, heard bool)
+
+	w        *record.Writer // nil before the start
+	early    []told         // of before the start
+	delta    record.Delta
+	seconds  int64 // on the wall, that are flushed
+	accepted []byte
+
+	mu      sync.Mutex // guards what follows, which others look at
+	ruler   uint64     // the coordinator that is heard
+	start   time.Time
+	workers map[uint32]uint32 // the last epoch of each
+	epochs  map[lease.Owner]*kept
+	refused map[string]int64
+	run     *record.Run // once it is closed
+}
+
+// kept is which messages of an epoch have been folded.
+type kept struct {
+	joined
+	next  uint64          // all up to this one
+	ahead map[uint64]bool // and these
+}
+
+func newFold(cfg *Config, entries func() ([]lease.Entry, error), looked func(uint64, bool)) *fold {
+	return &fold{
+		cfg: cfg, entries: entries, looked: looked,
+		workers: map[uint32]uint32{}, epochs: map[lease.Owner]*kept{}, refused: map[string]int64{},
+	}
+}
+
+// follow folds the stream until its close, an error, or ctx's end. Unless it is closed the record is left to be resumed.
+func (f *fold) follow(ctx context.Context, store bus.Store) error {
+	err := store.Messages(ctx, f.take)
+	if errors.Is(err, errClosed) {
+		return nil
+	}
+	if f.w != nil {
+		err = errors.Join(err, f.w.Leave())
+	}
+	return err
+}
+
+// take folds a message.
+func (f *fold) take(m bus.Message) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if m.Worker == 0 {
+		return f.takeTold(m)
+	}
+	e := f.epochs[lease.Owner{Worker: m.Worker, Epoch: m.Epoch}]
+	if e == nil || f.w == nil {
+		f.refused["early"]++
+		return nil
+	}
+	e.keep(m.Sequence)
+	return f.takeFrame(m)
+}
+
+func (e *kept) keep(sequence uint64) {
+	if sequence > e.next {
+		e.ahead[sequence] = true
+	}
+	for e.ahead[e.next+1] {
+		e.next++
+		delete(e.ahead, e.next)
+	}
+}
+
+// takeFrame merges a delta: of the epoch that sent it, or of one before it of the same worker, whose journal it has taken up.
+func (f *fold) takeFrame(m bus.Message) error {
+	if err := f.w.Parse(m.Body, &f.delta); err != nil {
+		f.refused["garbage"]++
+		return nil
+	}
+	if d := &f.delta; d.Worker != m.Worker || d.Epoch > m.Epoch {
+		f.refused["foreign"]++
+		return nil
+	}
+	if _, err := f.w.Merge(&f.delta); err != nil {
+		f.refused["contradiction"]++
+		return nil
+	}
+	return f.reach(f.delta.At)
+}
+
+// reach flushes the record whenever a message's time passes a whole second on the wall.
+func (f *fold) reach(at time.Duration) error {
+	second := int64(float64(at) / (f.cfg.speed() * float64(time.Second)))
+	if second <= f.seconds {
+		return nil
+	}
+	f.seconds = second
+	return f.w.Flush(at)
+}
+
+// takeTold does what a coordinator has told.
+func (f *fold) takeTold(m bus.Message) error {
+	t, err := decode[told]("message of a coordinator", m.Body)
+	if err != nil {
+		f.refused["garbage"]++
+		return nil
+	}
+	heard := t.Coordinator == f.ruler || t.Begins != "" && t.Coordinator > f.ruler
+	if heard {
+		f.ruler = t.Coordinator
+		err = f.do(&t)
+	}
+	f.looked(m.Sequence, heard && (err == nil || errors.Is(err, errClosed)))
+	return err
+}
+
+func (f *fold) do(t *told) error {
+	if j := t.Joined; j != nil && f.epochs[j.owner()] == nil {
+		f.workers[j.Worker] = max(f.workers[j.Worker], j.Epoch)
+		f.epochs[j.owner()] = &kept{joined: *j, ahead: map[uint64]bool{}}
+	}
+	if t.Start != nil && f.w == nil {
+		if err := f.open(*t.Start); err != nil {
+			return err
+		}
+	}
+	if t.Events != nil && f.w == nil {
+		f.early = append(f.early, *t)
+	} else if t.Events != nil {
+		if err := f.write(t.Events); err != nil {
+			return err
+		}
+	}
+	f.accepted = append(f.accepted, t.Accepted...)
+	if t.Close != nil && f.w != nil {
+		return f.close(t.Close)
+	}
+	return nil
+}
+
+// open begins the record, or begins it anew, and writes what was told before.
+func (f *fold) open(start time.Time) (err error) {
+	run := f.cfg.Run
+	run.StartedAt = start
+	if _, err = os.Lstat(filepath.Join(f.cfg.Dir, "run.json")); errors.Is(err, fs.ErrNotExist) {
+		f.w, err = record.Fold(f.cfg.Dir, run)
+	} else if err == nil {
+		f.w, err = record.Resume(f.cfg.Dir)
+	}
+	if err != nil {
+		return fmt.Errorf("fleet: %w", err)
+	}
+	f.start = start
+	for _, t := range f.early {
+		if err := f.write(t.Events); err != nil {
+			return err
+		}
+	}
+	f.early = nil
+	return nil
+}
+
+func (f *fold) write(t *eventsTold) error {
+	for _, line := range t.Lines {
+		var e record.Event
+		if err := json.Unmarshal(line, &e); err != nil {
+			f.refused["garbage"]++
+			continue
+		}
+		f.w.Event(e)
+	}
+	return f.reach(t.At)
+}
+
+// seen is what others want to know of an epoch: how many of its messages are in the record, and whether it was given by a coordinator that was heard.
+func (f *fold) seen(o lease.Owner) (kept uint64, given bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if e := f.epochs[o]; e != nil {
+		return e.next, true
+	}
+	return 0, false
+}
+
+// following is the next epoch of a worker; of a worker 0 the first of one that nobody was.
+func (f *fold) following(worker uint32) (uint32, uint32) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if worker == 0 {
+		for w := range f.workers {
+			worker = max(worker, w)
+		}
+		worker++
+	}
+	return worker, f.workers[worker] + 1
+}
+
+// who is what was told of an epoch when it was given.
+func (f *fold) who(o lease.Owner) joined {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.epochs[o].joined
+}
+
+// given are the epochs that were given away.
+func (f *fold) given() map[lease.Owner]joined {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := make(map[lease.Owner]joined, len(f.epochs))
+	for o, e := range f.epochs {
+		all[o] = e.joined
+	}
+	return all
+}
+
+// heard is the coordinator that is heard.
+func (f *fold) heard() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.ruler
+}
+
+// began is the run's start; zero before it was told.
+func (f *fold) began() time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.start
+}

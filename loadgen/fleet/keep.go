@@ -1,0 +1,200 @@
+package fleet
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/ansturm/ansturm/loadgen/fleet/lease"
+	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/scenarios"
+)
+
+// appendPatience is how long an entry may take before it is tried again.
+const appendPatience = time.Second
+
+// keep deals and promises until nothing can come any more. Once ctx has ended it deals and promises nothing.
+func (c *Coordinator) keep(ctx, work context.Context, table *lease.Table) error {
+	if err := c.hire(table); err != nil {
+		return err
+	}
+	look := time.NewTicker(lease.LookEvery)
+	defer look.Stop()
+	ended := ctx.Done()
+	for {
+		if err := c.appendDue(work); err != nil {
+			return err
+		}
+		c.tellChanges()
+		if c.closable() {
+			return nil
+		}
+		select {
+		case <-look.C:
+		case <-ended:
+			ended = nil
+			c.stop()
+		case <-c.over:
+			if c.err == nil { // somebody else has closed the record
+				return ErrReplaced
+			}
+			return c.err
+		}
+	}
+}
+
+// hire makes the keeper, of those who are there.
+func (c *Coordinator) hire(table *lease.Table) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	keeper, err := lease.NewKeeper(c.terms, c.number, table, c.now())
+	if err != nil {
+		return fmt.Errorf("fleet: %w", err)
+	}
+	c.keeper, c.dealt = keeper, table.Len()
+	for _, o := range ordered(c.members) {
+		if m := c.members[o]; time.Since(m.heard) < lease.LostAfter {
+			err = errors.Join(err, keeper.Joined(o, m.capacity(), c.now()))
+		}
+	}
+	c.bury()
+	return err
+}
+
+// ordered are the epochs of a map, by worker, then epoch.
+func ordered[V any](of map[lease.Owner]V) []lease.Owner {
+	return slices.SortedFunc(maps.Keys(of), func(a, b lease.Owner) int {
+		return cmp.Or(cmp.Compare(a.Worker, b.Worker), cmp.Compare(a.Epoch, b.Epoch))
+	})
+}
+
+// appendDue appends what the keeper wants to have in the list. What the bus does not answer in time is tried again at the next look.
+func (c *Coordinator) appendDue(ctx context.Context) error {
+	for {
+		c.mu.Lock()
+		e, wanted := c.keeper.Next(c.now())
+		k := c.keeper.Table().Len() + 1
+		c.mu.Unlock()
+		if !wanted {
+			return nil
+		}
+		patient, cancel := context.WithTimeout(ctx, appendPatience)
+		taken, err := c.cfg.Store.Append(patient, k, e.Line())
+		entries := []lease.Entry{e}
+		if err == nil && taken { // by another coordinator
+			entries, err = c.read(patient, k)
+		}
+		cancel()
+		if err != nil {
+			return ctx.Err()
+		}
+		if err := c.appended(k, entries); err != nil {
+			return err
+		}
+	}
+}
+
+// appended is told what stands in the list from entry k on.
+func (c *Coordinator) appended(k uint64, entries []lease.Entry) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, e := range entries {
+		if err := c.keeper.Appended(k+uint64(i), e); err != nil {
+			return fmt.Errorf("fleet: %w", err)
+		}
+		if len(e.Moves) > 0 {
+			c.dealt = k + uint64(i)
+		}
+	}
+	return nil
+}
+
+// stop ends the run early.
+func (c *Coordinator) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.keeper.Stop()
+	c.stopped = true
+}
+
+func (c *Coordinator) closable() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ok, _ := c.keeper.Closable(c.now())
+	return ok
+}
+
+// tellChanges tells of members whose state is another one.
+func (c *Coordinator) tellChanges() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, k := range c.keeper.Members() {
+		m := c.members[k.Owner]
+		if m == nil || m.state == k.State || k.State < lease.Joined {
+			continue
+		}
+		m.state = k.State
+		if m.beat.State == Done { // its process has ended as it should
+			continue
+		}
+		why := m.beat.Yield
+		if why == "" {
+			why = fmt.Sprintf("last heard %s before", time.Since(m.heard).Round(time.Millisecond))
+		}
+		c.Event(c.event(k.Owner, k.State.String(), why))
+		c.cfg.Say(fmt.Sprintf("worker %s is %s: %s", k.Owner, k.State, why))
+	}
+}
+
+// close takes the platform's account, tells the close, and waits until it has been folded. What is wrong with the account is an error, and the
+// record says it: it cannot be asked for again.
+func (c *Coordinator) close(ctx, work context.Context) error {
+	end := &closingTold{Interrupted: ctx.Err() != nil}
+	broken := c.account(work, end)
+	if broken != nil {
+		end.Interrupted = true
+		end.Warnings = append(end.Warnings, record.Warning{Code: "run-broken", Text: scenarios.Text{
+			"de": "Der Lauf brach ab: " + broken.Error(), "en": "The run broke off: " + broken.Error(),
+		}})
+	}
+	if err := c.flush(work); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	end.Entries, end.Promised = c.keeper.Table().Len(), c.keeper.Promised()
+	c.mu.Unlock()
+	end.Ended, end.Refused = time.Now().Round(0), c.refusals()
+	if err := c.mustTell(work, told{Close: end}); err != nil {
+		return err
+	}
+	<-c.over
+	return errors.Join(broken, c.err)
+}
+
+// account takes the platform's own account into the close.
+func (c *Coordinator) account(ctx context.Context, end *closingTold) error {
+	if c.cfg.Account == nil {
+		return nil
+	}
+	account, accepted, warnings, err := c.cfg.Account(ctx)
+	end.Warnings = append(end.Warnings, warnings...)
+	if err != nil || accepted == nil {
+		end.Lab = account
+		return err
+	}
+	set, err := accepted.ToBytes()
+	if err != nil {
+		return fmt.Errorf("fleet: the platform's account: %w", err)
+	}
+	for piece := range slices.Chunk(set, tellBytes) {
+		if err := c.mustTell(ctx, told{Accepted: piece}); err != nil {
+			return err
+		}
+	}
+	end.Lab = account
+	return nil
+}

@@ -1,0 +1,172 @@
+package fleet
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/ansturm/ansturm/loadgen/fleet/lease"
+	"github.com/ansturm/ansturm/loadgen/record"
+)
+
+// How events go into the stream.
+const (
+	tellEvery = 250 * time.Millisecond
+	tellBytes = 256 << 10 // of lines in one message
+)
+
+// teller is a coordinator's way into the stream.
+type teller struct {
+	turn     turn   // one message at a time: their order is that of their being told
+	sequence uint64 // of the last message: the first is drawn, so that no two coordinators have the same
+
+	waiting sync.Mutex // guards what follows
+	waits   map[uint64]chan bool
+	lines   []json.RawMessage
+	refused map[string]int64 // by the bus
+}
+
+func (t *teller) init() {
+	t.sequence = rand.Uint64N(1<<38) << 24 //nolint:gosec // need only be another than the others'
+	t.turn = newTurn()
+	t.waits, t.refused = map[uint64]chan bool{}, map[string]int64{}
+}
+
+// looked is the fold's word on a message.
+func (t *teller) looked(sequence uint64, heard bool) {
+	t.waiting.Lock()
+	defer t.waiting.Unlock()
+	if wait := t.waits[sequence]; wait != nil {
+		wait <- heard
+		delete(t.waits, sequence)
+	}
+}
+
+func (t *teller) wait(sequence uint64) <-chan bool {
+	t.waiting.Lock()
+	defer t.waiting.Unlock()
+	wait := make(chan bool, 1)
+	t.waits[sequence] = wait
+	return wait
+}
+
+// tell tells something, and waits until the fold has looked at it: it is not heard where another coordinator has begun before, or the record was
+// closed.
+func (c *Coordinator) tell(ctx context.Context, m told) (heard bool, err error) {
+	if err := c.turn.take(ctx); err != nil {
+		return false, err
+	}
+	defer c.turn.giveBack()
+	c.mu.Lock()
+	m.versioned, m.Coordinator = versioned{Version}, c.number
+	c.mu.Unlock()
+	c.sequence++
+	looked, body := c.wait(c.sequence), encode(m)
+	for c.cfg.Store.Tell(ctx, c.sequence, body) != nil {
+		if c.closed() || !pause(ctx, lease.BeatEvery/2) {
+			break
+		}
+	}
+	select {
+	case heard = <-looked:
+		return heard, nil
+	case <-c.over:
+		select {
+		case heard = <-looked:
+		default:
+		}
+		return heard, c.err
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+}
+
+// mustTell tells something that only the coordinator that is heard may tell.
+func (c *Coordinator) mustTell(ctx context.Context, m told) error {
+	heard, err := c.tell(ctx, m)
+	if err == nil && !heard {
+		err = ErrReplaced
+	}
+	return err
+}
+
+// Event takes an event into the record, by way of the stream. It may be called from any goroutine, until Account has given its answer.
+func (c *Coordinator) Event(e record.Event) {
+	c.waiting.Lock()
+	defer c.waiting.Unlock()
+	c.lines = append(c.lines, lineOf(e)...)
+}
+
+// lineOf is an event as a message has it; none where no message can have it.
+func lineOf(e record.Event) []json.RawMessage {
+	values := maps.Clone(e.Values)
+	maps.DeleteFunc(values, func(_ string, v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) })
+	e.Values = values
+	line, err := json.Marshal(e)
+	if err != nil { // a time beyond the year 9999
+		return nil
+	}
+	return []json.RawMessage{line}
+}
+
+// tellEvents brings events into the stream until ctx ends.
+func (c *Coordinator) tellEvents(ctx context.Context) {
+	for pause(ctx, tellEvery) {
+		if c.flush(ctx) != nil {
+			return
+		}
+	}
+}
+
+// flush tells the events that wait.
+func (c *Coordinator) flush(ctx context.Context) error {
+	for {
+		lines := c.takeLines()
+		if len(lines) == 0 {
+			return nil
+		}
+		if err := c.mustTell(ctx, told{Events: &eventsTold{At: c.platform(), Lines: lines}}); err != nil {
+			return err
+		}
+	}
+}
+
+// takeLines takes what fits into a message.
+func (t *teller) takeLines() (lines []json.RawMessage) {
+	t.waiting.Lock()
+	defer t.waiting.Unlock()
+	n, size := 0, 0
+	for n < len(t.lines) && (n == 0 || size+len(t.lines[n]) < tellBytes) {
+		size += len(t.lines[n])
+		n++
+	}
+	lines, t.lines = t.lines[:n:n], t.lines[n:]
+	return lines
+}
+
+// refusals are what the bus has refused, by reason.
+func (t *teller) refusals() map[string]int64 {
+	t.waiting.Lock()
+	defer t.waiting.Unlock()
+	return maps.Clone(t.refused)
+}
+
+// turn is a mutex that is given up with a context.
+type turn chan struct{}
+
+func newTurn() turn { return make(turn, 1) }
+
+func (t turn) take(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t turn) giveBack() { <-t }

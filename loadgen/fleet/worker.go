@@ -1,0 +1,169 @@
+package fleet
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ansturm/ansturm/loadgen"
+	"github.com/ansturm/ansturm/loadgen/fleet/bus"
+)
+
+// ErrAway is that no coordinator answered for longer than a worker waits.
+var ErrAway = errors.New("no coordinator answers")
+
+// Defaults of a worker.
+const (
+	DefaultPatience = 10 * time.Minute
+	leavePatience   = 10 * time.Second // of a worker that was interrupted, for the coordinator's last word
+	joinAgain       = time.Second
+)
+
+// WorkerConfig is one worker.
+type WorkerConfig struct {
+	// Join asks a coordinator to take the worker in: once at first, and again after each epoch that did not last to the run's end.
+	Join func(ctx context.Context, hello []byte) (link bus.Link, welcome []byte, err error)
+	// Build is this program's version, Name what people call the worker; it may be empty.
+	Build, Name string
+	// State is the directory of its journals. What another process of the same worker left there is taken up.
+	State string
+	// Engine changes how the engine fires (its shards, its source addresses); nil changes nothing.
+	Engine func(*loadgen.Config)
+	// Patience is how long it waits for a coordinator that does not answer. Zero means ten minutes.
+	Patience time.Duration
+	// Say tells a person what happens, a line at a time; nil tells nobody.
+	Say func(line string)
+
+	samples func(loadgen.Samples) loadgen.Samples // of tests
+}
+
+type worker struct {
+	WorkerConfig
+	own    clock
+	relics []relic // of processes before this one, until they are taken up
+	lives  sync.WaitGroup
+}
+
+// Work fires what a coordinator deals to it, until the run is over or ctx ends. In the latter case it begins nothing any more, gives back what it
+// holds, and delivers what it has counted. The error is Join's, the journal's, ErrAway, or ctx's.
+func Work(ctx context.Context, cfg WorkerConfig) error {
+	w := &worker{WorkerConfig: cfg, own: newClock()}
+	w.Patience = cmp.Or(w.Patience, DefaultPatience)
+	if w.Say == nil {
+		w.Say = func(string) {}
+	}
+	relics, err := relics(cfg.State)
+	if err != nil {
+		return err
+	}
+	w.relics = relics
+	defer w.lives.Wait()
+	var former *Life
+	if len(relics) > 0 {
+		newest := slices.MaxFunc(relics, func(a, b relic) int { return cmp.Compare(a.of.Epoch, b.of.Epoch) })
+		former = &newest.of
+	}
+	var before *life
+	for {
+		l, err := w.join(ctx, former, before)
+		if l == nil {
+			return err
+		}
+		w.lives.Go(func() { l.live(ctx) })
+		select {
+		case <-l.ended:
+		case <-l.left:
+		}
+		why, again := l.leftEarly()
+		if !again || ctx.Err() != nil {
+			<-l.ended
+			return cmp.Or(l.err, ctx.Err())
+		}
+		w.Say(fmt.Sprintf("%s %s: joining again", l, why))
+		former, before = &l.of, l
+	}
+}
+
+// join begins an epoch. One that follows another is asked for until it is given; nil, without an error, if the run is over by then.
+func (w *worker) join(ctx context.Context, former *Life, before *life) (*life, error) {
+	for {
+		l, err := w.ask(ctx, former)
+		refused := new(bus.Refusal)
+		switch {
+		case err == nil || before == nil || ctx.Err() != nil:
+			return l, err
+		case before.past():
+			return nil, nil
+		case errors.As(err, &refused):
+			return nil, err
+		}
+		w.Say(fmt.Sprintf("not taken in again: %v", err))
+		pause(ctx, joinAgain)
+	}
+}
+
+func (w *worker) ask(ctx context.Context, former *Life) (*life, error) {
+	host, _ := os.Hostname() // for people only
+	link, b, err := w.Join(ctx, encode(Hello{
+		versioned: versioned{Version}, Build: w.Build, Name: w.Name, Host: host, Pid: os.Getpid(),
+		Processors: runtime.GOMAXPROCS(0), Former: former,
+	}))
+	if err != nil {
+		return nil, err
+	}
+	welcome, err := decode[Welcome]("welcome", b)
+	if err == nil {
+		var l *life
+		if l, err = w.begin(link, &welcome, former); err == nil {
+			return l, nil
+		}
+	}
+	return nil, errors.Join(err, link.Close())
+}
+
+// begin makes the life that a welcome is for.
+func (w *worker) begin(link bus.Link, welcome *Welcome, former *Life) (*life, error) {
+	cfg, err := welcome.Spec.config()
+	if err != nil {
+		return nil, err
+	}
+	if w.Engine != nil {
+		w.Engine(&cfg)
+	}
+	l, err := newLife(w, link, welcome, cfg)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range w.relics {
+		if r.of.Run != welcome.Life.Run || r.of.Worker != welcome.Life.Worker {
+			continue // another run's, or of a worker that this one could not show to be
+		}
+		kept := uint64(0)
+		if former != nil && r.of == *former {
+			kept = welcome.Kept
+		}
+		if err := l.journal.takeUp(r, kept); err != nil {
+			return nil, errors.Join(err, l.journal.close(false))
+		}
+	}
+	w.relics = nil
+	return l, nil
+}
+
+// pause waits, and says whether ctx still goes on.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
