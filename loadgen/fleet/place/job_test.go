@@ -114,7 +114,7 @@ func TestWorkersOfAJob(t *testing.T) {
 		t.Errorf("its limits are %+v", job.Spec)
 	}
 	pod := job.Spec.Template.Spec
-	args := "worker --join tls://bus:4222 --token-file /run/ansturm/token --name $(POD_NAME) --state /var/lib/ansturm --shards 2"
+	args := "worker --join tls://bus:4222 --token-file /run/ansturm/token --name $(POD_NAME) --state /var/lib/ansturm/journal --shards 2"
 	if got := strings.Join(pod.Containers[0].Args, " "); got != args {
 		t.Errorf("its arguments are %q, want %q", got, args)
 	}

@@ -36,8 +36,8 @@ workloads: [{name: w, tenants: [t], resources: {requests: {cpu: 100m}}, replicas
 
 // seen is what a worker of the test tells of itself.
 type seen struct {
-	Name, Index, Token, State string
-	Pid                       int
+	Name, Index, Token string
+	Pid                int
 }
 
 // work is a worker that says what it was given, and ends with 0 when it is asked to or the test says that the run is over.
@@ -47,7 +47,7 @@ func work(args []string) int {
 	signal.Notify(ended, syscall.SIGTERM)
 	token, err := os.ReadFile(get("--token-file"))
 	if err == nil {
-		err = os.WriteFile(filepath.Join(get("--state"), "journal"), nil, 0o600)
+		err = os.MkdirAll(get("--state"), 0o700)
 	}
 	if err != nil {
 		fmt.Println(err)
@@ -58,7 +58,7 @@ func work(args []string) int {
 		return 2
 	}
 	name, dir := get("--name"), get("--seen")
-	text, _ := json.Marshal(seen{name, os.Getenv("JOB_COMPLETION_INDEX"), string(token), get("--state"), os.Getpid()})
+	text, _ := json.Marshal(seen{name, os.Getenv("JOB_COMPLETION_INDEX"), string(token), os.Getpid()})
 	young := filepath.Join(dir, "."+name)
 	if err := errors.Join(os.WriteFile(young, text, 0o600), os.Rename(young, filepath.Join(dir, name))); err != nil {
 		return 1
@@ -83,9 +83,12 @@ type fleet struct {
 
 func newFleet(t *testing.T, client *cluster.Client, run string, args ...string) *fleet {
 	t.Helper()
-	dir := t.TempDir()
+	dir, token := t.TempDir(), filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("the-token"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	job, err := place.NewJob(place.JobConfig{
-		Worker: place.Worker{Join: "tls://127.0.0.1:1", Token: "the-token", Args: append(args, "--seen", dir)},
+		Worker: place.Worker{Join: "tls://127.0.0.1:1", TokenFile: token, Args: append(args, "--seen", dir)},
 		Client: client, Namespace: controlplane.FleetNamespace, Run: run, Image: "ansturm:test", Lasts: time.Minute,
 	})
 	if err != nil {
