@@ -28,7 +28,7 @@ type write struct {
 // to before it began; one that goes on though it was replaced; one that promises before an entry of its own is in the list; one that
 // goes on promising to the lost; and workers who believe whatever comes last.
 var mutants = map[string]uint64{
-	"by part": 150, "forgotten ceiling": 1, "ceiling apart": 1219, "goes on": 0, "too early": 165, "promised to the lost": 165, "no numbers": 38,
+	"by part": 150, "forgotten ceiling": 1, "ceiling apart": 2631, "goes on": 0, "too early": 165, "promised to the lost": 165, "no numbers": 38,
 }
 
 func (c *coordinator) now(tick int) time.Duration {
@@ -52,7 +52,6 @@ func (w *walk) coordinate(tick int) {
 		w.t.Fatal(err)
 	}
 	w.coordinators = append(w.coordinators, c)
-	w.last = c
 }
 
 // table is what the list says, with every ceiling that much lower.
@@ -124,8 +123,8 @@ func (w *walk) look(c *coordinator, tick int) bool {
 			return false
 		}
 	}
-	if ok, _ := c.Closable(c.now(tick)); ok && tick >= loadgen.WalkTicks {
-		w.closed = true
+	if ok, _ := c.Closable(c.now(tick)); ok && !w.closed && w.entry(uint64(len(w.list))).Coordinator == c.number {
+		w.closed, w.closing.Promised = true, c.Promised()
 	}
 	return true
 }

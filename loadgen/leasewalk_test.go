@@ -66,7 +66,7 @@ type walk struct {
 	list         [][]byte       // of entries
 	writes       []write        // to it, under way
 	coordinators []*coordinator // that live, perhaps several
-	last         *coordinator   // the last that began
+	closing      lease.Closing
 	downUntil    int
 	net          []letter
 
@@ -80,6 +80,7 @@ func newWalk(t *testing.T, schedule *arrivals.Schedule, seed uint64, mutant stri
 	w := &walk{
 		t: t, random: rand.New(rand.NewPCG(seed, 1)), schedule: schedule, mutant: mutant, calm: calm,
 		fates: make([]int8, schedule.Total()), began: map[uint32]beginning{},
+		closing: lease.Closing{Promised: lease.Forever, Done: map[lease.Owner]bool{}},
 	}
 	for range 3 {
 		w.spawn(walkBegin)
@@ -254,9 +255,8 @@ func (w *walk) hold(e *epoch, p lease.Promise) {
 // settle settles what nobody told, which is more than never began: what the killed did in their last second. It gives how many
 // that began it calls unsent.
 func (w *walk) settle() (wrong int) {
-	closing := lease.Closing{Promised: w.last.Promised(), Done: map[lease.Owner]bool{}}
 	for _, e := range w.epochs {
-		closing.Done[e.name] = !e.dead
+		w.closing.Done[e.name] = !e.dead
 	}
 	missing := func(give func(uint32) bool) {
 		for seq := range uint32(len(w.fates)) {
@@ -267,7 +267,7 @@ func (w *walk) settle() (wrong int) {
 			}
 		}
 	}
-	unsent, indeterminate, err := lease.Settle(w.schedule, w.table(0), closing, missing)
+	unsent, indeterminate, err := lease.Settle(w.schedule, w.table(0), w.closing, missing)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -48,7 +48,7 @@ func (s *shard) feel() {
 	now := time.Now()
 	run, wall := now.Sub(s.e.start), now.Round(0).Sub(s.e.start.Round(0))
 	s.clock, s.fresh = run, true
-	if why := s.pulse.look(run, wall); why != "" {
+	if why := s.pulse.look(run, wall); why != "" && !s.done { // else there is nothing that it might begin
 		s.e.cfg.Lease.Fence(why)
 	}
 	if _, fenced := s.e.cfg.Lease.Fenced(); fenced && !s.stopped {
@@ -56,12 +56,12 @@ func (s *shard) feel() {
 	}
 }
 
-// fenced is closed once the lease is; nil without one.
-func (e *Engine) fenced() <-chan struct{} {
+// leaseFenced is closed once the lease is fenced; nil without one.
+func (e *Engine) leaseFenced() <-chan struct{} {
 	if e.cfg.Lease == nil {
 		return nil
 	}
-	return e.cfg.Lease.quiet
+	return e.cfg.Lease.fence
 }
 
 // followLease makes the lease end with ctx, until the function it gives is called.

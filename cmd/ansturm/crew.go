@@ -43,13 +43,7 @@ func (c *crew) now(epochs []fleet.Worker) {
 	if c.p.bars == nil {
 		return
 	}
-	var workers []fleet.Worker
-	for _, w := range epochs { // in order of worker and epoch
-		if n := len(workers); n > 0 && workers[n-1].Worker == w.Worker {
-			workers = workers[:n-1]
-		}
-		workers = append(workers, w)
-	}
+	workers := lastEpochs(epochs)
 	if len(workers) > mostLines {
 		slices.SortStableFunc(workers, func(a, b fleet.Worker) int {
 			return cmp.Compare(b.Beat.Progress.LatenessP99, a.Beat.Progress.LatenessP99)
@@ -60,6 +54,17 @@ func (c *crew) now(epochs []fleet.Worker) {
 		text := c.describe(w, time.Now())
 		c.line(i).text.Store(&text)
 	}
+}
+
+// lastEpochs are the last epoch of each worker; they come in order.
+func lastEpochs(epochs []fleet.Worker) (workers []fleet.Worker) {
+	for _, w := range epochs {
+		if n := len(workers); n > 0 && workers[n-1].Worker == w.Worker {
+			workers = workers[:n-1]
+		}
+		workers = append(workers, w)
+	}
+	return workers
 }
 
 // line is line i, made where there is none yet.

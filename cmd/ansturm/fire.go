@@ -44,6 +44,8 @@ type firing struct {
 	closed int
 	// warnings are known before the first shot.
 	warnings []record.Warning
+	// metrics is where the run's figures are served while it lasts; empty: nowhere.
+	metrics string
 	// fleet says who fires; this process, where it is not given.
 	fleet fleetFlags
 	// args are the command line, by which a run is taken up.

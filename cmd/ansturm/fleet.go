@@ -181,6 +181,11 @@ func (x *expedition) died(d place.Death) {
 
 // shoot coordinates the run to its end.
 func (x *expedition) shoot(ctx context.Context) error {
+	stopServing, err := metrics{x.Progress, x.Workers}.serve(x.metrics)
+	if err != nil {
+		return err
+	}
+	defer stopServing()
 	show := x.show(x.p)
 	crew := x.p.crew()
 	stopWatching := watch(func() {
@@ -188,6 +193,9 @@ func (x *expedition) shoot(ctx context.Context) error {
 		crew.now(x.Workers())
 	})
 	run, err := x.Run(ctx)
+	if errors.Is(err, fleet.ErrNoWorker) {
+		err = inputError(err, "start workers with ansturm worker, or wait longer by --await")
+	}
 	stopWatching()
 	crew.end()
 	show.end(x.Progress(), err != nil || run.Interrupted)

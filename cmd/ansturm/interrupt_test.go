@@ -16,12 +16,18 @@ import (
 
 // TestInterruptKeepsTheRecord: Ctrl-C in mid-run exits 130 and leaves a whole record in which everything adds up.
 func TestInterruptKeepsTheRecord(t *testing.T) {
+	for who, flags := range map[string][]string{"alone": nil, "fleet": {"--workers", "2"}} {
+		t.Run(who, func(t *testing.T) { interrupt(t, flags) })
+	}
+}
+
+func interrupt(t *testing.T, flags []string) {
 	dir := filepath.Join(t.TempDir(), "run")
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(self, "run", "quick", "--speed", "5", "-o", dir)
+	cmd := exec.Command(self, append([]string{"run", "quick", "--speed", "5", "-o", dir}, flags...)...)
 	cmd.Args[0] = "ansturm"
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
@@ -54,6 +60,9 @@ func TestInterruptKeepsTheRecord(t *testing.T) {
 	}
 	if !rec.Run.Interrupted || !rec.Run.Complete() {
 		t.Errorf("interrupted %v, complete %v; want both", rec.Run.Interrupted, rec.Run.Complete())
+	}
+	if left, err := os.ReadDir(filepath.Dir(dir)); err != nil || len(left) != 1 {
+		t.Errorf("beside the record there is %v, %v", left, err)
 	}
 	if account.Lab == nil || !account.Lab.Agrees {
 		t.Errorf("the platform's log does not agree with the ledger: %+v", account.Lab)

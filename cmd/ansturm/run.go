@@ -80,6 +80,7 @@ func (s *surge) flags(c *cobra.Command) {
 	flags.StringVar(&s.resume, "resume", "", "take up the run of a fleet whose coordinator has died, by the directory of its record; no other flag is needed")
 	flags.StringVarP(&s.firing.dir, "output", "o", "", "directory of the record (default runs/NAME)")
 	flags.StringVar(&s.firing.waitingRoom, "waiting-room", "", "cookie by which a waiting room before the target keeps people's places: they wait as it tells them")
+	flags.StringVar(&s.firing.metrics, "metrics", "", "serve the run's figures for Prometheus at http://HOST:PORT/metrics while it lasts")
 	flags.IntVar(&s.firing.maxConnections, "connections", 0, "most open connections (0: 15000)")
 	s.client.flags(c)
 	s.kube.flags(c)

@@ -65,6 +65,11 @@ type outcome struct {
 
 // shoot runs the engine, the platform's own timeline flowing into the record meanwhile.
 func (s *shooting) shoot(ctx context.Context, p *progress) (o outcome) {
+	stopServing, err := metrics{progress: s.engine.Progress}.serve(s.metrics)
+	if err != nil {
+		return outcome{err: err}
+	}
+	defer stopServing()
 	finish, err := s.listen(ctx, s.start, s.Event)
 	if err != nil {
 		return outcome{err: err}

@@ -56,8 +56,6 @@ Ctrl-C gives back what has not begun. Exit codes: 0 the run is over · 2 refused
 	flags.StringVar(&w.at.Credentials, "nats-creds", "", "credentials for a NATS server of your own")
 	flags.StringVar(&w.at.Authority, "nats-cacert", "", "file of the authorities that a NATS server of your own is vouched for by, in PEM")
 	flags.StringSliceVar(&w.client.sources, "source", nil, "local addresses to fire from, in turn: 127.0.0.1,127.0.0.2")
-	must(c.MarkFlagRequired("join"))
-	must(c.MarkFlagRequired("token-file"))
 	for _, flag := range []string{"token-file", "nats-creds", "nats-cacert"} {
 		must(c.MarkFlagFilename(flag))
 	}
@@ -67,6 +65,9 @@ Ctrl-C gives back what has not begun. Exit codes: 0 the run is over · 2 refused
 
 // work works until the run is over.
 func (w *workerFlags) work(ctx context.Context) (err error) {
+	if w.at.URL == "" || w.tokenFile == "" {
+		return inputError(errors.New("--join and --token-file are needed"), "the coordinator says both when it waits for workers")
+	}
 	token, err := bus.ReadToken(w.tokenFile)
 	if err != nil {
 		return inputError(fmt.Errorf("--token-file: %w", err), "copy the file that the coordinator names when it starts")

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/ansturm/ansturm/loadgen/fleet/lease"
@@ -15,21 +16,30 @@ func (l *life) beat(ctx context.Context) {
 	for n := uint64(1); ctx.Err() == nil; n++ {
 		began := time.Now()
 		heard := l.beatOnce(ctx, n)
-		wait := lease.BeatEvery - time.Since(began)
-		l.mu.Lock()
-		switch {
-		case l.told:
-			l.drop(nil)
-		case !heard && time.Since(l.heard) > l.Patience:
-			l.drop(ErrAway)
-		case !heard:
-			wait = min(wait, lease.BeatEvery/2)
-		case !l.bearing.measured():
-			wait = exchangeEvery
-		}
-		l.mu.Unlock()
-		l.rest(ctx, wait)
+		l.rest(ctx, l.next(heard)-time.Since(began))
 	}
+}
+
+// next is when the beat after this one is due, and ends the epoch where there is none.
+func (l *life) next(heard bool) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	silent := time.Since(l.heard)
+	if away := !heard && silent > lease.LostAfter; away != l.away && l.engine != nil {
+		l.away = away
+		l.Say(fmt.Sprintf("%s: %s", l, map[bool]string{true: "no coordinator answers; what is held is fired on", false: "a coordinator answers again"}[away]))
+	}
+	switch {
+	case l.told:
+		l.drop(nil)
+	case !heard && silent > l.Patience:
+		l.drop(ErrAway)
+	case !heard:
+		return beatPatience + lease.BeatEvery/2
+	case !l.bearing.measured():
+		return exchangeEvery
+	}
+	return lease.BeatEvery
 }
 
 // rest waits until the next beat is due, or wanted.
@@ -64,7 +74,7 @@ func (l *life) beatOnce(ctx context.Context, n uint64) (heard bool) {
 func (l *life) say(n uint64, now time.Time) Beat {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b := Beat{versioned: versioned{Version}, N: n, Sent: l.own.stamp(now), Deals: l.held.Deals, Waiting: l.journal.waiting()}
+	b := Beat{versioned: versioned{Version}, N: n, Sent: l.own.stamp(now), Heard: l.answer, Deals: l.held.Deals, Waiting: l.journal.waiting()}
 	if l.state == Preparing && l.bearing.measured() {
 		l.state = Ready
 	}
@@ -93,7 +103,7 @@ func (l *life) hear(b *Beat, r *Reply, sent, came time.Time) bool {
 		l.by = r.Coordinator
 		l.journal.back(r.Kept)
 	}
-	l.heard = came
+	l.heard, l.answer = came, r.N
 	before := l.bearing.start
 	l.bearing.hear(sent, came, r)
 	if before.IsZero() && !l.bearing.start.IsZero() {

@@ -19,6 +19,7 @@ var errCut = errors.New("the bus is not to be reached")
 type memBus struct {
 	loss, again float64
 	slowest     time.Duration // one way
+	gone        atomic.Bool   // for good
 
 	mu       sync.Mutex // guards what follows
 	random   *rand.Rand
@@ -39,6 +40,7 @@ type side struct {
 	*memBus
 	dead  atomic.Bool
 	until atomic.Int64 // Unix ns
+	deaf  atomic.Bool  // what comes back to it is lost
 }
 
 func (s *side) cut(d time.Duration) { s.until.Store(time.Now().Add(d).UnixNano()) }
@@ -183,22 +185,25 @@ func (s *side) service() bus.Service {
 	return all[s.random.IntN(len(all))]
 }
 
-// joining is a worker's way to the bus, which all links of its epochs go.
+// join asks until it is answered, or the bus is gone for good.
 func (s *side) join(ctx context.Context, hello []byte) (bus.Link, []byte, error) {
-	if err := s.travel(ctx); err != nil {
-		return nil, nil, err
-	}
-	service := s.service()
-	for ; service == nil; service = s.service() {
-		if !pause(ctx, 100*time.Millisecond) || s.dead.Load() {
-			return nil, nil, errCut
+	for ; !s.gone.Load() && !s.dead.Load(); pause(ctx, 100*time.Millisecond) {
+		if ctx.Err() != nil {
+			return nil, nil, ctx.Err()
+		}
+		service := s.service()
+		if service == nil || s.travel(ctx) != nil {
+			continue
+		}
+		worker, epoch, welcome, err := service.Join(hello)
+		if err != nil {
+			return nil, nil, &bus.Refusal{Reason: "coordinator", Text: err.Error()}
+		}
+		if s.travel(ctx) == nil {
+			return &memLink{s, worker, epoch}, welcome, nil
 		}
 	}
-	worker, epoch, welcome, err := service.Join(hello)
-	if err != nil {
-		return nil, nil, err
-	}
-	return &memLink{s, worker, epoch}, welcome, s.travel(ctx)
+	return nil, nil, errCut
 }
 
 type memLink struct {
@@ -216,6 +221,10 @@ func (l *memLink) Beat(ctx context.Context, beat []byte) (reply []byte, err erro
 	}
 	if reply = service.Beat(l.worker, l.epoch, beat); reply == nil {
 		return nil, errCut
+	}
+	if l.deaf.Load() {
+		<-ctx.Done()
+		return nil, ctx.Err()
 	}
 	return reply, l.travel(ctx)
 }

@@ -20,8 +20,12 @@ import (
 	"github.com/ansturm/ansturm/loadgen/fleet/bus"
 	"github.com/ansturm/ansturm/loadgen/fleet/lease"
 	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/scenarios"
 	"github.com/ansturm/ansturm/scenarios/arrivals"
 )
+
+// ErrNoWorker is that no worker was there when the run was to start.
+var ErrNoWorker = errors.New("no worker was there")
 
 // ErrReplaced is that another coordinator has taken over: the run and its record are its.
 var ErrReplaced = lease.ErrReplaced
@@ -30,6 +34,7 @@ var ErrReplaced = lease.ErrReplaced
 const (
 	DefaultAwait = time.Minute
 	DefaultLead  = 1500 * time.Millisecond
+	readPatience = 10 * time.Second // with a bus that does not give the list
 )
 
 // Config is one run of a fleet.
@@ -108,7 +113,7 @@ type Coordinator struct {
 	dealt   uint64        // the last entry that moved something
 	members map[lease.Owner]*member
 	gone    map[string]bool // by name, of processes that are proved to have ended
-	stopped bool // nothing is dealt or promised any more
+	stopped bool            // nothing is dealt or promised any more
 }
 
 // New readies a coordinator; nothing is sent.
@@ -130,8 +135,8 @@ func New(cfg Config) (*Coordinator, error) {
 }
 
 // Run coordinates the run, from the first worker's joining to the record's close, and gives the run as it is recorded. When ctx ends, what has not
-// begun is not begun any more, and the record is closed all the same. With another error, ErrReplaced among them, the record is not
-// closed, and another coordinator may go on.
+// begun is not begun any more, and the record is closed all the same. Where the run that it gives is nil, the record is not closed, and another
+// coordinator may go on, or does (ErrReplaced).
 func (c *Coordinator) Run(ctx context.Context) (*record.Run, error) {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var all sync.WaitGroup
@@ -166,10 +171,7 @@ func (c *Coordinator) Run(ctx context.Context) (*record.Run, error) {
 	if err == nil {
 		err = c.close(ctx, work)
 	}
-	if err != nil {
-		return nil, err
-	}
-	return c.fold.run, nil
+	return c.fold.run, err
 }
 
 // closed says that the fold has ended: with the record's close, or an error.
@@ -194,6 +196,9 @@ func (c *Coordinator) list(ctx context.Context) (*lease.Table, error) {
 // read reads the list from an entry on.
 func (c *Coordinator) read(ctx context.Context, from uint64) ([]lease.Entry, error) {
 	lines, err := c.cfg.Store.Entries(ctx, from)
+	for end := time.Now().Add(readPatience); err != nil && time.Now().Before(end) && pause(ctx, lease.BeatEvery); {
+		lines, err = c.cfg.Store.Entries(ctx, from)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("fleet: read the list: %w", err)
 	}
@@ -213,8 +218,11 @@ func (c *Coordinator) begin(ctx context.Context, table *lease.Table) error {
 	for {
 		c.setNumber(number)
 		heard, err := c.tell(ctx, told{Begins: fmt.Sprintf("%s, process %d", host, os.Getpid())})
-		if err != nil || heard || c.closed() {
+		switch {
+		case err != nil || heard:
 			return err
+		case c.closed():
+			return c.err
 		}
 		number = (c.fold.heard()>>32+1)<<32 | uint64(random()) // above one that has told something and dealt nothing
 	}
@@ -234,19 +242,21 @@ func random() uint32 {
 
 // start waits for the workers and tells the start, unless a coordinator before has.
 func (c *Coordinator) start(ctx, work context.Context) error {
-	if c.fold.began().IsZero() {
+	start, known := c.began()
+	if !known {
 		if err := c.gather(ctx); err != nil {
 			return err
 		}
-		at := time.Now().Add(c.cfg.Lead).Round(0)
+		at := time.Unix(0, c.clock.stamp(time.Now().Add(c.cfg.Lead))).UTC()
 		if err := c.mustTell(work, told{Start: &at}); err != nil {
 			return err
 		}
+		start, _ = c.began()
 	}
 	if c.cfg.Started == nil {
 		return nil
 	}
-	return c.cfg.Started(c.fold.began())
+	return c.cfg.Started(start)
 }
 
 // gather waits until as many workers are ready as the run is for, or some are and the wait is over.
@@ -258,9 +268,9 @@ func (c *Coordinator) gather(ctx context.Context) error {
 		case ready >= c.cfg.Workers:
 			return nil
 		case time.Now().After(end) && ready == 0:
-			return fmt.Errorf("fleet: no worker was there after %s", c.cfg.Await)
+			return fmt.Errorf("fleet: %w after %s", ErrNoWorker, scenarios.Span(c.cfg.Await, "en"))
 		case time.Now().After(end):
-			c.cfg.Say(fmt.Sprintf("%d of %d workers are there after %s: starting with them", ready, c.cfg.Workers, c.cfg.Await))
+			c.cfg.Say(fmt.Sprintf("%d of %d workers are there after %s: starting with them", ready, c.cfg.Workers, scenarios.Span(c.cfg.Await, "en")))
 			return nil
 		case c.closed():
 			return c.err
@@ -270,16 +280,26 @@ func (c *Coordinator) gather(ctx context.Context) error {
 	}
 }
 
-// now is the run's clock, on the wall.
-func (c *Coordinator) now() time.Duration { return time.Since(c.fold.began()) }
+// began is offset 0 by this process' monotonic clock, whatever becomes of the wall's; false before it was told.
+func (c *Coordinator) began() (start time.Time, told bool) {
+	if start = c.fold.began(); start.IsZero() {
+		return start, false
+	}
+	return c.clock.at(start.UnixNano()), true
+}
+
+// now is the run's clock, on the wall, negative before the start; 0 while nobody knows it.
+func (c *Coordinator) now() time.Duration {
+	start, told := c.began()
+	if !told {
+		return 0
+	}
+	return time.Since(start)
+}
 
 // platform is the run's platform time, 0 before the start.
 func (c *Coordinator) platform() time.Duration {
-	start := c.fold.began()
-	if start.IsZero() {
-		return 0
-	}
-	return max(0, time.Duration(float64(time.Since(start))*c.terms.Speed))
+	return max(0, time.Duration(float64(c.now())*c.terms.Speed))
 }
 
 // proof is what an epoch shows that returns as another one.

@@ -143,6 +143,8 @@ func (w *world) coordinate(ctx context.Context) *lead {
 // finish waits for all, and checks the account of the record: every arrival has one fate, and that is what happened to it.
 func (w *world) finish(last *lead) *record.Record {
 	w.t.Helper()
+	<-last.end
+	w.bus.gone.Store(true)
 	w.all.Wait()
 	if last.err != nil {
 		w.t.Fatal(last.err)

@@ -32,14 +32,14 @@ type fold struct {
 	delta    record.Delta
 	seconds  int64 // on the wall, that are flushed
 	accepted []byte
+	refused  map[string]int64
+	run      *record.Run // once it is closed
 
-	mu      sync.Mutex // guards what follows, which others look at
+	mu      sync.Mutex // guards what follows where others look at it; only the fold's own goroutine changes it
 	ruler   uint64     // the coordinator that is heard
 	start   time.Time
 	workers map[uint32]uint32 // the last epoch of each
 	epochs  map[lease.Owner]*kept
-	refused map[string]int64
-	run     *record.Run // once it is closed
 }
 
 // kept is which messages of an epoch have been folded.
@@ -70,8 +70,6 @@ func (f *fold) follow(ctx context.Context, store bus.Store) error {
 
 // take folds a message.
 func (f *fold) take(m bus.Message) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	if m.Worker == 0 {
 		return f.takeTold(m)
 	}
@@ -80,8 +78,15 @@ func (f *fold) take(m bus.Message) error {
 		f.refused["early"]++
 		return nil
 	}
-	e.keep(m.Sequence)
+	f.change(func() { e.keep(m.Sequence) })
 	return f.takeFrame(m)
+}
+
+// change changes what others look at.
+func (f *fold) change(do func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	do()
 }
 
 func (e *kept) keep(sequence uint64) {
@@ -130,7 +135,7 @@ func (f *fold) takeTold(m bus.Message) error {
 	}
 	heard := t.Coordinator == f.ruler || t.Begins != "" && t.Coordinator > f.ruler
 	if heard {
-		f.ruler = t.Coordinator
+		f.change(func() { f.ruler = t.Coordinator })
 		err = f.do(&t)
 	}
 	f.looked(m.Sequence, heard && (err == nil || errors.Is(err, errClosed)))
@@ -139,8 +144,10 @@ func (f *fold) takeTold(m bus.Message) error {
 
 func (f *fold) do(t *told) error {
 	if j := t.Joined; j != nil && f.epochs[j.owner()] == nil {
-		f.workers[j.Worker] = max(f.workers[j.Worker], j.Epoch)
-		f.epochs[j.owner()] = &kept{joined: *j, ahead: map[uint64]bool{}}
+		f.change(func() {
+			f.workers[j.Worker] = max(f.workers[j.Worker], j.Epoch)
+			f.epochs[j.owner()] = &kept{joined: *j, ahead: map[uint64]bool{}}
+		})
 	}
 	if t.Start != nil && f.w == nil {
 		if err := f.open(*t.Start); err != nil {
@@ -173,7 +180,7 @@ func (f *fold) open(start time.Time) (err error) {
 	if err != nil {
 		return fmt.Errorf("fleet: %w", err)
 	}
-	f.start = start
+	f.change(func() { f.start = start })
 	for _, t := range f.early {
 		if err := f.write(t.Events); err != nil {
 			return err

@@ -29,6 +29,7 @@ func (c *Coordinator) keep(ctx, work context.Context, table *lease.Table) error 
 		if err := c.appendDue(work); err != nil {
 			return err
 		}
+		c.loseDeaf()
 		c.tellChanges()
 		if c.closable() {
 			return nil
@@ -47,6 +48,17 @@ func (c *Coordinator) keep(ctx, work context.Context, table *lease.Table) error 
 	}
 }
 
+// loseDeaf takes those for lost who have not heard a reply for too long, though they are heard themselves.
+func (c *Coordinator) loseDeaf() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for o, m := range c.members {
+		if m.deaf() {
+			c.keeper.Lost(o, c.now())
+		}
+	}
+}
+
 // hire makes the keeper, of those who are there.
 func (c *Coordinator) hire(table *lease.Table) error {
 	c.mu.Lock()
@@ -58,11 +70,11 @@ func (c *Coordinator) hire(table *lease.Table) error {
 	c.keeper, c.dealt = keeper, table.Len()
 	for _, o := range ordered(c.members) {
 		if m := c.members[o]; time.Since(m.heard) < lease.LostAfter {
-			err = errors.Join(err, keeper.Joined(o, m.capacity(), c.now()))
+			keeper.Heard(o, lease.Facts{Capacity: m.capacity()}, c.now()) // whom a coordinator before this one took in it knows already
 		}
 	}
 	c.bury()
-	return err
+	return nil
 }
 
 // ordered are the epochs of a map, by worker, then epoch.
@@ -130,11 +142,22 @@ func (c *Coordinator) closable() bool {
 
 // tellChanges tells of members whose state is another one.
 func (c *Coordinator) tellChanges() {
+	for _, line := range c.changes() {
+		c.cfg.Say(line)
+	}
+}
+
+// changes tells the stream of them, and gives what to say.
+func (c *Coordinator) changes() (lines []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, k := range c.keeper.Members() {
 		m := c.members[k.Owner]
-		if m == nil || m.state == k.State || k.State < lease.Joined {
+		if m == nil || k.State < lease.Joined {
+			continue
+		}
+		c.tellClock(k.Owner, m)
+		if m.state == k.State {
 			continue
 		}
 		m.state = k.State
@@ -143,11 +166,28 @@ func (c *Coordinator) tellChanges() {
 		}
 		why := m.beat.Yield
 		if why == "" {
-			why = fmt.Sprintf("last heard %s before", time.Since(m.heard).Round(time.Millisecond))
+			why = fmt.Sprintf("last heard %s before", scenarios.Span(time.Since(m.heard), "en"))
 		}
 		c.Event(c.event(k.Owner, k.State.String(), why))
-		c.cfg.Say(fmt.Sprintf("worker %s is %s: %s", k.Owner, k.State, why))
+		lines = append(lines, fmt.Sprintf("worker %s is %s: %s", k.Owner, k.State, why))
 	}
+	return lines
+}
+
+// clockEvery is how often it is told how far a worker's clock is from the coordinator's.
+const clockEvery = 10 * time.Second
+
+// tellClock tells of a member's clock now and then. The caller holds mu.
+func (c *Coordinator) tellClock(o lease.Owner, m *member) {
+	if !m.beat.Measured || m.state != lease.Joined || time.Since(m.clock) < clockEvery {
+		return
+	}
+	m.clock = time.Now()
+	e := c.event(o, "clock", "")
+	e.Values = map[string]float64{
+		"ahead_seconds": -m.beat.Offset.Seconds(), "uncertainty_seconds": m.beat.Uncertainty.Seconds(), "run_apart_seconds": m.beat.Apart.Seconds(),
+	}
+	c.Event(e)
 }
 
 // close takes the platform's account, tells the close, and waits until it has been folded. What is wrong with the account is an error, and the

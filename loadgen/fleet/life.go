@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,8 +38,10 @@ type life struct {
 	state   State
 	told    bool // the coordinator has heard that it is done
 	stopped bool // the run ends early
+	away    bool // nobody answers, as was said
 	leaving string
 	heard   time.Time // the last reply
+	answer  uint64    // its number
 	by      uint64    // the coordinator that gave it
 	held    loadgen.Holding
 }
@@ -46,7 +49,7 @@ type life struct {
 func newLife(w *worker, link bus.Link, welcome *Welcome, cfg loadgen.Config) (l *life, err error) {
 	l = &life{
 		worker: w, of: welcome.Life, cfg: cfg, link: link, state: Preparing, heard: time.Now(), bearing: bearings{own: w.own},
-		over:  time.Duration(float64(cfg.Scenario.Arrivals.Over) / cfg.Speed),
+		over:  time.Duration(float64(cfg.Scenario.Arrivals.Over) / cmp.Or(cfg.Speed, 1)),
 		nudge: make(chan struct{}, 1), started: make(chan struct{}), left: make(chan struct{}), ended: make(chan struct{}),
 	}
 	if l.lease, err = loadgen.NewLease(welcome.Spec.Parts); err != nil {
@@ -101,7 +104,10 @@ func (l *life) live(ctx context.Context) {
 	if cause := context.Cause(after); l.err == nil && !errors.Is(cause, context.Canceled) {
 		l.err = cause
 	}
-	_ = l.journal.close(l.journal.waiting() == 0) // a journal that stays is taken up by another process
+	if n := l.journal.waiting(); n > 0 {
+		l.Say(fmt.Sprintf("%s: %d messages were not delivered; %s keeps them for the next process of this worker", l, n, l.journal.path))
+	}
+	_ = l.journal.close(l.journal.waiting() == 0)
 	_ = l.link.Close()
 	close(l.ended)
 }

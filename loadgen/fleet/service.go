@@ -16,7 +16,11 @@ type member struct {
 	joined
 	beat  Beat
 	heard time.Time
-	state lease.State // that was told of
+	// answered are the times of the last replies, by their number; of the last of them that it has heard, confirmed is the time.
+	answered  [answers]time.Time
+	confirmed time.Time
+	state     lease.State // that was told of
+	clock     time.Time   // when its clock was told of
 }
 
 // service answers workers, until ctx ends.
@@ -47,7 +51,7 @@ func (s service) Join(b []byte) (worker, epoch uint32, welcome []byte, err error
 	s.cfg.Say(fmt.Sprintf("worker %s joined: %s, process %d on %s", o, hello.Name, hello.Pid, hello.Host))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.members[o] = &member{joined: j, heard: time.Now(), state: lease.Joined}
+	s.members[o] = &member{joined: j, heard: time.Now(), confirmed: time.Now(), state: lease.Joined}
 	if s.keeper != nil {
 		if err := s.keeper.Joined(o, j.capacity(), s.now()); err != nil {
 			return 0, 0, nil, err
@@ -94,7 +98,7 @@ func (s service) Beat(worker, epoch uint32, b []byte) []byte {
 		return nil
 	}
 	r := Reply{versioned: versioned{Version}, N: beat.N, Received: s.clock.stamp(received), Kept: kept}
-	if start := s.fold.began(); !start.IsZero() {
+	if start, told := s.began(); told {
 		r.Start = s.clock.stamp(start)
 	}
 	s.answer(o, &beat, &r, received)
@@ -107,10 +111,12 @@ func (c *Coordinator) answer(o lease.Owner, beat *Beat, r *Reply, at time.Time) 
 	defer c.mu.Unlock()
 	m := c.members[o]
 	if m == nil { // a coordinator before this one took it in
-		m = &member{joined: c.fold.who(o), state: lease.Joined}
+		m = &member{joined: c.fold.who(o), state: lease.Joined, confirmed: at}
 		c.members[o] = m
 	}
 	m.beat, m.heard = *beat, at
+	m.confirm(beat)
+	m.answered[beat.N%answers] = at
 	r.Coordinator, r.Stopped = c.number, c.stopped
 	if c.keeper == nil {
 		return
@@ -130,12 +136,32 @@ func (c *Coordinator) answer(o lease.Owner, beat *Beat, r *Reply, at time.Time) 
 	}
 }
 
+// answers are how many replies are remembered: those of more seconds than an epoch may be deaf for.
+const answers = 64
+
+// confirm takes in which reply an epoch has heard.
+func (m *member) confirm(b *Beat) {
+	if b.Heard > 0 && b.Heard < b.N && b.N-b.Heard < answers {
+		if at := m.answered[b.Heard%answers]; !at.IsZero() { // else it is the reply of a coordinator before this one
+			m.confirmed = at
+		}
+	}
+}
+
+// deaf says whether an epoch is heard and has not heard anything for too long: it does not know what it is promised.
+func (m *member) deaf() bool {
+	return time.Since(m.heard) < lease.LostAfter && time.Since(m.confirmed) > deafAfter && m.beat.State == Firing
+}
+
+// deafAfter leaves a beat that is on its way to say what it has heard.
+const deafAfter = lease.LostAfter + lease.BeatEvery/2
+
 // last says that an epoch's grants will not change any more, and that nothing of what it has begun is under way, or must not be.
 func (c *Coordinator) last(p *lease.Promise, beat *Beat) bool {
 	switch {
-	case c.stopped:
+	case p.Final:
 		return true
-	case !p.Lost || beat.Yield == "" && beat.Progress.InFlight > 0:
+	case c.stopped || !p.Lost || beat.Yield == "" && beat.Progress.InFlight > 0:
 		return false
 	}
 	now := c.platform()

@@ -23,11 +23,13 @@ const (
 	DefaultPatience = 10 * time.Minute
 	leavePatience   = 10 * time.Second // of a worker that was interrupted, for the coordinator's last word
 	joinAgain       = time.Second
+	joinPatience    = 30 * time.Second // of a worker that begins
 )
 
 // WorkerConfig is one worker.
 type WorkerConfig struct {
-	// Join asks a coordinator to take the worker in: once at first, and again after each epoch that did not last to the run's end.
+	// Join asks a coordinator to take the worker in: at first, and again after each epoch that did not last to the run's end. A *[bus.Refusal] is
+	// its no; another error says that nobody could be asked.
 	Join func(ctx context.Context, hello []byte) (link bus.Link, welcome []byte, err error)
 	// Build is this program's version, Name what people call the worker; it may be empty.
 	Build, Name string
@@ -37,7 +39,7 @@ type WorkerConfig struct {
 	Engine func(*loadgen.Config)
 	// Patience is how long it waits for a coordinator that does not answer. Zero means ten minutes.
 	Patience time.Duration
-	// Say tells a person what happens, a line at a time; nil tells nobody.
+	// Say tells a person what happens, a line at a time, from several goroutines; nil tells nobody.
 	Say func(line string)
 
 	samples func(loadgen.Samples) loadgen.Samples // of tests
@@ -45,31 +47,26 @@ type WorkerConfig struct {
 
 type worker struct {
 	WorkerConfig
-	own    clock
-	relics []relic // of processes before this one, until they are taken up
-	lives  sync.WaitGroup
+	own        clock
+	processors int     // as found: an engine may raise what Go uses
+	relics     []relic // of processes before this one, until they are taken up
+	lives      sync.WaitGroup
 }
 
 // Work fires what a coordinator deals to it, until the run is over or ctx ends. In the latter case it begins nothing any more, gives back what it
 // holds, and delivers what it has counted. The error is Join's, the journal's, ErrAway, or ctx's.
 func Work(ctx context.Context, cfg WorkerConfig) error {
-	w := &worker{WorkerConfig: cfg, own: newClock()}
+	w := &worker{WorkerConfig: cfg, own: newClock(), processors: runtime.GOMAXPROCS(0)}
 	w.Patience = cmp.Or(w.Patience, DefaultPatience)
 	if w.Say == nil {
 		w.Say = func(string) {}
 	}
-	relics, err := relics(cfg.State)
-	if err != nil {
+	var err error
+	if w.relics, err = relics(cfg.State); err != nil {
 		return err
 	}
-	w.relics = relics
 	defer w.lives.Wait()
-	var former *Life
-	if len(relics) > 0 {
-		newest := slices.MaxFunc(relics, func(a, b relic) int { return cmp.Compare(a.of.Epoch, b.of.Epoch) })
-		former = &newest.of
-	}
-	var before *life
+	former, before := newest(w.relics), (*life)(nil)
 	for {
 		l, err := w.join(ctx, former, before)
 		if l == nil {
@@ -90,20 +87,34 @@ func Work(ctx context.Context, cfg WorkerConfig) error {
 	}
 }
 
-// join begins an epoch. One that follows another is asked for until it is given; nil, without an error, if the run is over by then.
+// newest is the last epoch that left a journal; nil where none has.
+func newest(relics []relic) *Life {
+	if len(relics) == 0 {
+		return nil
+	}
+	last := slices.MaxFunc(relics, func(a, b relic) int { return cmp.Compare(a.of.Epoch, b.of.Epoch) })
+	return &last.of
+}
+
+// join begins an epoch: the first, or the one that follows another. Where nobody can be asked it asks again, for the first half a minute, else until the
+// run is over; it then gives nil, without an error.
 func (w *worker) join(ctx context.Context, former *Life, before *life) (*life, error) {
-	for {
+	said := ""
+	for asked := time.Now(); ; {
 		l, err := w.ask(ctx, former)
 		refused := new(bus.Refusal)
 		switch {
-		case err == nil || before == nil || ctx.Err() != nil:
+		case err == nil || ctx.Err() != nil || errors.As(err, &refused) || errors.As(err, &unfit{}):
 			return l, err
-		case before.past():
-			return nil, nil
-		case errors.As(err, &refused):
+		case before == nil && time.Since(asked) > joinPatience:
 			return nil, err
+		case before != nil && before.past():
+			return nil, nil
 		}
-		w.Say(fmt.Sprintf("not taken in again: %v", err))
+		if err.Error() != said {
+			said = err.Error()
+			w.Say("not taken in as yet: " + said)
+		}
 		pause(ctx, joinAgain)
 	}
 }
@@ -112,7 +123,7 @@ func (w *worker) ask(ctx context.Context, former *Life) (*life, error) {
 	host, _ := os.Hostname() // for people only
 	link, b, err := w.Join(ctx, encode(Hello{
 		versioned: versioned{Version}, Build: w.Build, Name: w.Name, Host: host, Pid: os.Getpid(),
-		Processors: runtime.GOMAXPROCS(0), Former: former,
+		Processors: w.processors, Former: former,
 	}))
 	if err != nil {
 		return nil, err
@@ -124,8 +135,13 @@ func (w *worker) ask(ctx context.Context, former *Life) (*life, error) {
 			return l, nil
 		}
 	}
-	return nil, errors.Join(err, link.Close())
+	return nil, errors.Join(unfit{err}, link.Close())
 }
+
+// unfit is why a worker that was taken in can do nothing.
+type unfit struct{ error }
+
+func (u unfit) Unwrap() error { return u.error }
 
 // begin makes the life that a welcome is for.
 func (w *worker) begin(link bus.Link, welcome *Welcome, former *Life) (*life, error) {

@@ -326,7 +326,9 @@ const (
 	// periods (of the quota, in which it wanted to run), throttled_periods (of them), throttled_seconds (that it stood still,
 	// summed over its processors).
 	KindThrottling = "throttling"
-	// KindWorker: a worker of a fleet entered Phase ("joined", "lost", "fenced", "dead", "done"). Object is its epoch as w2:1, Message says why.
+	// KindWorker: a worker of a fleet entered Phase ("joined", "lost", "fenced", "dead"); Message says why. Or, every ten seconds with Phase
+	// "clock", Values: ahead_seconds (its clock, of the coordinator's), uncertainty_seconds of that, run_apart_seconds (that its run's clock is
+	// from the coordinator's at most). Object is its epoch, as w2:1.
 	KindWorker = "worker"
 	// KindClock: how far a cluster's clock is ahead of this machine's. Values: ahead_low_seconds, ahead_high_seconds.
 	KindClock = "clock"

@@ -20,7 +20,8 @@ const publicBytes = 32
 // mostWelcome is the longest welcome: scenario, feeders and files for uploads.
 const mostWelcome = 64 << 20
 
-const pieceBytes = 512 << 10
+// pieceBytes: short enough that a slow line takes it before the server gives its reader up.
+const pieceBytes = 64 << 10
 
 // admitted is what a worker is told in its admission, hidden.
 type admitted struct {

@@ -38,7 +38,8 @@ type Store interface {
 	// the sequence says so.
 	Messages(ctx context.Context, take func(Message) error) error
 
-	// Serve answers joins and beats until ctx ends. It calls s from several goroutines, but never twice at once for one worker's beats.
+	// Serve answers joins and beats, and takes frames into the stream, until ctx ends. It calls s from several goroutines, but never twice at
+	// once for one worker's beats.
 	Serve(ctx context.Context, s Service) error
 }
 
@@ -52,7 +53,7 @@ type Message struct {
 // Service is what a coordinator does for its workers.
 type Service interface {
 	// Join takes a worker in: the pair (worker, epoch) is one that was never given before, neither number is 0. The bus has verified the token.
-	// The text of err is what the worker is told.
+	// The text of err is what the worker is told, as a [Refusal]. A hello has at most 64 KiB, as a beat has, and a welcome 64 MiB.
 	Join(hello []byte) (worker, epoch uint32, welcome []byte, err error)
 
 	// Beat answers a beat whose seal was verified. Nil: no answer.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -86,7 +87,11 @@ func served(t testing.TB, s *Server, service Service) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ctx, service) }()
-	eventually(t, "the bus is served", func() bool { return s.connection.NumSubscriptions() >= 5 }) // four desks and the library's inbox
+	// Four desks and the library's inbox; then the server knows of them too.
+	eventually(t, "the bus is served", func() bool { return s.connection.NumSubscriptions() >= 5 })
+	if err := s.connection.Flush(); err != nil {
+		t.Fatal(err)
+	}
 	var once sync.Once
 	stop = func() {
 		once.Do(func() {
@@ -100,12 +105,12 @@ func served(t testing.TB, s *Server, service Service) (stop func()) {
 	return stop
 }
 
-// eventually looks again and again until something is so, or the test has no time left.
+// eventually looks again and again until something is so, or has waited too long.
 func eventually(t testing.TB, what string, so func() bool) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); !so(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); !so(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%s: not so after a minute", what)
+			t.Fatalf("%s: not so after 20 s", what)
 		}
 	}
 }
@@ -156,7 +161,7 @@ func sameTexts(t testing.TB, what string, got, want []string) {
 // talk is a short conversation of a whole fleet, whatever carries it.
 func talk(t *testing.T, s *Server, join func(hello string) *Seat) {
 	ctx := t.Context()
-	o := &office{welcome: bytes.Repeat([]byte("all that is to be fired, "), 60_000)} // in three pieces
+	o := &office{welcome: bytes.Repeat([]byte("all that is to be fired, "), 60_000)} // in many pieces
 	stop := served(t, s, o)
 	defer stop()
 	one, two := join("first"), join("second")
@@ -394,6 +399,50 @@ func TestMessagesGoOn(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
+}
+
+// A full store refuses nobody: the worker is told to come again, and what was kept stays.
+func TestFullStore(t *testing.T) {
+	s := started(t, Options{MostStore: 2 << 20})
+	served(t, s, &office{})
+	seat := joined(t, s, "w")
+	var err error
+	delivered := uint64(0)
+	for err == nil && delivered < 10 {
+		if err = seat.Deliver(t.Context(), delivered+1, make([]byte, 500<<10)); err == nil {
+			delivered++
+		}
+	}
+	var no *Refusal
+	if err == nil || errors.As(err, &no) || !strings.Contains(err.Error(), "cannot keep it now") {
+		t.Errorf("after %d frames: %v", delivered, err)
+	}
+	if got := keptBy(t, s); len(got) != int(delivered) || delivered == 0 {
+		t.Errorf("%d delivered, %d kept", delivered, len(got))
+	}
+}
+
+// Of a thousand refusals in a moment the log has a line, and one more when they go on: for each reason.
+func TestRefusalsAreSaidSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var lines []string
+		told := 0
+		r := newRefusals(func(line string) { lines = append(lines, line) })
+		r.listen(func(string, string) { told++ })
+		for range 1000 {
+			r.add(forged, "worker 1", "the seal does not hold")
+		}
+		r.add(garbage, "worker 2", "no message")
+		time.Sleep(time.Second)
+		r.add(forged, "worker 1", "the seal does not hold")
+		sameTexts(t, "log", lines, []string{
+			"refused (forged) from worker 1: the seal does not hold", "refused (garbage) from worker 2: no message",
+			"refused (forged) from worker 1: the seal does not hold (1000 since the last line)",
+		})
+		if told != 1002 || r.count()[forged] != 1001 {
+			t.Errorf("told of %d, counted %v", told, r.count())
+		}
+	})
 }
 
 // After Close nothing of it runs any more.

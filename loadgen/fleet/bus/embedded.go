@@ -1,6 +1,8 @@
 package bus
 
 import (
+	"cmp"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -25,7 +27,7 @@ type embedded struct {
 }
 
 // embed starts a server on the state's address, or on any free port where that is 0.
-func embed(dir string, s *state, most int64, log *refusals) (*embedded, error) {
+func embed(ctx context.Context, dir string, s *state, most int64, log *refusals) (*embedded, error) {
 	host, port, err := splitAddress(s.Address)
 	if err != nil {
 		return nil, err
@@ -51,23 +53,21 @@ func embed(dir string, s *state, most int64, log *refusals) (*embedded, error) {
 	}
 	e := &embedded{nats: n, gate: g, ear: newEar(n, g)}
 	n.SetLoggerV2(e.ear, false, false, false)
-	return e, e.begin(s)
+	return e, e.begin(ctx, s)
 }
 
-// begin returns once clients are let in; after an error too the server must be closed.
-func (e *embedded) begin(s *state) error {
+// begin returns once clients are let in, which waits for the store: a large one that was not closed takes a while. After an error too the
+// server must be closed.
+func (e *embedded) begin(ctx context.Context, s *state) error {
 	e.ear.wait.Go(e.nats.Start)
-	for range 100 {
-		if e.nats.ReadyForConnections(100 * time.Millisecond) {
-			break
-		}
-		if err := e.ear.fatal(); err != nil {
+	for !e.nats.ReadyForConnections(100 * time.Millisecond) {
+		if err := cmp.Or(e.ear.fatal(), ctx.Err()); err != nil {
 			return err
 		}
 	}
 	address, ok := e.nats.Addr().(*net.TCPAddr)
 	if !ok {
-		return errors.Join(errors.New("the bus does not start"), e.ear.fatal())
+		return errors.New("the bus has ended already")
 	}
 	host, _, _ := net.SplitHostPort(s.Address)
 	s.Address = net.JoinHostPort(host, strconv.Itoa(address.Port))
@@ -81,26 +81,32 @@ func (e *embedded) close() {
 }
 
 // ear hears what the library writes to its log: nothing else tells that it could not start, or that somebody overstepped what is
-// permitted.
+// permitted. What it hears is judged by a goroutine of its own, for the library holds its locks while it writes.
 type ear struct {
 	gate *gate
 	wait sync.WaitGroup
 
-	oversteps chan uint64 // connections; judged elsewhere, for the library holds its locks while it writes
-	done      chan struct{}
+	offences chan offence
+	done     chan struct{}
 
 	mu   sync.Mutex
 	dead error
 }
 
+// offence is one line of the log.
+type offence struct {
+	reason, from, text string
+	connection         uint64 // where the line names it
+}
+
 func newEar(n *server.Server, g *gate) *ear {
-	e := &ear{gate: g, oversteps: make(chan uint64, 1024), done: make(chan struct{})}
+	e := &ear{gate: g, offences: make(chan offence, 1024), done: make(chan struct{})}
 	g.nats = n
 	e.wait.Go(func() {
 		for {
 			select {
-			case id := <-e.oversteps:
-				g.overstepped(id)
+			case o := <-e.offences:
+				g.judge(o)
 			case <-e.done:
 				return
 			}

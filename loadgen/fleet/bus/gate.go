@@ -45,6 +45,9 @@ func (g *gate) Check(c server.ClientAuthentication) bool {
 		return true
 	}
 	user, reason := g.admit(o.Username, o.Password)
+	if o.Username == "" {
+		return false // counted as those who do not even ask: see Errorf
+	}
 	if reason != "" {
 		g.refusals.add(reason, c.RemoteAddress().String(), notAdmitted[reason])
 		return false
@@ -123,15 +126,16 @@ func (g *gate) blame(name string) {
 	}
 }
 
-// overstepped blames a connection that touched what it may not.
-func (g *gate) overstepped(id uint64) {
-	connections, err := g.nats.Connz(&server.ConnzOptions{Username: true, CID: id})
-	from := fmt.Sprintf("connection %d", id)
-	if err == nil && len(connections.Conns) == 1 {
-		from = connections.Conns[0].AuthorizedUser
-		g.blame(from)
+// judge counts an offence, and blames the connection that the log names, if it is there still.
+func (g *gate) judge(o offence) {
+	if o.connection != 0 {
+		connections, err := g.nats.Connz(&server.ConnzOptions{Username: true, CID: o.connection})
+		if err == nil && len(connections.Conns) == 1 {
+			o.from = connections.Conns[0].AuthorizedUser
+			g.blame(o.from)
+		}
 	}
-	g.refusals.add(foreign, from, "a subject that is not its own")
+	g.refusals.add(o.reason, o.from, o.text)
 }
 
 var connection = regexp.MustCompile(`\bcid:(\d+)\b`)
@@ -139,20 +143,25 @@ var connection = regexp.MustCompile(`\bcid:(\d+)\b`)
 // Errorf, as the other methods, is the server's log.
 func (e *ear) Errorf(format string, v ...any) {
 	line := fmt.Sprintf(format, v...)
+	o := offence{from: addressOf(line)}
 	switch {
 	case strings.Contains(line, "TLS handshake error"):
-		e.gate.refusals.add(broken, addressOf(line), "no TLS as this run speaks it")
+		o.reason, o.text = broken, "no TLS as this run speaks it"
 	case strings.Contains(line, " Violation - "):
-		id := uint64(0)
+		o.reason, o.text = foreign, "a subject that is not its own"
 		if found := connection.FindStringSubmatch(line); found != nil {
-			id, _ = strconv.ParseUint(found[1], 10, 64)
+			o.connection, _ = strconv.ParseUint(found[1], 10, 64)
 		}
-		select {
-		case e.oversteps <- id:
-		default: // it has hundreds before this one
-		}
+	case strings.HasSuffix(line, server.ErrAuthentication.Error()):
+		o.reason, o.text = badToken, "it does not say who it is"
 	case strings.Contains(line, "parser ERROR"):
-		e.gate.refusals.add(garbage, addressOf(line), "it does not speak the protocol")
+		o.reason, o.text = garbage, "it does not speak the protocol"
+	default:
+		return
+	}
+	select {
+	case e.offences <- o:
+	default: // there are a thousand before it
 	}
 }
 

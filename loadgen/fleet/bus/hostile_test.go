@@ -100,6 +100,13 @@ func TestRefusedAtTheDoor(t *testing.T) {
 	if _, err := Join(t.Context(), s.Token(), Abroad{URL: strings.Replace(s.URL(), "tls:", "nats:", 1)}, nil); err == nil {
 		t.Error("joined without TLS")
 	}
+	for _, address := range []string{"tls://me:parole@127.0.0.1:1", "tls://me:parole@%%", "nothing", ""} {
+		_, err := Join(t.Context(), s.Token(), Abroad{URL: address}, nil)
+		_, err2 := Connect(t.Context(), Abroad{URL: address}, Options{Run: "r", Dir: t.TempDir()})
+		if err == nil || err2 == nil || strings.Contains(err.Error()+err2.Error(), "parole") {
+			t.Errorf("%q: %v, %v", address, err, err2)
+		}
+	}
 }
 
 // A message of another version is refused in words that both sides understand.
@@ -113,11 +120,11 @@ func TestOtherVersion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = refusedBy(joinKey(s.Token().secret), s.run, mark{}, m.Data)
+	err = refusedBy(joinKey(s.Token().secret), s.run, knock, mark{}, m.Data)
 	if err == nil || err.Error() != "refused (version): it speaks version 2, this run 1" {
 		t.Errorf("the joiner is told: %v", err)
 	}
-	err = refusedBy(joinKey(s.Token().secret), s.run, mark{}, newer)
+	err = refusedBy(joinKey(s.Token().secret), s.run, knock, mark{}, newer)
 	if err == nil || err.Error() != "refused (version): the coordinator speaks version 2, this program 1" {
 		t.Errorf("a coordinator of another version: %v", err)
 	}
@@ -139,8 +146,6 @@ func TestRefusedMessages(t *testing.T) {
 		name, word, reason string
 		b                  []byte
 	}{
-		{"a beat again", "beat", replayed, good},
-		{"too old a beat", "beat", replayed, seal(key, s.run, beat, mark{1, 1, 0}, nil)},
 		{"a beat as a frame", "frame", forged, good},
 		{"a frame under another's key", "frame", forged, seal(other, s.run, frame, at, []byte("x"))},
 		{"a frame of another's", "frame", foreign, seal(key, s.run, frame, mark{2, 1, 5}, []byte("x"))},
@@ -158,13 +163,20 @@ func TestRefusedMessages(t *testing.T) {
 			t.Errorf("%s: %v", m.name, err)
 			continue
 		}
-		if _, body, err := open(key, s.run, refusal, answer.Data); err != nil || !strings.HasPrefix(string(body), m.reason+": ") {
+		asked := map[string]kind{"beat": beat, "frame": frame, "welcome": ask}[m.word]
+		if _, body, err := open(key, s.run, refusing(asked), answer.Data); err != nil || !strings.HasPrefix(string(body), m.reason+": ") {
 			t.Errorf("%s: answered %q, %v", m.name, body, err)
 		}
 		if n := s.Refused()[m.reason]; n != before+1 {
 			t.Errorf("%s: counted %d times as %s", m.name, n-before, m.reason)
 		}
 	}
+	for _, again := range [][]byte{good, seal(key, s.run, beat, mark{1, 1, 0}, nil)} { // which nobody answers
+		if err := c.PublishRequest(s.of("beat", 1, 1), s.workersInbox(1, 1)+".x", again); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "both are counted", func() bool { return s.Refused()[replayed] == 2 })
 	_, beats := o.heard()
 	sameTexts(t, "beats", beats, []string{"1/1 good"})
 	sameTexts(t, "stream", keptBy(t, s), nil)
@@ -351,7 +363,7 @@ func TestOtherProtocols(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _ = io.Copy(io.Discard, c) // until it is shown out
-	eventually(t, "it is counted", func() bool { return s.Refused()[garbage] == 1 })
+	eventually(t, "it is counted", func() bool { return s.Refused()[badToken] == 1 })
 	if old, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12}); err == nil {
 		_ = old.Close()
 		t.Error("it speaks TLS 1.2")

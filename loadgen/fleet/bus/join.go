@@ -65,9 +65,9 @@ type door struct {
 
 func doorOf(t Token, at Abroad) (*door, error) {
 	d := &door{subjects: subjects{t.run}, token: t, url: at.URL}
-	u, err := url.Parse(at.URL)
-	if err != nil || u.Hostname() == "" || u.User != nil {
-		return nil, errors.New("a bus' address is tls://HOST:PORT")
+	u, err := parseURL(at.URL)
+	if err != nil {
+		return nil, err
 	}
 	if len(t.pin) == 0 {
 		d.ways = abroad(at)
@@ -78,6 +78,15 @@ func doorOf(t Token, at Abroad) (*door, error) {
 	}
 	d.ways = []nats.Option{nats.Secure(d.pinned(u.Hostname())), nats.TLSHandshakeFirst(), nats.IgnoreDiscoveredServers()}
 	return d, nil
+}
+
+// parseURL takes an address that holds no password: it is printed, and stands on command lines.
+func parseURL(address string) (*url.URL, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Hostname() == "" || u.User != nil {
+		return nil, errors.New("a bus' address is tls://HOST:PORT, without a name or a password")
+	}
+	return u, nil
 }
 
 // pinned believes one authority only, the token's, whatever this machine's clock says: the coordinator judges when the run is over.
@@ -127,29 +136,29 @@ func (d *door) explain(err error) error {
 }
 
 // dial opens a connection under a name.
-func (d *door) dial(options []nats.Option, name, password string) (*wire, error) {
+func (d *door) dial(options []nats.Option, broke func(), name, password string) (*wire, error) {
 	if len(d.token.pin) > 0 {
 		options = append(options, nats.UserInfo(name, password))
 	}
-	w, err := dial(d.url, slices.Concat(options, d.ways))
+	w, err := dial(d.url, broke, slices.Concat(options, d.ways))
 	if err != nil {
 		return nil, d.explain(err)
 	}
 	return w, nil
 }
 
-// sit opens the two connections of a worker.
+// sit opens the two connections of a worker. That of the frames is slow to find out that it is dead, for a long frame keeps the library's pings
+// waiting; so it begins anew whenever that of the beats has broken.
 func (d *door) sit(at mark, key []byte) (l *link, err error) {
 	l = &link{subjects: d.subjects, worker: at.worker, epoch: at.epoch, key: key}
-	open := func(what string) (*wire, error) {
-		name := d.workerName(at.worker, at.epoch)
-		return d.dial(patient(name+" "+what, d.workersInbox(at.worker, at.epoch)), name, passwordOf(key))
-	}
-	if l.beats, err = open("beats"); err != nil {
+	name, inbox := d.workerName(at.worker, at.epoch), d.workersInbox(at.worker, at.epoch)
+	slow := append(patient(name+" frames", inbox), nats.PingInterval(3*time.Second))
+	if l.frames, err = d.dial(slow, func() {}, name, passwordOf(key)); err != nil {
 		return nil, err
 	}
-	if l.frames, err = open("frames"); err != nil {
-		l.beats.close()
+	again := func() { _ = l.frames.connection.ForceReconnect() } // closed for good: nothing to do
+	if l.beats, err = d.dial(patient(name+" beats", inbox), again, name, passwordOf(key)); err != nil {
+		l.frames.close()
 		return nil, err
 	}
 	return l, nil
@@ -163,7 +172,7 @@ func (d *door) knock(ctx context.Context, hello []byte) (at mark, a admitted, er
 	}
 	nonce := rand.Text()
 	options := append(patient("ansturm joiner", d.joinersInbox(nonce)), nats.NoReconnect())
-	w, err := d.dial(options, d.joinerName(nonce), joinPassword(d.token.secret))
+	w, err := d.dial(options, func() {}, d.joinerName(nonce), joinPassword(d.token.secret))
 	if err != nil {
 		return at, a, err
 	}
@@ -176,7 +185,7 @@ func (d *door) knock(ctx context.Context, hello []byte) (at mark, a admitted, er
 	}
 	at, body, err = open(key, d.run, admit, answer)
 	if err != nil {
-		return mark{}, a, refusedBy(key, d.run, mark{}, answer)
+		return mark{}, a, refusedBy(key, d.run, knock, mark{}, answer)
 	}
 	a, err = admittedBy(d.run, key, own, at, body)
 	return at, a, err

@@ -13,10 +13,11 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// How long a worker waits for an answer before it asks again.
+// How long a worker waits for an answer before it asks again; a frame has more time the longer it is, lest a slow line be filled with repeated ones.
 const (
 	beatTimeout    = time.Second
 	deliverTimeout = 5 * time.Second
+	slowest        = 64 << 10 // bytes a second
 )
 
 // link is a worker's way to its coordinator: two connections, for a beat must not wait behind a frame.
@@ -39,8 +40,8 @@ type wire struct {
 	end  context.CancelFunc
 }
 
-// dial opens a connection. It fails at once where there is no server; one that breaks later comes back by itself.
-func dial(url string, options []nats.Option) (*wire, error) {
+// dial opens a connection. It fails at once where there is no server; one that breaks later comes back by itself, and broke is called.
+func dial(url string, broke func(), options []nats.Option) (*wire, error) {
 	w := &wire{}
 	w.anew()
 	options = append(options, nats.DisconnectErrHandler(func(*nats.Conn, error) {
@@ -49,6 +50,7 @@ func dial(url string, options []nats.Option) (*wire, error) {
 		w.mu.Unlock()
 		w.anew()
 		end()
+		broke()
 	}))
 	var err error
 	if w.connection, err = nats.Connect(url, options...); err != nil {
@@ -100,20 +102,20 @@ func (l *link) exchange(ctx context.Context, w *wire, word string, asked, wanted
 	if err != nil {
 		return nil, err
 	}
-	return answered(l.key, l.run, wanted, at, answer)
+	return answered(l.key, l.run, asked, wanted, at, answer)
 }
 
-// answered opens an answer to what was sent under this mark.
-func answered(key []byte, run string, wanted kind, sent mark, answer []byte) ([]byte, error) {
+// answered opens an answer to what was asked under this mark.
+func answered(key []byte, run string, asked, wanted kind, sent mark, answer []byte) ([]byte, error) {
 	if at, body, err := open(key, run, wanted, answer); err == nil && at == sent {
 		return body, nil
 	}
-	return nil, refusedBy(key, run, sent, answer)
+	return nil, refusedBy(key, run, asked, sent, answer)
 }
 
-// refusedBy reads the no in the answer to what was sent under this mark.
-func refusedBy(key []byte, run string, sent mark, answer []byte) error {
-	at, body, err := open(key, run, refusal, answer)
+// refusedBy reads the no in the answer to what was asked under this mark.
+func refusedBy(key []byte, run string, asked kind, sent mark, answer []byte) error {
+	at, body, err := open(key, run, refusing(asked), answer)
 	var newer newerError
 	switch {
 	case err == nil && at == sent:
@@ -150,7 +152,8 @@ func (l *link) Deliver(ctx context.Context, sequence uint64, body []byte) error 
 	if most := min(mostBody, int(l.frames.connection.MaxPayload())-sealHead-sealFoot); len(body) > most {
 		return fmt.Errorf("frame %d has %d bytes, the bus carries %d at most", sequence, len(body), most)
 	}
-	_, err := l.exchange(ctx, l.frames, "frame", frame, kept, sequence, body, deliverTimeout)
+	long := deliverTimeout + time.Duration(len(body))*time.Second/slowest
+	_, err := l.exchange(ctx, l.frames, "frame", frame, kept, sequence, body, long)
 	return err
 }
 

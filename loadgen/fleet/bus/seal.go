@@ -33,11 +33,10 @@ const (
 type kind byte
 
 const (
-	knock   kind = iota + 1 // a joiner's request
-	admit                   // its answer: taken in
-	refusal                 // the answer to anything: no, and why
-	ask                     // for a piece of the welcome
-	piece                   // of it
+	knock kind = iota + 1 // a joiner's request
+	admit                 // its answer: taken in
+	ask                   // for a piece of the welcome
+	piece                 // of it
 	beat
 	reply
 	frame
@@ -45,6 +44,9 @@ const (
 	told // the coordinator's own frame
 	entry
 )
+
+// refusing is the kind of a no, and why, to a message of kind k: what refuses one cannot be passed off as refusing another.
+func refusing(k kind) kind { return k | 0x80 }
 
 // mark is what stands on an envelope.
 type mark struct {

@@ -3,7 +3,6 @@ package bus
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -50,15 +49,14 @@ func (s *Server) Serve(ctx context.Context, service Service) error {
 func (s *Server) untilClosed(ctx context.Context) error {
 	closed := s.connection.StatusChanged(nats.CLOSED)
 	defer s.connection.RemoveStatusListener(closed)
-	if s.connection.IsClosed() {
-		return errors.New("the bus is closed")
+	if !s.connection.IsClosed() {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-closed:
+		}
 	}
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-closed:
-		return errors.New("the bus is closed")
-	}
+	return errors.New("the bus is closed")
 }
 
 // work answers what comes. More than the library lets wait (64 MiB) is dropped, and asked again.
@@ -74,15 +72,17 @@ func work(ctx context.Context, from *nats.Subscription, answer func(*nats.Msg)) 
 	}
 }
 
-// refuse counts a message that changes nothing, and says so to its sender where an answer under a key would be believed.
-func (s *Server) refuse(m *nats.Msg, name, reason, text string, key []byte, at mark) {
+// bad counts a message that changes nothing.
+func (s *Server) bad(name, reason, text string) {
 	s.refusals.add(reason, name, text)
 	if s.embedded != nil {
 		s.embedded.gate.blame(name)
 	}
-	if key != nil {
-		s.respond(m, key, refusal, at, []byte(reason+": "+text))
-	}
+}
+
+// refuse answers no, in a way that its sender believes.
+func (s *Server) refuse(m *nats.Msg, key []byte, k kind, at mark, reason, text string) {
+	s.respond(m, key, refusing(k), at, []byte(reason+": "+text))
 }
 
 // respond: an answer that does not arrive is one that the sender asks for again.
@@ -90,25 +90,32 @@ func (s *Server) respond(m *nats.Msg, key []byte, k kind, at mark, body []byte) 
 	_ = m.Respond(seal(key, s.run, k, at, body))
 }
 
+const elsewhere = "an answer is wanted elsewhere than in the sender's inbox"
+
 // sender judges a worker's message: whose subject, whose inbox, whose seal. What does not hold is refused here.
 func (s *Server) sender(m *nats.Msg, k kind) (at mark, key, body []byte, ok bool) {
 	worker, epoch, whole := whose(m.Subject)
 	name := s.workerName(worker, epoch)
 	if !whole || worker == 0 || epoch == 0 || !strings.HasPrefix(m.Reply, s.workersInbox(worker, epoch)+".") {
-		s.refuse(m, name, foreign, "an answer is wanted elsewhere than in the sender's inbox", nil, mark{})
+		s.bad(name, foreign, elsewhere)
 		return mark{}, nil, nil, false
 	}
 	key = s.keys.epoch(worker, epoch)
 	at, body, err := open(key, s.run, k, m.Data)
-	if err != nil {
-		s.refuse(m, name, reasonOf(err), err.Error(), key, at)
-		return mark{}, nil, nil, false
+	reason, text := "", ""
+	switch {
+	case err != nil:
+		reason, text = reasonOf(err), err.Error()
+	case at.worker != worker || at.epoch != epoch:
+		reason, text = foreign, "a message of another worker"
+	case k == beat && len(body) > mostBeat:
+		reason, text = garbage, "a beat that is too long"
+	default:
+		return at, key, body, true
 	}
-	if at.worker != worker || at.epoch != epoch {
-		s.refuse(m, name, foreign, "a message of another worker", key, at)
-		return mark{}, nil, nil, false
-	}
-	return at, key, body, true
+	s.bad(name, reason, text)
+	s.refuse(m, key, k, at, reason, text)
+	return mark{}, nil, nil, false
 }
 
 func (s *Server) answerBeat(m *nats.Msg, service Service) {
@@ -117,18 +124,14 @@ func (s *Server) answerBeat(m *nats.Msg, service Service) {
 		return
 	}
 	epoch := mark{worker: at.worker, epoch: at.epoch}
-	if len(body) > mostBeat {
-		s.refuse(m, s.workerName(at.worker, at.epoch), garbage, "a beat that is too long", key, at)
-		return
-	}
 	seen := s.beats[epoch]
 	if seen == nil {
 		seen = &window{}
 		s.beats[epoch] = seen
 		s.forget(epoch) // it has its welcome
 	}
-	if !seen.fresh(at.sequence) {
-		s.refuse(m, s.workerName(at.worker, at.epoch), replayed, "a beat told before", key, at)
+	if !seen.fresh(at.sequence) { // no answer, which might be taken for that to the beat itself
+		s.bad(s.workerName(at.worker, at.epoch), replayed, "a beat told before")
 		return
 	}
 	if answer := service.Beat(at.worker, at.epoch, body); answer != nil {
@@ -144,7 +147,7 @@ func (s *Server) answerFrame(ctx context.Context, m *nats.Msg) {
 	ctx, cancel := context.WithTimeout(ctx, deliverTimeout)
 	defer cancel()
 	if err := s.keep(ctx, at.worker, at.epoch, m.Data); err != nil {
-		s.respond(m, key, refusal, at, []byte(laterReason+": the bus cannot keep it now: "+err.Error()))
+		s.refuse(m, key, frame, at, laterReason, "the bus cannot keep it now: "+err.Error())
 		return
 	}
 	s.respond(m, key, kept, at, nil)
@@ -185,24 +188,31 @@ func (s *Server) forget(epoch mark) {
 func (s *Server) answerJoin(m *nats.Msg, service Service) {
 	nonce := m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]
 	name, key := s.joinerName(nonce), joinKey(s.keys.token())
+	if checkRun(nonce) != nil {
+		name = "a joiner" // whose name is not fit to be printed
+	}
 	if m.Subject != s.join(nonce) || !strings.HasPrefix(m.Reply, s.joinersInbox(nonce)+".") {
-		s.refuse(m, name, foreign, "an answer is wanted elsewhere than in the sender's inbox", nil, mark{})
+		s.bad(name, foreign, elsewhere)
 		return
 	}
 	at, body, err := open(key, s.run, knock, m.Data)
+	reason, text := "", ""
 	switch {
 	case err != nil:
-		s.refuse(m, name, reasonOf(err), err.Error(), key, mark{})
+		reason, text = reasonOf(err), err.Error()
 	case at != mark{} || len(body) < publicBytes || len(body) > publicBytes+mostBeat:
-		s.refuse(m, name, garbage, "no request to join", key, mark{})
+		reason, text = garbage, "no request to join"
 	case s.knocked[string(body[:publicBytes])]:
-		s.refuse(m, name, replayed, "a request to join told before", key, mark{})
+		reason, text = replayed, "a request to join told before"
 	case time.Now().After(s.state.Expires):
-		s.refuse(m, name, expired, fmt.Sprintf("the token let workers in until %s", s.state.Expires.UTC().Format(time.RFC3339)), key, mark{})
+		reason, text = expired, "the token let workers in until "+s.state.Expires.UTC().Format(time.RFC3339)
 	default:
 		s.knocked[string(body[:publicBytes])] = true
 		s.takeIn(m, key, body[:publicBytes], body[publicBytes:], service)
+		return
 	}
+	s.bad(name, reason, text)
+	s.refuse(m, key, knock, mark{}, reason, text)
 }
 
 func (s *Server) takeIn(m *nats.Msg, key, public, hello []byte, service Service) {
@@ -217,7 +227,7 @@ func (s *Server) takeIn(m *nats.Msg, key, public, hello []byte, service Service)
 	}
 	if err != nil {
 		s.refusals.add(denied, "a joiner", err.Error())
-		s.respond(m, key, refusal, mark{}, []byte(denied+": "+err.Error()))
+		s.refuse(m, key, knock, mark{}, denied, err.Error())
 		return
 	}
 	s.guests.Lock()
@@ -225,6 +235,8 @@ func (s *Server) takeIn(m *nats.Msg, key, public, hello []byte, service Service)
 	s.guests.Unlock()
 	s.respond(m, key, admit, at, answer)
 }
+
+const noPiece = "no such piece of the welcome"
 
 // answerAsk gives a piece of a welcome, as often as it is asked for, until the first beat.
 func (s *Server) answerAsk(m *nats.Msg) {
@@ -236,7 +248,8 @@ func (s *Server) answerAsk(m *nats.Msg) {
 	all := s.welcomes[mark{worker: at.worker, epoch: at.epoch}]
 	s.guests.Unlock()
 	if at.sequence >= uint64(len(all)) {
-		s.refuse(m, s.workerName(at.worker, at.epoch), garbage, "no such piece of the welcome", key, at)
+		s.bad(s.workerName(at.worker, at.epoch), garbage, noPiece)
+		s.refuse(m, key, ask, at, garbage, noPiece)
 		return
 	}
 	s.respond(m, key, piece, at, hide(welcomeKey(key), at.sequence, all[at.sequence]))

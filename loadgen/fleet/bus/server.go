@@ -84,12 +84,12 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if o.MostStore == 0 {
 		o.MostStore = defaultMostStore
 	}
-	if s.embedded, err = embed(s.dir, s.state, o.MostStore, s.refusals); err != nil {
+	if s.embedded, err = embed(ctx, s.dir, s.state, o.MostStore, s.refusals); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	_, port, _ := net.SplitHostPort(s.state.Address)
 	s.url = "tls://" + net.JoinHostPort(s.state.Hosts[0], port)
-	if err := s.state.save(s.dir); err != nil { // with the port
+	if err := s.state.save(s.dir); err != nil { // the port that was found
 		return nil, errors.Join(err, s.Close())
 	}
 	err = s.connect(ctx, "", 1, nats.InProcessServer(s.embedded.nats), nats.UserInfo(coordinatorName, s.embedded.gate.password))
@@ -102,6 +102,9 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 // Connect takes a run onto a bus of the user's own. Its secrets are in the directory as those of Start are; of the rights of others on that bus nothing
 // is known, so seals alone tell workers apart.
 func Connect(ctx context.Context, at Abroad, o Options) (*Server, error) {
+	if _, err := parseURL(at.URL); err != nil {
+		return nil, err
+	}
 	o.Address = ""
 	s, err := prepare(o)
 	if err != nil {
@@ -173,7 +176,7 @@ func (s *Server) connect(ctx context.Context, url string, replicas int, options 
 	}
 	kv, err := s.jet.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
 		Bucket: s.bucket(), Description: "deals and ceilings of an ansturm fleet", History: 1, Storage: jetstream.FileStorage, Replicas: replicas,
-		MaxValueSize: sealHead + mostBody + sealFoot,
+		MaxValueSize: sealHead + mostBody + sealFoot + 1024,
 	})
 	if err != nil {
 		return fmt.Errorf("the fleet's list: %w", err)
@@ -201,7 +204,7 @@ func patient(name, inbox string) []nats.Option {
 		nats.CustomReconnectDelay(func(rounds int) time.Duration {
 			return min(100*time.Millisecond+time.Duration(rounds)*time.Millisecond, time.Second)
 		}),
-		nats.PingInterval(500 * time.Millisecond), nats.MaxPingsOutstanding(3), nats.NoCallbacksAfterClientClose(),
+		nats.PingInterval(500 * time.Millisecond), nats.MaxPingsOutstanding(3), nats.FlusherTimeout(10 * time.Second), nats.NoCallbacksAfterClientClose(),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // else it prints
 	}
 }
@@ -260,5 +263,6 @@ func (s *Server) Remove(ctx context.Context) error {
 	for _, name := range []string{fileState, fileSecret, fileToken, fileAuthority, fileCertificate, fileKey, dirStore} {
 		gone = errors.Join(gone, os.RemoveAll(filepath.Join(s.dir, name)))
 	}
+	_ = os.Remove(s.dir) // unless something of others is there
 	return gone
 }

@@ -88,7 +88,7 @@ func (s *Server) Messages(ctx context.Context, take func(Message) error) error {
 	return follow(ctx, s.jet, s.subjects.stream(), 1, func(_ uint64, m jetstream.Msg) (bool, error) {
 		message, reason := s.verify(m)
 		if reason != "" {
-			s.refusals.add(reason, m.Subject(), "a message in the stream that is none of this run's")
+			s.refusals.add(reason, "somebody", "a message in the stream that is none of this run's")
 			return true, nil
 		}
 		return true, take(message)

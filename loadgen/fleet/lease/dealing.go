@@ -14,7 +14,7 @@ func (k *Keeper) Next(now time.Duration) (Entry, bool) {
 	if k.ended != nil {
 		return Entry{}, false
 	}
-	if k.pending == nil && !k.stopped {
+	if k.pending == nil && (!k.stopped || !k.begun) { // who is to close must be the last in the list
 		if e, some := k.decide(now); some {
 			e.Coordinator = k.number
 			k.pending = &e
@@ -153,7 +153,7 @@ func (k *Keeper) inherited() []estate {
 		}
 	}
 	living := k.living()
-	return give(list, living, apportion(parts(list, Owner{}), k.wants(list, living)))
+	return give(list, living, apportion(parts(list)[Owner{}], k.wants(list, living)))
 }
 
 // wants is how many parts each of the living has less than its share by capacity, at least 0.
@@ -167,11 +167,10 @@ func (k *Keeper) wants(list []estate, living []*Member) []float64 {
 
 // lacks is how many parts each of the living has less than its share by capacity of what is not presumed to be another's.
 func (k *Keeper) lacks(list []estate, living []*Member) []int {
-	have, all := map[Owner]int{}, 0
-	for _, e := range list {
-		have[e.heir] += e.hi - e.lo
-		if !k.isPresumed(e.heir) {
-			all += e.hi - e.lo
+	have, all := parts(list), 0
+	for o, n := range have {
+		if !k.isPresumed(o) {
+			all += n
 		}
 	}
 	capacities := make([]float64, len(living))
@@ -196,7 +195,7 @@ func (k *Keeper) share(now time.Duration) (Entry, bool) {
 	for i, m := range living {
 		list = take(list, m.Owner, -lacks[i])
 	}
-	list = give(list, living, apportion(parts(list, Owner{}), wants))
+	list = give(list, living, apportion(parts(list)[Owner{}], wants))
 	return k.moved(list, now, "who has joined gets a share")
 }
 
@@ -206,9 +205,9 @@ func (k *Keeper) relieve(now time.Duration) (Entry, bool) {
 		return Entry{}, false
 	}
 	list, living := k.table.estates(), k.living()
-	loads := make([]Load, len(living))
+	have, loads := parts(list), make([]Load, len(living))
 	for i, m := range living {
-		loads[i] = Load{m.Owner, parts(list, m.Owner)}
+		loads[i] = Load{m.Owner, have[m.Owner]}
 	}
 	s, some := k.balance.Next(loads, now)
 	if !some {

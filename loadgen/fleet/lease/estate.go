@@ -20,14 +20,13 @@ func (t *Table) estates() []estate {
 	return list
 }
 
-// parts is how many an owner is to have in the end.
-func parts(list []estate, o Owner) (n int) {
+// parts is how many each owner is to have in the end.
+func parts(list []estate) map[Owner]int {
+	of := map[Owner]int{}
 	for _, e := range list {
-		if e.heir == o {
-			n += e.hi - e.lo
-		}
+		of[e.heir] += e.hi - e.lo
 	}
-	return n
+	return of
 }
 
 // split makes n parts at an estate's begin one of their own.

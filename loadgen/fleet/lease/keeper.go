@@ -124,7 +124,7 @@ func (k *Keeper) Heard(o Owner, f Facts, now time.Duration) Promise {
 
 // promise is what a member holds from now on.
 func (k *Keeper) promise(m *Member, now time.Duration) Promise {
-	if k.ended != nil || !k.begun {
+	if !k.active() {
 		return Promise{}
 	}
 	if m.living() && !k.stopped {
@@ -190,16 +190,29 @@ func (k *Keeper) Members() []Member {
 	return members
 }
 
-// Promised is the Due from which on nobody can have been promised anything, by this coordinator or one before it.
-func (k *Keeper) Promised() time.Duration { return max(k.base, k.promised) }
+// Promised is the Due from which on nobody can have been promised anything, by this coordinator or one before it; Forever of one that
+// may not promise, because another one does.
+func (k *Keeper) Promised() time.Duration {
+	if !k.active() {
+		return Forever
+	}
+	return max(k.base, k.promised)
+}
+
+// active says that its own entries are the last in the list, as far as it knows.
+func (k *Keeper) active() bool { return k.begun && k.ended == nil }
 
 // Stop makes it promise and deal nothing more, for a run that is to end.
 func (k *Keeper) Stop() { k.stopped = true }
 
 // Closable says whether nothing can come any more, else why not: the last Due has passed, all who live have said that they are
-// done, what the others were promised has passed too, and they have had the time to come back.
+// done, what the others were promised has passed too, and they have had the time to come back. Only the word of the last coordinator in
+// the list counts.
 func (k *Keeper) Closable(now time.Duration) (ok bool, why string) {
-	if k.terms.at(now) < k.terms.End && !k.stopped {
+	switch {
+	case !k.active():
+		return false, "another coordinator may promise more"
+	case k.terms.at(now) < k.terms.End && !k.stopped:
 		return false, "arrivals are due"
 	}
 	for _, m := range k.ordered {

@@ -174,8 +174,8 @@ func TestAnotherCoordinator(t *testing.T) {
 	if p := k.Heard(a, Facts{}, 0); p.Coordinator != 0 || p.Until != 0 || p.Deals != 0 {
 		t.Errorf("promised before it began: %+v", p)
 	}
-	if _, some := k.Next(0); !some {
-		t.Fatal("it does not begin")
+	if _, some := k.Next(0); !some || k.Promised() != Forever {
+		t.Fatal("it does not begin, or knows what others promise")
 	}
 	if err := k.Appended(2, Entry{Coordinator: 7, Ceiling: 30 * time.Second}); err != nil { // whom it replaces was faster
 		t.Fatal(err)
@@ -199,6 +199,9 @@ func TestAnotherCoordinator(t *testing.T) {
 	if _, some := k.Next(0); some || k.Heard(a, Facts{}, 0).Coordinator != 0 || k.Appended(5, Entry{Coordinator: 10, Ceiling: time.Minute}) == nil {
 		t.Error("it goes on though it was replaced")
 	}
+	if ok, _ := k.Closable(2 * time.Hour); ok || k.Promised() != Forever {
+		t.Error("it closes though it was replaced")
+	}
 }
 
 // TestClosable: not before the last Due, nor before everybody is done, dead, or has had the time to come back.
@@ -216,7 +219,7 @@ func TestClosable(t *testing.T) {
 		{func(k *keeping) { k.Yielded(a, end) }, end, "w1:1 is fenced, and may come back"},
 		{func(k *keeping) { k.Lost(a, end) }, end + LostAfter + DefaultHold + comeBack - 1, "w1:1 is lost, and may come back"},
 		{func(k *keeping) { k.Lost(a, end) }, end + LostAfter + DefaultHold + comeBack, ""},
-		{func(k *keeping) { k.Stop(); k.Lost(a, 0); k.Members() }, end - 1, "w1:1 is lost, and was promised more"},
+		{func(k *keeping) { k.Stop(); k.Lost(a, 0) }, end - 1, "w1:1 is lost, and was promised more"},
 	} {
 		k := keep(t, 64, Terms{End: end}, 0)
 		k.heard(a, Facts{}, 0)
@@ -231,6 +234,25 @@ func TestClosable(t *testing.T) {
 		if ok, why := k.Closable(test.at); ok != (why == "") || why != test.why {
 			t.Errorf("at %s: %v, %q, want %q", test.at, ok, why, test.why)
 		}
+	}
+}
+
+// TestStop: who is stopped before it began becomes the last in the list, so that it can close, and deals and promises nothing.
+func TestStop(t *testing.T) {
+	k := keep(t, 64, Terms{End: time.Hour}, 0)
+	k.Stop()
+	if err := k.Joined(Owner{1, 1}, 1, 0); err != nil {
+		t.Fatal(err)
+	}
+	if ok, _ := k.Closable(0); ok {
+		t.Error("closed before it began")
+	}
+	deals := k.settle(t, 0)
+	if p := k.heard(Owner{1, 1}, Facts{Done: true}, 0); p.Until != 0 || !p.Final || len(deals) > 0 {
+		t.Errorf("promised %+v, dealt %+v", p, deals)
+	}
+	if ok, why := k.Closable(0); !ok {
+		t.Error(why)
 	}
 }
 

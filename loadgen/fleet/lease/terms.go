@@ -80,7 +80,8 @@ type Promise struct {
 	// Lost: it is promised nothing more, and nothing more is dealt to it.
 	Lost bool
 	// Final: its Grants are the epoch's for good, and no promise will be higher. What of them it has not begun it may call unsent
-	// ([loadgen.Lease.End]). So it is for one that is fenced, once others have what it would have had; and for all after Stop.
+	// ([loadgen.Lease.End]). So it is for one that is fenced, once others have what it would have had; and for all after Stop,
+	// which a later coordinator must repeat before it begins.
 	Final bool
 }
 

@@ -1,0 +1,124 @@
+package fleet
+
+import (
+	"context"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/ansturm/ansturm/loadgen/fleet/bus"
+	"github.com/ansturm/ansturm/loadgen/record"
+)
+
+// What a platform tells comes into the record by way of the stream: its events, its account, what it has accepted; and the run is finished as is asked for.
+func TestAPlatformIsHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 12, 2)
+		accepted := roaring.New()
+		accepted.AddRange(0, 2000)
+		accepted.Remove(77)
+		started := time.Time{}
+		w.cfg.Started = func(at time.Time) error { started = at; return nil }
+		w.cfg.Account = func(context.Context) (*record.LabAccount, *roaring.Bitmap, []record.Warning, error) {
+			return &record.LabAccount{Accepted: int64(accepted.GetCardinality()), Valid: true}, accepted, []record.Warning{{Code: "seen"}}, nil
+		}
+		w.cfg.Finish = func(r *record.Run) { r.Warnings = append(r.Warnings, record.Warning{Code: "finished"}) }
+		w.hireAll(2)
+		c := w.coordinate(t.Context())
+		c.after(time.Second)
+		c.Event(record.Event{At: time.Second, Source: "lab", Kind: record.KindLab, Values: map[string]float64{"connections": 3, "lateness_p99_seconds": math.NaN()}})
+		<-c.end
+		r, err := record.Open(w.cfg.Dir)
+		if err != nil || c.err != nil {
+			t.Fatal(err, c.err)
+		}
+		w.bus.gone.Store(true)
+		w.all.Wait()
+		if !started.Equal(r.Run.StartedAt) || r.Run.Lab == nil || r.Run.Lab.Accepted != 1999 {
+			t.Errorf("started %s, run %+v", started, r.Run)
+		}
+		got, err := r.Accepted()
+		if err != nil || !got.Equals(accepted) {
+			t.Errorf("accepted %v, %v", got, err)
+		}
+		if !slices.ContainsFunc(r.Run.Warnings, func(w record.Warning) bool { return w.Code == "finished" }) {
+			t.Errorf("warnings %v", r.Run.Warnings)
+		}
+		events, err := r.Timeline()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var labs []record.Event
+		for _, e := range events {
+			if e.Kind == record.KindLab {
+				labs = append(labs, e)
+			}
+		}
+		if len(labs) != 1 || labs[0].Values["connections"] != 3 || len(labs[0].Values) != 1 {
+			t.Errorf("%+v", labs)
+		}
+		w.foldAgain()
+	})
+}
+
+// What no honest worker tells is refused whole, counted and warned of; the account is that of the others.
+func TestWhatIsForgedIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 13, 2)
+		w.hireAll(2)
+		c := w.coordinate(t.Context())
+		c.after(4 * time.Second)
+		w.bus.mu.Lock()
+		i := slices.IndexFunc(w.bus.stream, func(m bus.Message) bool { return m.Worker == 1 })
+		theirs := w.bus.stream[i].Body
+		flipped := slices.Clone(theirs)
+		flipped[len(flipped)/2] ^= 1
+		for _, m := range []bus.Message{
+			{Worker: 2, Epoch: 1, Sequence: 1 << 40, Body: theirs},                                  // another's
+			{Worker: 2, Epoch: 1, Sequence: 1<<40 + 1, Body: flipped},                               // damaged
+			{Worker: 2, Epoch: 1, Sequence: 1<<40 + 2, Body: nil},                                   // nothing
+			{Worker: 9, Epoch: 1, Sequence: 1, Body: theirs},                                        // of an epoch that nobody gave
+			{Sequence: 1, Body: encode(told{versioned: versioned{Version}, Close: &closingTold{}})}, // of a coordinator that is none
+			{Sequence: 2, Body: []byte("{}")},
+		} {
+			w.bus.stream = append(w.bus.stream, m)
+		}
+		w.bus.mu.Unlock()
+		r := w.finish(c)
+		if got := account(t, r); got.Indeterminate+got.Unsent > 0 {
+			t.Errorf("%+v", got)
+		}
+		refused := map[string]bool{}
+		for _, x := range r.Run.Warnings {
+			if x.Code == "fleet-refused" {
+				refused[x.Text["en"]] = true
+			}
+		}
+		for _, want := range []string{"1 messages were refused and are not in the record (foreign).", "3 messages were refused and are not in the record (garbage).", "1 messages were refused and are not in the record (early)."} {
+			if !refused[want] {
+				t.Errorf("%v, want %q", refused, want)
+			}
+		}
+		w.foldAgain()
+	})
+}
+
+// Nobody is there: nothing is fired, and nothing recorded.
+func TestNobodyComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 14, 2)
+		c := w.coordinate(t.Context())
+		<-c.end
+		if c.err == nil || !strings.Contains(c.err.Error(), "no worker was there after 1 minute") || c.run != nil {
+			t.Errorf("%v", c.err)
+		}
+		if _, err := record.Open(w.cfg.Dir); err == nil {
+			t.Error("there is a record")
+		}
+	})
+}
