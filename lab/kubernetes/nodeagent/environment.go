@@ -36,7 +36,7 @@ func (p *pod) environment() (list []string, values map[string]string) {
 		switch from := e.ValueFrom; {
 		case from != nil && from.FieldRef != nil:
 			value = p.field(from.FieldRef.FieldPath)
-		case from != nil && (from.SecretKeyRef != nil || from.ConfigMapKeyRef != nil):
+		case referenceOf(e) != nil:
 			given, there := p.supplies.value(e.Name)
 			if !there { // optional
 				continue

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -69,14 +70,28 @@ func (p *pod) supplied(ctx context.Context, s *supplies, err error, wait time.Du
 	}
 }
 
+// reference is a variable's to a key of another object.
+type reference struct {
+	kind, name, key string
+	optional        *bool
+}
+
+// referenceOf is a variable's; nil where it has none.
+func referenceOf(e corev1.EnvVar) *reference {
+	switch from := e.ValueFrom; {
+	case from == nil:
+	case from.SecretKeyRef != nil:
+		return &reference{"secret", from.SecretKeyRef.Name, from.SecretKeyRef.Key, from.SecretKeyRef.Optional}
+	case from.ConfigMapKeyRef != nil:
+		return &reference{"configmap", from.ConfigMapKeyRef.Name, from.ConfigMapKeyRef.Key, from.ConfigMapKeyRef.Optional}
+	}
+	return nil
+}
+
 // wants says whether the pod is given anything by other objects.
 func (p *pod) wants() bool {
-	for _, e := range p.object.Spec.Containers[0].Env {
-		if from := e.ValueFrom; from != nil && (from.SecretKeyRef != nil || from.ConfigMapKeyRef != nil) {
-			return true
-		}
-	}
-	return len(p.object.Spec.Volumes) > 0
+	return len(p.object.Spec.Volumes) > 0 ||
+		slices.ContainsFunc(p.object.Spec.Containers[0].Env, func(e corev1.EnvVar) bool { return referenceOf(e) != nil })
 }
 
 // fetch gets all that the pod is given, or says what is not there.
@@ -90,19 +105,11 @@ func (p *pod) fetch(ctx context.Context) (*supplies, error) {
 		s.volumes[v.Name] = files
 	}
 	for _, e := range p.object.Spec.Containers[0].Env {
-		var kind, object, key string
-		var optional *bool
-		switch from := e.ValueFrom; {
-		case from == nil:
-			continue
-		case from.SecretKeyRef != nil:
-			kind, object, key, optional = "secret", from.SecretKeyRef.Name, from.SecretKeyRef.Key, from.SecretKeyRef.Optional
-		case from.ConfigMapKeyRef != nil:
-			kind, object, key, optional = "configmap", from.ConfigMapKeyRef.Name, from.ConfigMapKeyRef.Key, from.ConfigMapKeyRef.Optional
-		default:
+		r := referenceOf(e)
+		if r == nil {
 			continue
 		}
-		files, err := p.data(ctx, kind, object, optional, []corev1.KeyToPath{{Key: key, Path: e.Name}})
+		files, err := p.data(ctx, r.kind, r.name, r.optional, []corev1.KeyToPath{{Key: r.key, Path: e.Name}})
 		if err != nil {
 			return nil, fmt.Errorf("variable %s: %w", e.Name, err)
 		}
