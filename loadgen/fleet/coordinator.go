@@ -150,8 +150,11 @@ func (c *Coordinator) Run(ctx context.Context) (*record.Run, error) {
 		c.err = c.fold.follow(work, c.cfg.Store)
 		close(c.over)
 	})
-	if err := c.begin(work, table); err != nil || c.closed() {
-		return c.fold.run, err
+	if err := c.begin(work, table); err != nil {
+		return nil, err
+	}
+	if c.closed() { // a coordinator before this one had told the close, and only that was not in the record
+		return c.fold.run, c.err
 	}
 	all.Go(func() { c.tellEvents(work) })
 	all.Go(func() {
