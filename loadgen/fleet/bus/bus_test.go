@@ -87,7 +87,11 @@ func served(t testing.TB, s *Server, service Service) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ctx, service) }()
-	eventually(t, "the bus is served", func() bool { return s.connection.NumSubscriptions() >= 5 }) // four desks and the library's inbox
+	// Four desks and the library's inbox; then the server knows of them too.
+	eventually(t, "the bus is served", func() bool { return s.connection.NumSubscriptions() >= 5 })
+	if err := s.connection.Flush(); err != nil {
+		t.Fatal(err)
+	}
 	var once sync.Once
 	stop = func() {
 		once.Do(func() {

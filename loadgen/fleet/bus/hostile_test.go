@@ -100,6 +100,13 @@ func TestRefusedAtTheDoor(t *testing.T) {
 	if _, err := Join(t.Context(), s.Token(), Abroad{URL: strings.Replace(s.URL(), "tls:", "nats:", 1)}, nil); err == nil {
 		t.Error("joined without TLS")
 	}
+	for _, address := range []string{"tls://me:parole@127.0.0.1:1", "tls://me:parole@%%", "nothing", ""} {
+		_, err := Join(t.Context(), s.Token(), Abroad{URL: address}, nil)
+		_, err2 := Connect(t.Context(), Abroad{URL: address}, Options{Run: "r", Dir: t.TempDir()})
+		if err == nil || err2 == nil || strings.Contains(err.Error()+err2.Error(), "parole") {
+			t.Errorf("%q: %v, %v", address, err, err2)
+		}
+	}
 }
 
 // A message of another version is refused in words that both sides understand.

@@ -65,9 +65,9 @@ type door struct {
 
 func doorOf(t Token, at Abroad) (*door, error) {
 	d := &door{subjects: subjects{t.run}, token: t, url: at.URL}
-	u, err := url.Parse(at.URL)
-	if err != nil || u.Hostname() == "" || u.User != nil {
-		return nil, errors.New("a bus' address is tls://HOST:PORT")
+	u, err := parseURL(at.URL)
+	if err != nil {
+		return nil, err
 	}
 	if len(t.pin) == 0 {
 		d.ways = abroad(at)
@@ -78,6 +78,15 @@ func doorOf(t Token, at Abroad) (*door, error) {
 	}
 	d.ways = []nats.Option{nats.Secure(d.pinned(u.Hostname())), nats.TLSHandshakeFirst(), nats.IgnoreDiscoveredServers()}
 	return d, nil
+}
+
+// parseURL takes an address that holds no password: it is printed, and stands on command lines.
+func parseURL(address string) (*url.URL, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Hostname() == "" || u.User != nil {
+		return nil, errors.New("a bus' address is tls://HOST:PORT, without a name or a password")
+	}
+	return u, nil
 }
 
 // pinned believes one authority only, the token's, whatever this machine's clock says: the coordinator judges when the run is over.

@@ -102,6 +102,9 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 // Connect takes a run onto a bus of the user's own. Its secrets are in the directory as those of Start are; of the rights of others on that bus nothing
 // is known, so seals alone tell workers apart.
 func Connect(ctx context.Context, at Abroad, o Options) (*Server, error) {
+	if _, err := parseURL(at.URL); err != nil {
+		return nil, err
+	}
 	o.Address = ""
 	s, err := prepare(o)
 	if err != nil {
