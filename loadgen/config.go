@@ -122,7 +122,7 @@ type Result struct {
 type Progress struct {
 	// At is the platform time.
 	At time.Duration
-	// Total arrivals of the share; Offered of them have begun.
+	// Total arrivals of the share, by a lease of the whole schedule; Offered of them have begun.
 	Total, Offered int64
 	// The fates so far.
 	Completed, Failed, Indeterminate, Unsent int64

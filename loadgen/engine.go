@@ -310,7 +310,7 @@ func (e *Engine) await(ctx context.Context, settled <-chan struct{}) (interrupte
 		return false
 	case <-ctx.Done():
 		interrupted = true
-	case <-e.fenced():
+	case <-e.leaseFenced():
 	}
 	e.stopping.Store(true)
 	e.Wake()

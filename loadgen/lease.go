@@ -45,8 +45,8 @@ type Lease struct {
 	of     int
 	held   atomic.Pointer[held]
 	fenced atomic.Pointer[string]
-	quiet  chan struct{} // closed once it is fenced
-	last   atomic.Pointer[[]Grant]
+	fence  chan struct{}           // closed once it is fenced
+	last   atomic.Pointer[[]Grant] // the coordinator's last word
 }
 
 // NewLease is a lease in a schedule of that many parts, by which nothing may begin as yet.
@@ -54,7 +54,7 @@ func NewLease(of int) (*Lease, error) {
 	if _, err := arrivals.Parts(of); err != nil {
 		return nil, fmt.Errorf("lease: %w", err)
 	}
-	l := &Lease{of: of, quiet: make(chan struct{})}
+	l := &Lease{of: of, fence: make(chan struct{})}
 	l.held.Store(&held{})
 	return l, nil
 }
@@ -83,7 +83,7 @@ func (l *Lease) Hold(h Holding) error {
 // first reason stays.
 func (l *Lease) Fence(why string) {
 	if l.fenced.CompareAndSwap(nil, &why) {
-		close(l.quiet)
+		close(l.fence)
 	}
 }
 

@@ -56,12 +56,12 @@ func (s *shard) feel() {
 	}
 }
 
-// fenced is closed once the lease is; nil without one.
-func (e *Engine) fenced() <-chan struct{} {
+// leaseFenced is closed once the lease is fenced; nil without one.
+func (e *Engine) leaseFenced() <-chan struct{} {
 	if e.cfg.Lease == nil {
 		return nil
 	}
-	return e.cfg.Lease.quiet
+	return e.cfg.Lease.fence
 }
 
 // followLease makes the lease end with ctx, until the function it gives is called.
