@@ -124,8 +124,12 @@ func TestAWorkerStandsStill(t *testing.T) {
 		if got := account(w.t, r); got.Indeterminate > 0 || got.Unsent == 0 || r.Run.Workers != 3 {
 			w.t.Errorf("%+v of %d workers", got, r.Run.Workers)
 		}
-		if len(c.Workers()) != 4 {
-			w.t.Errorf("workers %+v", c.Workers())
+		epochs := 0
+		for _, x := range r.Run.Fleet.Workers {
+			epochs += int(x.Epochs)
+		}
+		if f := r.Run.Fleet; len(f.Workers) != 3 || epochs != 4 || f.Coordinators != 1 || len(c.Workers()) != 4 {
+			w.t.Errorf("fleet %+v, workers %+v", f, c.Workers())
 		}
 	})
 }
@@ -140,9 +144,9 @@ func TestACoordinatorDies(t *testing.T) {
 					w.t.Error("a coordinator without a bus ends well")
 				}
 				time.Sleep(away)
-				got := account(w.t, w.finish(w.coordinate(w.t.Context())))
-				if got.Indeterminate > 0 || (got.Unsent > 0) != (name == "later") {
-					w.t.Errorf("%+v", got)
+				r := w.finish(w.coordinate(w.t.Context()))
+				if got := account(w.t, r); got.Indeterminate > 0 || (got.Unsent > 0) != (name == "later") || r.Run.Fleet.Coordinators != 2 {
+					w.t.Errorf("%+v of %+v", got, r.Run.Fleet)
 				}
 			})
 		})
