@@ -164,11 +164,21 @@ func (c *Coordinator) Run(ctx context.Context) (*record.Run, error) {
 	})
 	if err = c.start(ctx, work); err == nil {
 		err = c.keep(ctx, work, table)
+	} else {
+		c.dismiss(work)
 	}
 	if err == nil {
 		err = c.close(ctx, work)
 	}
 	return c.fold.run, err
+}
+
+// dismiss tells the workers of a run that will not start to go.
+func (c *Coordinator) dismiss(ctx context.Context) {
+	c.mu.Lock()
+	c.stopped = true
+	c.mu.Unlock()
+	pause(ctx, 2*lease.BeatEvery)
 }
 
 // closed says that the fold has ended: with the record's close, or an error.

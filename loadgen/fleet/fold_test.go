@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"math"
 	"slices"
 	"strings"
@@ -113,6 +114,22 @@ func TestNobodyComes(t *testing.T) {
 		}
 		if _, err := record.Open(w.cfg.Dir); err == nil {
 			t.Error("there is a record")
+		}
+	})
+}
+
+// Who is interrupted before the start has fired nothing, and lets the workers go.
+func TestInterruptedBeforeTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 15, 3)
+		hands := w.hireAll(2)
+		ctx, cancel := context.WithCancel(t.Context())
+		c := w.coordinate(ctx)
+		time.Sleep(5 * time.Second)
+		cancel()
+		w.all.Wait()
+		if !errors.Is(c.err, context.Canceled) || c.run != nil || hands[0].err != nil || hands[1].err != nil || len(w.target.begun) > 0 {
+			t.Errorf("%v; workers %v, %v; %d begun", c.err, hands[0].err, hands[1].err, len(w.target.begun))
 		}
 	})
 }
