@@ -118,6 +118,27 @@ func TestNobodyComes(t *testing.T) {
 	})
 }
 
+// A platform that cannot be begun ends the run, whose record says so.
+func TestAPlatformThatDoesNotBegin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 16, 2)
+		broken := errors.New("the lab has no power")
+		w.cfg.Started = func(time.Time) error { return broken }
+		w.hireAll(2)
+		c := w.coordinate(t.Context())
+		w.all.Wait()
+		if !errors.Is(c.err, broken) || c.run == nil || !c.run.Interrupted || len(w.target.begun) > 0 {
+			t.Fatalf("%v, %+v", c.err, c.run)
+		}
+		if !slices.ContainsFunc(c.run.Warnings, func(x record.Warning) bool {
+			return x.Code == "run-broken" && strings.Contains(x.Text["en"], "no power")
+		}) {
+			t.Errorf("%+v", c.run.Warnings)
+		}
+		w.foldAgain()
+	})
+}
+
 // Who is interrupted before the start has fired nothing, and lets the workers go.
 func TestInterruptedBeforeTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
