@@ -114,7 +114,7 @@ func (l *life) hear(b *Beat, r *Reply, sent, came time.Time) bool {
 	if r.Lost {
 		l.leave("was taken for lost")
 	}
-	l.told = l.told || b.State == Done
+	l.told = l.told || b.State == Done || r.Stopped && l.bearing.start.IsZero()
 	return true
 }
 

@@ -191,11 +191,13 @@ func (c *Coordinator) tellClock(o lease.Owner, m *member) {
 	c.Event(e)
 }
 
-// close takes the platform's account, tells the close, and waits until it has been folded. What is wrong with the account is an error, and the
-// record says it: it cannot be asked for again.
-func (c *Coordinator) close(ctx, work context.Context) error {
+// close takes the platform's account, tells the close, and waits until it has been folded. What broke the run is an error, and the record says it;
+// so is what is wrong with the account, which cannot be asked for again.
+func (c *Coordinator) close(ctx, work context.Context, broken error) error {
 	end := &closingTold{Interrupted: ctx.Err() != nil}
-	broken := c.account(work, end)
+	if broken == nil {
+		broken = c.account(work, end)
+	}
 	if broken != nil {
 		end.Interrupted = true
 		end.Warnings = append(end.Warnings, record.Warning{Code: "run-broken", Text: scenarios.Text{

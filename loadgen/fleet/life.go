@@ -36,7 +36,7 @@ type life struct {
 	bearing bearings
 	engine  *loadgen.Engine // nil before the start
 	state   State
-	told    bool // the coordinator has heard that it is done
+	told    bool // the coordinator has heard that it is done, or there is nothing to do
 	stopped bool // the run ends early
 	away    bool // nobody answers, as was said
 	leaving string

@@ -61,6 +61,9 @@ func Work(ctx context.Context, cfg WorkerConfig) error {
 	if w.Say == nil {
 		w.Say = func(string) {}
 	}
+	if cfg.Join == nil || cfg.State == "" {
+		return errors.New("fleet: a worker needs a way to join, and a directory for its journals")
+	}
 	var err error
 	if w.relics, err = relics(cfg.State); err != nil {
 		return err
