@@ -40,6 +40,7 @@ type side struct {
 	*memBus
 	dead  atomic.Bool
 	until atomic.Int64 // Unix ns
+	deaf  atomic.Bool  // what comes back to it is lost
 }
 
 func (s *side) cut(d time.Duration) { s.until.Store(time.Now().Add(d).UnixNano()) }
@@ -220,6 +221,10 @@ func (l *memLink) Beat(ctx context.Context, beat []byte) (reply []byte, err erro
 	}
 	if reply = service.Beat(l.worker, l.epoch, beat); reply == nil {
 		return nil, errCut
+	}
+	if l.deaf.Load() {
+		<-ctx.Done()
+		return nil, ctx.Err()
 	}
 	return reply, l.travel(ctx)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -107,6 +108,27 @@ func TestAWorkerDies(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A worker that is heard and hears nothing is taken for lost as soon as one that is silent: it does not know what it is promised.
+func TestAWorkerIsDeaf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 6, 3)
+		hands := w.hireAll(3)
+		c := w.coordinate(t.Context())
+		c.after(3 * time.Second)
+		hands[0].deaf.Store(true)
+		time.Sleep(time.Second)
+		lost := slices.IndexFunc(c.Workers(), func(x Worker) bool { return x.Name == "w1" && x.State == lease.Lost })
+		if lost < 0 {
+			t.Errorf("workers %+v", c.Workers())
+		}
+		hands[0].deaf.Store(false)
+		if got := account(t, w.finish(c)); got.Indeterminate > 0 || got.Unsent > 0 {
+			t.Errorf("%+v", got)
+		}
+		w.foldAgain()
+	})
 }
 
 // A worker that stood still begins nothing any more as it was, says what it has not begun, and comes back as another epoch.

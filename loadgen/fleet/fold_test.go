@@ -24,8 +24,8 @@ func TestAPlatformIsHeard(t *testing.T) {
 		accepted.Remove(77)
 		started := time.Time{}
 		w.cfg.Started = func(at time.Time) error { started = at; return nil }
-		w.cfg.Account = func(context.Context) (*record.LabAccount, *roaring.Bitmap, error) {
-			return &record.LabAccount{Accepted: int64(accepted.GetCardinality()), Valid: true}, accepted, nil
+		w.cfg.Account = func(context.Context) (*record.LabAccount, *roaring.Bitmap, []record.Warning, error) {
+			return &record.LabAccount{Accepted: int64(accepted.GetCardinality()), Valid: true}, accepted, []record.Warning{{Code: "seen"}}, nil
 		}
 		w.cfg.Finish = func(r *record.Run) { r.Warnings = append(r.Warnings, record.Warning{Code: "finished"}) }
 		w.hireAll(2)
@@ -114,7 +114,7 @@ func TestNobodyComes(t *testing.T) {
 		w := newWorld(t, 14, 2)
 		c := w.coordinate(t.Context())
 		<-c.end
-		if c.err == nil || !strings.Contains(c.err.Error(), "no worker was there after 1m0s") || c.run != nil {
+		if c.err == nil || !strings.Contains(c.err.Error(), "no worker was there after 1 minute") || c.run != nil {
 			t.Errorf("%v", c.err)
 		}
 		if _, err := record.Open(w.cfg.Dir); err == nil {

@@ -41,7 +41,7 @@ type life struct {
 	away    bool // nobody answers, as was said
 	leaving string
 	heard   time.Time // the last reply
-	replied uint64    // the beat that it answered
+	answer  uint64    // its number
 	by      uint64    // the coordinator that gave it
 	held    loadgen.Holding
 }

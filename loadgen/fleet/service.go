@@ -16,24 +16,11 @@ type member struct {
 	joined
 	beat  Beat
 	heard time.Time
-	state lease.State // that was told of
-	clock time.Time   // when its clock was told of
-	deaf  deafness
-}
-
-// deafness is how long an epoch does not hear what it is answered, though it is heard itself.
-type deafness struct {
-	unheard uint64 // the first beat whose reply it does not say to have heard; 0: there was none
-	since   time.Time
-}
-
-// at takes in a beat that is about to be answered.
-func (d *deafness) at(beat *Beat, now time.Time) time.Duration {
-	if d.unheard == 0 || beat.Heard >= d.unheard {
-		d.unheard, d.since = beat.N, now
-		return 0
-	}
-	return now.Sub(d.since) + lease.BeatEvery/2 // it may have been so for a beat before the first such reply
+	// answered are the times of the last replies, by their number; of the last of them that it has heard, confirmed is the time.
+	answered  [answers]time.Time
+	confirmed time.Time
+	state     lease.State // that was told of
+	clock     time.Time   // when its clock was told of
 }
 
 // service answers workers, until ctx ends.
@@ -64,7 +51,7 @@ func (s service) Join(b []byte) (worker, epoch uint32, welcome []byte, err error
 	s.cfg.Say(fmt.Sprintf("worker %s joined: %s, process %d on %s", o, hello.Name, hello.Pid, hello.Host))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.members[o] = &member{joined: j, heard: time.Now(), state: lease.Joined}
+	s.members[o] = &member{joined: j, heard: time.Now(), confirmed: time.Now(), state: lease.Joined}
 	if s.keeper != nil {
 		if err := s.keeper.Joined(o, j.capacity(), s.now()); err != nil {
 			return 0, 0, nil, err
@@ -124,18 +111,19 @@ func (c *Coordinator) answer(o lease.Owner, beat *Beat, r *Reply, at time.Time) 
 	defer c.mu.Unlock()
 	m := c.members[o]
 	if m == nil { // a coordinator before this one took it in
-		m = &member{joined: c.fold.who(o), state: lease.Joined}
+		m = &member{joined: c.fold.who(o), state: lease.Joined, confirmed: at}
 		c.members[o] = m
 	}
 	m.beat, m.heard = *beat, at
-	deaf := m.deaf.at(beat, at)
+	m.confirm(beat)
+	m.answered[beat.N%answers] = at
 	r.Coordinator, r.Stopped = c.number, c.stopped
 	if c.keeper == nil {
 		return
 	}
 	p := c.keeper.Heard(o, lease.Facts{
 		Capacity: m.capacity(), Apart: beat.Apart, Measured: beat.Measured,
-		Fenced: beat.Yield != "", Done: beat.State == Done, Deaf: deaf,
+		Fenced: beat.Yield != "", Done: beat.State == Done,
 	}, c.now())
 	r.Lost = p.Lost
 	if p.Coordinator == 0 {
@@ -148,12 +136,32 @@ func (c *Coordinator) answer(o lease.Owner, beat *Beat, r *Reply, at time.Time) 
 	}
 }
 
+// answers are how many replies are remembered: those of more seconds than an epoch may be deaf for.
+const answers = 64
+
+// confirm takes in which reply an epoch has heard.
+func (m *member) confirm(b *Beat) {
+	if b.Heard > 0 && b.Heard < b.N && b.N-b.Heard < answers {
+		if at := m.answered[b.Heard%answers]; !at.IsZero() { // else it is the reply of a coordinator before this one
+			m.confirmed = at
+		}
+	}
+}
+
+// deaf says whether an epoch is heard and has not heard anything for too long: it does not know what it is promised.
+func (m *member) deaf() bool {
+	return time.Since(m.heard) < lease.LostAfter && time.Since(m.confirmed) > deafAfter && m.beat.State == Firing
+}
+
+// deafAfter leaves a beat that is on its way to say what it has heard.
+const deafAfter = lease.LostAfter + lease.BeatEvery/2
+
 // last says that an epoch's grants will not change any more, and that nothing of what it has begun is under way, or must not be.
 func (c *Coordinator) last(p *lease.Promise, beat *Beat) bool {
 	switch {
-	case c.stopped:
+	case p.Final:
 		return true
-	case !p.Lost || beat.Yield == "" && beat.Progress.InFlight > 0:
+	case c.stopped || !p.Lost || beat.Yield == "" && beat.Progress.InFlight > 0:
 		return false
 	}
 	now := c.platform()
