@@ -198,8 +198,22 @@ func (x *expedition) shoot(ctx context.Context) error {
 	}
 	stopWatching()
 	crew.end()
-	show.end(x.Progress(), err != nil || run.Interrupted)
+	show.end(x.ended(), err != nil || run.Interrupted)
 	return err
+}
+
+// ended is how far the run came: as the record has it, which knows more than the workers' last words.
+func (x *expedition) ended() loadgen.Progress {
+	p := x.Progress()
+	rec, err := record.Open(x.dir)
+	if err != nil || !rec.Run.Complete() {
+		return p
+	}
+	if account, err := rec.Account(); err == nil {
+		l := account.Ledger
+		p.Completed, p.Failed, p.Indeterminate, p.Unsent, p.InFlight = l.Completed, l.Failed, l.Indeterminate, l.Unsent, 0
+	}
+	return p
 }
 
 // started begins the platform's time and what watches it.

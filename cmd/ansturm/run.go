@@ -179,6 +179,11 @@ func (a *app) runAndTell(ctx context.Context, f firing) error {
 	if err != nil {
 		return err // Ctrl-C: the record is whole all the same
 	}
+	return judged(rec)
+}
+
+// judged ends the program as a run's validity says.
+func judged(rec *record.Record) error {
 	if !rec.Run.Validity.Valid {
 		return ended(gate.Invalid.ExitCode())
 	}

@@ -74,7 +74,7 @@ func (l *life) beatOnce(ctx context.Context, n uint64) (heard bool) {
 func (l *life) say(n uint64, now time.Time) Beat {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b := Beat{versioned: versioned{Version}, N: n, Sent: l.own.stamp(now), Heard: l.answer, Deals: l.held.Deals, Waiting: l.journal.waiting()}
+	b := Beat{versioned: versioned{Version}, N: n, Sent: l.own.stamp(now), Heard: l.replied, Deals: l.held.Deals, Waiting: l.journal.waiting()}
 	if l.state == Preparing && l.bearing.measured() {
 		l.state = Ready
 	}
@@ -103,7 +103,7 @@ func (l *life) hear(b *Beat, r *Reply, sent, came time.Time) bool {
 		l.by = r.Coordinator
 		l.journal.back(r.Kept)
 	}
-	l.heard, l.answer = came, r.N
+	l.heard, l.replied = came, b.N
 	before := l.bearing.start
 	l.bearing.hear(sent, came, r)
 	if before.IsZero() && !l.bearing.start.IsZero() {

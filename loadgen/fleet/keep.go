@@ -26,7 +26,6 @@ func (c *Coordinator) keep(ctx, work context.Context, table *lease.Table) error 
 	defer look.Stop()
 	ended := ctx.Done()
 	for {
-		c.loseDeaf()
 		if err := c.appendDue(work); err != nil {
 			return err
 		}
@@ -43,17 +42,6 @@ func (c *Coordinator) keep(ctx, work context.Context, table *lease.Table) error 
 				return ErrReplaced
 			}
 			return c.err
-		}
-	}
-}
-
-// loseDeaf takes those for lost who have not heard a reply for too long, though they are heard themselves.
-func (c *Coordinator) loseDeaf() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for o, m := range c.members {
-		if m.deaf() {
-			c.keeper.Lost(o, c.now())
 		}
 	}
 }

@@ -41,7 +41,7 @@ type life struct {
 	away    bool // nobody answers, as was said
 	leaving string
 	heard   time.Time // the last reply
-	answer  uint64    // its number
+	replied uint64    // the beat that it answered
 	by      uint64    // the coordinator that gave it
 	held    loadgen.Holding
 }

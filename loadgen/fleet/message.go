@@ -56,7 +56,7 @@ type Beat struct {
 	versioned
 	N    uint64 `json:"n"`
 	Sent int64  `json:"sent"`
-	// Heard is the number of the last beat whose reply it has heard; 0 before there was one.
+	// Heard is the last of its beats of which it has heard the reply.
 	Heard uint64 `json:"heard,omitempty"`
 	// Deals are those that its grants follow from.
 	Deals uint64 `json:"deals"`

@@ -16,11 +16,24 @@ type member struct {
 	joined
 	beat  Beat
 	heard time.Time
-	// answered are the times of the last replies, by their number; of the last of them that it has heard, confirmed is the time.
-	answered  [answers]time.Time
-	confirmed time.Time
-	state     lease.State // that was told of
-	clock     time.Time   // when its clock was told of
+	state lease.State // that was told of
+	clock time.Time   // when its clock was told of
+	deaf  deafness
+}
+
+// deafness is how long an epoch does not hear what it is answered, though it is heard itself.
+type deafness struct {
+	unheard uint64 // the first beat whose reply it does not say to have heard; 0: there was none
+	since   time.Time
+}
+
+// at takes in a beat that is about to be answered.
+func (d *deafness) at(beat *Beat, now time.Time) time.Duration {
+	if d.unheard == 0 || beat.Heard >= d.unheard {
+		d.unheard, d.since = beat.N, now
+		return 0
+	}
+	return now.Sub(d.since) + lease.BeatEvery/2 // it may have been so for a beat before the first such reply
 }
 
 // service answers workers, until ctx ends.
@@ -51,7 +64,7 @@ func (s service) Join(b []byte) (worker, epoch uint32, welcome []byte, err error
 	s.cfg.Say(fmt.Sprintf("worker %s joined: %s, process %d on %s", o, hello.Name, hello.Pid, hello.Host))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.members[o] = &member{joined: j, heard: time.Now(), confirmed: time.Now(), state: lease.Joined}
+	s.members[o] = &member{joined: j, heard: time.Now(), state: lease.Joined}
 	if s.keeper != nil {
 		if err := s.keeper.Joined(o, j.capacity(), s.now()); err != nil {
 			return 0, 0, nil, err
@@ -111,19 +124,18 @@ func (c *Coordinator) answer(o lease.Owner, beat *Beat, r *Reply, at time.Time) 
 	defer c.mu.Unlock()
 	m := c.members[o]
 	if m == nil { // a coordinator before this one took it in
-		m = &member{joined: c.fold.who(o), state: lease.Joined, confirmed: at}
+		m = &member{joined: c.fold.who(o), state: lease.Joined}
 		c.members[o] = m
 	}
 	m.beat, m.heard = *beat, at
-	m.confirm(beat)
-	m.answered[beat.N%answers] = at
+	deaf := m.deaf.at(beat, at)
 	r.Coordinator, r.Stopped = c.number, c.stopped
 	if c.keeper == nil {
 		return
 	}
 	p := c.keeper.Heard(o, lease.Facts{
 		Capacity: m.capacity(), Apart: beat.Apart, Measured: beat.Measured,
-		Fenced: beat.Yield != "", Done: beat.State == Done,
+		Fenced: beat.Yield != "", Done: beat.State == Done, Deaf: deaf,
 	}, c.now())
 	r.Lost = p.Lost
 	if p.Coordinator == 0 {
@@ -135,26 +147,6 @@ func (c *Coordinator) answer(o lease.Owner, beat *Beat, r *Reply, at time.Time) 
 		p.Grants = nil
 	}
 }
-
-// answers are how many replies are remembered: those of more seconds than an epoch may be deaf for.
-const answers = 64
-
-// confirm takes in which reply an epoch has heard.
-func (m *member) confirm(b *Beat) {
-	if b.Heard > 0 && b.Heard < b.N && b.N-b.Heard < answers {
-		if at := m.answered[b.Heard%answers]; !at.IsZero() { // else it is the reply of a coordinator before this one
-			m.confirmed = at
-		}
-	}
-}
-
-// deaf says whether an epoch is heard and has not heard anything for too long: it does not know what it is promised.
-func (m *member) deaf() bool {
-	return time.Since(m.heard) < lease.LostAfter && time.Since(m.confirmed) > deafAfter && m.beat.State == Firing
-}
-
-// deafAfter leaves a beat that is on its way to say what it has heard.
-const deafAfter = lease.LostAfter + lease.BeatEvery/2
 
 // last says that an epoch's grants will not change any more, and that nothing of what it has begun is under way, or must not be.
 func (c *Coordinator) last(p *lease.Promise, beat *Beat) bool {
@@ -175,13 +167,12 @@ func (c *Coordinator) last(p *lease.Promise, beat *Beat) bool {
 
 // Refused tells of a refusal on the bus.
 func (s service) Refused(reason, from string) {
-	s.waiting.Lock()
-	s.refused[reason]++
-	first := s.refused[reason] == 1
-	s.waiting.Unlock()
-	if first {
-		s.cfg.Say(fmt.Sprintf("refused: %s, from %s", reason, from))
+	if reason == "denied" { // by this coordinator itself: whoever comes when the run is over
+		return
 	}
+	s.waiting.Lock()
+	defer s.waiting.Unlock()
+	s.refused[reason]++
 }
 
 // event is one of the timeline, of an epoch.

@@ -114,7 +114,7 @@ func (k *Keeper) Heard(o Owner, f Facts, now time.Duration) Promise {
 		k.stirred = true
 	}
 	f.Done = f.Done || m.Facts.Done
-	m.Facts, m.Heard, m.quiet = f, max(m.Heard, now), max(m.quiet, now)
+	m.Facts, m.Heard, m.quiet = f, max(m.Heard, now), max(m.quiet, now-f.Deaf)
 	k.balance.Heard(o, f, now)
 	if f.Fenced {
 		k.enter(m, Yielded, now)

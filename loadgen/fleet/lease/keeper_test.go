@@ -157,6 +157,19 @@ func TestSilence(t *testing.T) {
 	}
 }
 
+// TestDeafness: who does not hear what it is answered is silent so long, whatever it says itself.
+func TestDeafness(t *testing.T) {
+	a := Owner{1, 1}
+	k := keep(t, 64, Terms{End: time.Hour}, 0)
+	for at := time.Duration(0); at <= 900*ms; at += 100 * ms {
+		k.heard(a, Facts{Deaf: at}, at)
+		k.settle(t, at)
+		if state := k.Members()[0].State; (state == Lost) != (at > LostAfter) {
+			t.Errorf("after %s: %s", at, state)
+		}
+	}
+}
+
 // TestAnotherCoordinator: no promise before an entry of its own, none after another's.
 func TestAnotherCoordinator(t *testing.T) {
 	a, table := Owner{1, 1}, newTable(t, 64)

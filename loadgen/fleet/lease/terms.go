@@ -64,6 +64,8 @@ type Facts struct {
 	Measured bool
 	// Fenced: it begins nothing any more, and every shard of it knows.
 	Fenced bool
+	// Deaf is for how long the answers to its heartbeats have not reached it, as far as is known: so long it counts as silent.
+	Deaf time.Duration
 	// Done: it begins nothing any more, and has told of everything that it began.
 	Done bool
 
