@@ -107,6 +107,7 @@ type Coordinator struct {
 	keeper  *lease.Keeper // nil before the start
 	dealt   uint64        // the last entry that moved something
 	members map[lease.Owner]*member
+	pending bool // an entry of its own may be in the list, and is not in the keeper's table
 	stopped bool // nothing is dealt or promised any more
 }
 

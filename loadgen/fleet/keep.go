@@ -77,6 +77,7 @@ func (c *Coordinator) appendDue(ctx context.Context) error {
 		c.mu.Lock()
 		e, wanted := c.keeper.Next(c.now())
 		k := c.keeper.Table().Len() + 1
+		c.pending = wanted
 		c.mu.Unlock()
 		if !wanted {
 			return nil
@@ -124,7 +125,7 @@ func (c *Coordinator) closable() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	ok, _ := c.keeper.Closable(c.now())
-	return ok
+	return ok && !c.pending
 }
 
 // tellChanges tells of members whose state is another one.

@@ -134,6 +134,8 @@ func (c *Coordinator) answer(o lease.Owner, beat *Beat, r *Reply, at time.Time) 
 // last says that an epoch's grants will not change any more, and that nothing of what it has begun is under way, or must not be.
 func (c *Coordinator) last(p *lease.Promise, beat *Beat) bool {
 	switch {
+	case c.pending: // it may be the epoch's no more
+		return false
 	case c.stopped:
 		return true
 	case !p.Lost || beat.Yield == "" && beat.Progress.InFlight > 0:
