@@ -113,6 +113,7 @@ type Coordinator struct {
 	dealt   uint64        // the last entry that moved something
 	members map[lease.Owner]*member
 	gone    map[string]bool // by name, of processes that are proved to have ended
+	pending bool            // an entry of its own may be in the list, and is not in the keeper's table
 	stopped bool            // nothing is dealt or promised any more
 }
 

@@ -124,14 +124,16 @@ func (j *journal) taken(number uint64) {
 	}
 }
 
-// back makes the frames after the first kept ones be delivered again: another coordinator's bus may have lost them.
-func (j *journal) back(kept uint64) {
+// back makes the frames after the first kept ones be delivered again: another coordinator's bus may have lost them. It says whether there are any.
+func (j *journal) back(kept uint64) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if kept < uint64(j.next) {
-		j.next = int(kept)
-		j.tell()
+	if kept >= uint64(j.next) {
+		return false
 	}
+	j.next = int(kept)
+	j.tell()
+	return true
 }
 
 // waiting is how many frames the bus has not taken.

@@ -83,6 +83,7 @@ func (c *Coordinator) appendDue(ctx context.Context) error {
 		c.mu.Lock()
 		e, wanted := c.keeper.Next(c.now())
 		k := c.keeper.Table().Len() + 1
+		c.pending = wanted
 		c.mu.Unlock()
 		lines = append(lines, c.changes()...) // before what follows from them
 		if !wanted {
@@ -145,7 +146,7 @@ func (c *Coordinator) closable() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	ok, _ := c.keeper.Closable(c.now())
-	return ok
+	return ok && !c.pending
 }
 
 // changes tells the stream of members whose state is another one, and gives what to say of it.
