@@ -16,7 +16,7 @@ FIGURES  ?=
 TRUTHS   ?=
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test lint fmt bench bench-peers bench-quota fuzz soak soak-hpa mutate stall nginx lab build-lab test-lab chain-truth throttling-truth lint-lab lab-figures same-surge plan-regret fit-coverage planner-truth clean
+.PHONY: build demo test lint fmt bench bench-peers bench-quota fuzz soak soak-fleet soak-hpa mutate stall nginx lab build-lab test-lab chain-truth throttling-truth lint-lab lab-figures same-surge plan-regret fit-coverage planner-truth clean
 
 build: ## the binary, bin/ansturm
 	$(GO) build -o bin/ansturm ./cmd/ansturm
@@ -69,6 +69,9 @@ soak: ## every soak, or SOAK=Parser alone, for the seeds FROM to TO, beside othe
 	    nice -n 19 $(GO) test -count 1 -timeout 0 -v -run "^$$target\$$" $$package -args -soak.from=$(FROM) -soak.to=$(TO) || exit 1; \
 	  done; \
 	done
+
+soak-fleet: ## fleets of processes that are killed, stopped and cut off, the seeds FROM to TO; it measures times, so not beside other work
+	$(GO) test -count 1 -timeout 0 -v -run '^TestSoakFleet$$' ./cmd/ansturm -args -soak.from=$(FROM) -soak.to=$(TO)
 
 soak-hpa: ## planner/hpa against the controller, in the worlds FROM to TO, beside other work
 	cd lab/kubernetes && nice -n 19 $(GO) test -count 1 -timeout 0 -v -run '^TestSoakController$$' ./differential -args -soak.from=$(FROM) -soak.to=$(TO)

@@ -27,11 +27,14 @@ const (
 	chaosKill        = "kill a worker"
 	chaosStop        = "stop a worker for 3 s"
 	chaosCoordinator = "kill the coordinator"
+	chaosEarly       = "kill the coordinator before the start"
+	chaosEnd         = "kill the coordinator after the record's close"
 	chaosCut         = "cut: " // and how
 )
 
 var chaosKinds = []string{
 	chaosKill, chaosCoordinator, chaosCut + cutReset, chaosStop, chaosNone, chaosCut + cutSilence, chaosKill, chaosCoordinator, chaosCut + cutUp, chaosCut + cutDown,
+	chaosEarly, chaosEnd,
 }
 
 const (
@@ -186,7 +189,10 @@ func (c *chaos) run() (code int, err error) {
 	if err != nil {
 		_ = c.coord.Process.Kill()
 	}
-	code, waited := c.wait(c.coord, 60*time.Second)
+	code, waited := c.coord.ProcessState.ExitCode(), error(nil) // -1 while it runs
+	if c.coord.ProcessState == nil {
+		code, waited = c.wait(c.coord, time.Minute)
+	}
 	for _, j := range joiners {
 		if own, late := c.wait(j, 25*time.Second); late != nil || own > 0 && own != 4 {
 			err = firstOf(err, late, fmt.Errorf("worker %v ended with %d", j.Args[1:], own))
@@ -232,14 +238,25 @@ func (c *chaos) join() (joiners []*exec.Cmd, err error) {
 
 // disturb does to the fleet what was drawn, at its time.
 func (c *chaos) disturb() error {
+	if c.kind == chaosEarly {
+		err := c.await("worker", time.Minute, func() bool { return chaosJoined.MatchString(c.text()) })
+		if err = firstOf(err, c.replace()); err != nil {
+			return err
+		}
+	}
 	if err := c.await("start", time.Minute, c.hasBegun); err != nil {
 		return err
 	}
 	time.Sleep(time.Until(c.began.Add(c.at)))
-	switch {
-	case c.kind == chaosNone:
+	switch c.kind {
+	case chaosNone, chaosEarly:
 		return nil
-	case c.kind == chaosCoordinator:
+	case chaosCoordinator:
+		return c.replace()
+	case chaosEnd:
+		if err := c.await("end", time.Minute, c.hasEnded); err != nil {
+			return err
+		}
 		return c.replace()
 	}
 	workers := chaosJoined.FindAllStringSubmatch(c.text(), -1)
@@ -266,25 +283,34 @@ func (c *chaos) disturb() error {
 	return nil
 }
 
-// replace kills the coordinator and has another one go on.
+// replace kills the coordinator and has another one go on; one that was quicker and ended well needs none.
 func (c *chaos) replace() (err error) {
 	c.struck = time.Now()
 	if err := c.coord.Process.Kill(); err != nil {
 		return err
 	}
-	_, _ = c.wait(c.coord, time.Minute)
+	if code, _ := c.wait(c.coord, time.Minute); code >= 0 {
+		return nil
+	}
 	time.Sleep(time.Until(c.struck.Add(c.length)))
 	c.coord, err = c.start("run", "--resume", c.dir)
 	return err
 }
 
-// hasBegun finds the run's start.
+// hasBegun finds the run's start, hasEnded its end.
 func (c *chaos) hasBegun() bool {
-	text, err := os.ReadFile(filepath.Join(c.dir, "run.json"))
-	var run record.Run
-	if err != nil || json.Unmarshal(text, &run) != nil || run.StartedAt.IsZero() {
-		return false
-	}
+	text, run := c.runFile()
 	c.first, c.began = text, run.StartedAt
-	return true
+	return !run.StartedAt.IsZero()
+}
+
+func (c *chaos) hasEnded() bool {
+	_, run := c.runFile()
+	return run.Complete()
+}
+
+func (c *chaos) runFile() (text []byte, run record.Run) {
+	text, _ = os.ReadFile(filepath.Join(c.dir, "run.json"))
+	_ = json.Unmarshal(text, &run) // there is none yet
+	return text, run
 }

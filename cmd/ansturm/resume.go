@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/ansturm/ansturm/loadgen/fleet/bus"
+	"github.com/ansturm/ansturm/loadgen/fleet/place"
 	"github.com/ansturm/ansturm/loadgen/record"
 	"github.com/ansturm/ansturm/scenarios"
 )
@@ -50,6 +52,9 @@ func (a *app) resume(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
+	if rec, err := record.Open(dir); err == nil && rec.Run.Complete() {
+		return a.tidyUp(ctx, rec)
+	}
 	if err := os.Chdir(b.Directory); err != nil { // what was typed names files from there
 		return inputError(fmt.Errorf("resume %s: %w", dir, err), "the run was begun in that directory, and its files are named from there")
 	}
@@ -60,6 +65,27 @@ func (a *app) resume(ctx context.Context, dir string) error {
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	return root.ExecuteContext(ctx)
+}
+
+// tidyUp takes away what a coordinator left that died when its record was whole already.
+func (a *app) tidyUp(ctx context.Context, rec *record.Record) error {
+	dir := fleetDir(rec.Dir)
+	server, err := bus.Start(ctx, bus.Options{Dir: dir}) // not beside another coordinator
+	if err != nil {
+		return fmt.Errorf("the fleet's bus: %w", err)
+	}
+	workers, err := place.NewLocal(place.LocalConfig{Worker: place.Worker{Join: server.URL(), TokenFile: server.TokenFile()}, Dir: dir})
+	if err == nil {
+		err = errors.Join(workers.Start(ctx, 0), workers.Stop(ctx))
+	}
+	if err := errors.Join(err, server.Remove(ctx), os.RemoveAll(dir)); err != nil {
+		return err
+	}
+	a.say("the run was over: what its fleet had left is taken away")
+	if err := a.tellAccount(rec); err != nil {
+		return err
+	}
+	return judged(rec)
 }
 
 // readBegun reads what a run is taken up by.

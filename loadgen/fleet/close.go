@@ -38,10 +38,9 @@ func (f *fold) close(c *closingTold) error {
 		return err
 	}
 	err = f.w.Close(c.Ended, func(r *record.Run) {
-		r.Interrupted, r.Lab, r.Workers = c.Interrupted, lab, len(f.workers)
+		r.Interrupted, r.Lab, r.Workers, r.Fleet = c.Interrupted, lab, len(f.workers), f.fleet(c.Refused, lost)
 		r.Warnings = append(r.Warnings, c.Warnings...)
 		judge(r, evidence)
-		r.Fleet = f.fleet(c, lost)
 		f.judgeLost(r, sum(lost))
 		warnRefused(r)
 		warnClocks(r)
@@ -153,11 +152,11 @@ func (f *fold) judgeLost(r *record.Run, lost int64) {
 
 // warnRefused says what the bus and the fold have refused.
 func warnRefused(r *record.Run) {
-	all := r.Fleet.Refused
-	for _, reason := range slices.Sorted(maps.Keys(all)) {
+	for _, reason := range slices.Sorted(maps.Keys(r.Fleet.Refused)) {
+		n := r.Fleet.Refused[reason]
 		r.Warnings = append(r.Warnings, record.Warning{Code: "fleet-refused", Text: scenarios.Text{
-			"de": fmt.Sprintf("%d Nachrichten wurden zurückgewiesen und sind nicht im Protokoll (%s).", all[reason], reason),
-			"en": fmt.Sprintf("%d messages were refused and are not in the record (%s).", all[reason], reason),
+			"de": fmt.Sprintf("%d Nachrichten wurden zurückgewiesen und sind nicht im Protokoll (%s).", n, reason),
+			"en": fmt.Sprintf("%d messages were refused and are not in the record (%s).", n, reason),
 		}})
 	}
 }

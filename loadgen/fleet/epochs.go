@@ -53,10 +53,11 @@ func (e *kept) heed(said record.FleetEpoch) {
 	}
 }
 
-// fleet is what the record says of those who fired the run; lost are the arrivals that came to nothing known, by who had them.
-func (f *fold) fleet(c *closingTold, lost map[lease.Owner]int64) *record.Fleet {
-	fleet := &record.Fleet{Parts: f.cfg.Parts, Hold: f.cfg.Hold, Coordinators: f.rulers, Refused: maps.Clone(f.refused)}
-	for reason, n := range c.Refused {
+// fleet is what the record says of those who fired the run; byBus is what the bus has refused, lost are the arrivals of whom nobody
+// knows what became, by whose they were.
+func (f *fold) fleet(byBus map[string]int64, lost map[lease.Owner]int64) *record.Fleet {
+	fleet := &record.Fleet{Parts: f.cfg.Parts, Hold: f.cfg.Hold, Coordinators: f.leads, Refused: maps.Clone(f.refused)}
+	for reason, n := range byBus {
 		fleet.Refused[reason] += n
 	}
 	for _, o := range ordered(f.epochs) {

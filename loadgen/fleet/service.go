@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -54,7 +53,7 @@ func (s service) Join(b []byte) (worker, epoch uint32, welcome []byte, err error
 	}
 	defer s.joining.giveBack()
 	if s.past() {
-		return 0, 0, nil, errors.New("the run is over")
+		return 0, 0, nil, errOver
 	}
 	j, former := s.place(&hello)
 	o := j.owner()
@@ -152,6 +151,8 @@ func (c *Coordinator) answer(o lease.Owner, beat *Beat, r *Reply, at time.Time) 
 // last says that an epoch's grants will not change any more, and that nothing of what it has begun is under way, or must not be.
 func (c *Coordinator) last(p *lease.Promise, beat *Beat) bool {
 	switch {
+	case c.pending: // it may be the epoch's no more
+		return false
 	case p.Final:
 		return true
 	case c.stopped || !p.Lost || beat.Yield == "" && beat.Progress.InFlight > 0:
@@ -168,13 +169,12 @@ func (c *Coordinator) last(p *lease.Promise, beat *Beat) bool {
 
 // Refused tells of a refusal on the bus.
 func (s service) Refused(reason, from string) {
-	s.waiting.Lock()
-	s.refused[reason]++
-	first := s.refused[reason] == 1
-	s.waiting.Unlock()
-	if first {
-		s.cfg.Say(fmt.Sprintf("refused: %s, from %s", reason, from))
+	if reason == "denied" { // by this coordinator itself: whoever comes when the run is over
+		return
 	}
+	s.waiting.Lock()
+	defer s.waiting.Unlock()
+	s.refused[reason]++
 }
 
 // event is one of the timeline, of an epoch.

@@ -53,7 +53,7 @@ type Run struct {
 	// at the close Scenario.Arrivals.Total becomes the number of arrivals that were begun.
 	Closed  int `json:"closed,omitempty"`
 	Workers int `json:"workers"`
-	// Fleet is how workers shared the run; nil where one process fired it by itself.
+	// Fleet is how several workers shared the run; nil where one process fired it.
 	Fleet     *Fleet    `json:"fleet,omitempty"`
 	StartedAt time.Time `json:"startedAt"`
 	// EndedAt is zero while the run goes on, or when it was killed.

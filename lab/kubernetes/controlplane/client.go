@@ -30,15 +30,16 @@ func (p *Plane) Client(user string) (kubernetes.Interface, error) {
 	return kubernetes.NewForConfig(p.RESTConfig(user))
 }
 
-// WriteKubeconfig writes a kubeconfig with two contexts: ansturm-lab, who may do everything, and ansturm-lab-observer,
-// who may only look.
+// WriteKubeconfig writes a kubeconfig with three contexts: ansturm-lab, who may do everything, ansturm-lab-observer, who may
+// only look, and ansturm-lab-fleet, who may run a fleet's workers in a namespace made for them.
 func (p *Plane) WriteKubeconfig(file string) error {
 	c := clientcmdapi.NewConfig()
 	c.Clusters[Context] = &clientcmdapi.Cluster{Server: p.Address(), CertificateAuthorityData: p.ca.pem}
-	for context, user := range map[string]string{Context: Admin, ObserverContext: Observer} {
+	for context, user := range map[string]string{Context: Admin, ObserverContext: Observer, FleetContext: Fleet} {
 		c.AuthInfos[context] = &clientcmdapi.AuthInfo{Token: p.tokens[user]}
 		c.Contexts[context] = &clientcmdapi.Context{Cluster: Context, AuthInfo: context}
 	}
+	c.Contexts[FleetContext].Namespace = FleetNamespace
 	c.CurrentContext = Context
 	return clientcmd.WriteToFile(*c, file)
 }
@@ -47,6 +48,7 @@ func (p *Plane) WriteKubeconfig(file string) error {
 const (
 	Context         = "ansturm-lab"
 	ObserverContext = "ansturm-lab-observer"
+	FleetContext    = "ansturm-lab-fleet"
 )
 
 // pace says whether the clients are held to their rates yet.

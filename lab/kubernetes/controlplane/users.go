@@ -14,6 +14,8 @@ const (
 	Admin = "ansturm:admin"
 	// Observer may read what a load test watches, and nothing else.
 	Observer = "ansturm:observer"
+	// Fleet may run a fleet's workers in [FleetNamespace], and nothing else.
+	Fleet = "ansturm:fleet"
 	// Agent runs the nodes.
 	Agent = "ansturm:node-agent"
 )
@@ -27,7 +29,7 @@ const (
 // users are every user's groups, separated by commas.
 func users() map[string]string {
 	const masters, accounts = "system:masters", "system:serviceaccounts,system:serviceaccounts:kube-system"
-	all := map[string]string{Admin: masters, Agent: masters, Observer: "ansturm:observers"}
+	all := map[string]string{Admin: masters, Agent: masters, Observer: "ansturm:observers", Fleet: "ansturm:fleets"}
 	for _, controller := range table {
 		all[controller.user] = accounts
 	}

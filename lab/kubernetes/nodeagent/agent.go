@@ -34,6 +34,10 @@ type Config struct {
 	// Processes is the folder of the programs that [objects.AnnotationProcess] calls by their bare names. Empty means that of
 	// this process's own program.
 	Processes string
+	// Images are programs by the images that they stand for: pods of these are real processes, too.
+	Images map[string]string
+	// Volumes is a folder for the pods' volumes. Empty: a process pod that has any waits for ever, and says so.
+	Volumes string
 	// RenewEvery is the time between two renewals of a node's lease. Zero means a quarter of the platform's
 	// NodeLossDetection, but at most a kubelet's 10 s.
 	RenewEvery time.Duration

@@ -45,6 +45,8 @@ type pod struct {
 	finished bool // it has ended
 	restarts int32
 	backOff  time.Duration
+	supplies *supplies // nil before it has them, and where it needs none
+	lacked   string    // what was missing last
 
 	turn turn
 }
@@ -88,12 +90,20 @@ func (a *Agent) newPod(o *corev1.Pod, now time.Time) *pod {
 	p := &pod{
 		a: a, number: a.seen, namespace: o.Namespace, name: o.Name, node: o.Spec.NodeName, uid: o.UID, object: o,
 		bound: now, warm: !a.begun.Load(), asked: -1,
-		program: o.Annotations[objects.AnnotationProcess], idle: !a.tenants[o.Labels[objects.LabelTenant]],
+		program: a.programOf(o), idle: !a.tenants[o.Labels[objects.LabelTenant]],
 	}
 	p.ip = a.addresses.next(p.program != "")
 	p.turn.pod = p
 	a.pods[o.UID] = p
 	return p
+}
+
+// programOf is the program of a process pod: what its annotation names, or what its image stands for; empty: the pod is virtual.
+func (a *Agent) programOf(o *corev1.Pod) string {
+	if program := o.Annotations[objects.AnnotationProcess]; program != "" || len(o.Spec.Containers) == 0 {
+		return program
+	}
+	return a.config.Images[o.Spec.Containers[0].Image]
 }
 
 func (p *pod) askEnd(o *corev1.Pod, now time.Time) {
@@ -130,6 +140,7 @@ func (a *Agent) sawPodGo(object any) {
 	p.post(func(context.Context) {
 		p.finished = true
 		p.kill("its object was deleted")
+		p.clear()
 		p.log(now, StageDeleted, "")
 		a.forget(p)
 	})
@@ -215,7 +226,7 @@ func (p *pod) noticed(ctx context.Context, n lab.Notice) {
 		p.log(n.At, StagePulled, "")
 		p.tellPulled(n)
 		if p.program != "" {
-			p.launch(ctx)
+			p.supply(ctx, firstLook)
 		}
 	case record.PhaseStarted:
 		p.log(n.At, StageStarted, "")

@@ -20,7 +20,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/ansturm/ansturm/lab"
-	"github.com/ansturm/ansturm/lab/kubernetes/objects"
 	"github.com/ansturm/ansturm/loadgen/record"
 	"github.com/ansturm/ansturm/planner/hpa"
 )
@@ -99,8 +98,9 @@ func (p *pod) start(ctx context.Context) (*process, error) {
 	} else if quota > 0 {
 		return nil, fmt.Errorf("a CPU limit of %v is asked for, and %s", c.Resources.Limits.Cpu(), p.a.cgroups)
 	}
-	proc.cmd = exec.Command(path, c.Args...)
-	proc.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir()}, p.environment()...)
+	environment, values := p.environment()
+	proc.cmd = exec.Command(path, p.arguments(values)...)
+	proc.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir()}, environment...)
 	proc.cmd.Stdout, proc.cmd.Stderr = &proc.said, &proc.said
 	proc.cmd.WaitDelay = 2 * time.Second
 	if err := p.a.starter.start(ctx, proc); err != nil {
@@ -125,7 +125,7 @@ func (a *Agent) programPath(program string) (string, error) {
 	}
 	path := filepath.Join(dir, program)
 	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("annotation %s: %w", objects.AnnotationProcess, err)
+		return "", fmt.Errorf("the pod's program: %w", err)
 	}
 	return path, nil
 }

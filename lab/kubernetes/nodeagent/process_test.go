@@ -186,8 +186,14 @@ func TestEnvironmentOfAProcess(t *testing.T) {
 		"ANSTURM_LISTEN=127.18.0.9:8080", "ANSTURM_TENANT=t1", "POD_NAME=x-1", "POD_NAMESPACE=t1", "HOSTNAME=x-1",
 		`ANSTURM_STEPS={"submit":{"cpu":"20ms","accepts":true}}`, "PLAIN=v", "INDEX=3", "LABEL=c", "IP=127.18.0.9", "NODE=vm-2", "UID=u",
 	}
-	if got := p.environment(); !reflect.DeepEqual(got, want) {
+	got, values := p.environment()
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("environment\n%q, want\n%q", got, want)
+	}
+	p.object.Spec.Containers[0].Command = []string{"/bin/x", "sub"}
+	p.object.Spec.Containers[0].Args = []string{"--index=$(INDEX)", "$$(INDEX) $(POD_NAME)"}
+	if got, want := p.arguments(values), []string{"sub", "--index=3", "$(INDEX) $(POD_NAME)"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("arguments %q, want %q", got, want)
 	}
 }
 

@@ -23,7 +23,7 @@ import (
 func (a *Agent) watch(ctx context.Context) error {
 	factory := func(tweak func(*metav1.ListOptions)) informers.SharedInformerFactory {
 		return informers.NewSharedInformerFactoryWithOptions(a.config.Client, 0,
-			informers.WithTweakListOptions(tweak), informers.WithTransform(trim))
+			informers.WithTweakListOptions(tweak), informers.WithTransform(a.trim))
 	}
 	nodes := factory(func(o *metav1.ListOptions) { o.LabelSelector = objects.LabelPool })
 	pods := factory(func(o *metav1.ListOptions) {
@@ -78,10 +78,10 @@ func uid(object any) types.UID {
 }
 
 // trim leaves of an object what the agent reads: of a thousand pods as much as fits into a few hundred kilobytes.
-func trim(object any) (any, error) {
+func (a *Agent) trim(object any) (any, error) {
 	switch o := object.(type) {
 	case *corev1.Pod:
-		return trimPod(o), nil
+		return trimPod(o, a.programOf(o) != ""), nil
 	case *corev1.Node:
 		o.ManagedFields = nil
 		o.Status.Images = nil
@@ -91,7 +91,7 @@ func trim(object any) (any, error) {
 	return object, nil
 }
 
-func trimPod(o *corev1.Pod) *corev1.Pod {
+func trimPod(o *corev1.Pod, process bool) *corev1.Pod {
 	kept := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: o.Namespace, Name: o.Name, UID: o.UID, Labels: o.Labels, ResourceVersion: o.ResourceVersion,
@@ -101,15 +101,14 @@ func trimPod(o *corev1.Pod) *corev1.Pod {
 		Spec:   corev1.PodSpec{NodeName: o.Spec.NodeName, RestartPolicy: o.Spec.RestartPolicy},
 		Status: corev1.PodStatus{Phase: o.Status.Phase},
 	}
-	process := o.Annotations[objects.AnnotationProcess] != ""
 	if process {
-		kept.Annotations = o.Annotations
+		kept.Annotations, kept.Spec.Volumes = o.Annotations, o.Spec.Volumes
 	}
 	for _, c := range o.Spec.Containers {
 		container := corev1.Container{Name: c.Name, Image: c.Image, Resources: c.Resources}
 		if process {
 			container.Command, container.Args, container.Env, container.Ports = c.Command, c.Args, c.Env, c.Ports
-			container.ReadinessProbe = c.ReadinessProbe
+			container.ReadinessProbe, container.VolumeMounts = c.ReadinessProbe, c.VolumeMounts
 		}
 		kept.Spec.Containers = append(kept.Spec.Containers, container)
 	}

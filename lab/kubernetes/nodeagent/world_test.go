@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -31,6 +32,11 @@ import (
 func TestMain(m *testing.M) {
 	if os.Getenv("ANSTURM_LISTEN") == "" {
 		os.Exit(m.Run())
+	}
+	if path := os.Getenv("TEST_READ"); path != "" {
+		text, err := os.ReadFile(path)
+		fmt.Printf("%s read %q, %v", strings.Join(os.Args[1:], " "), text, err)
+		os.Exit(0)
 	}
 	if code := os.Getenv("TEST_EXIT"); code != "" {
 		fmt.Println("said before the end")
@@ -109,7 +115,7 @@ func (l *lines) of(t *testing.T, pod string) (entries []Entry) {
 }
 
 // newWorld starts an agent over p with p's nodes ready, after the set-up.
-func newWorld(t *testing.T, p *scenarios.Platform) *world {
+func newWorld(t *testing.T, p *scenarios.Platform, edit ...func(*Config)) *world {
 	t.Helper()
 	client := fake.NewSimpleClientset()
 	// A fake watch gives only what happens after it has begun: nothing may happen before.
@@ -121,9 +127,11 @@ func newWorld(t *testing.T, p *scenarios.Platform) *world {
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	log := &lines{}
-	a, err := Start(ctx, Config{
-		Client: client, Platform: p, Log: log, Say: t.Logf, RenewEvery: 50 * time.Millisecond,
-	})
+	config := Config{Client: client, Platform: p, Log: log, Say: t.Logf, RenewEvery: 50 * time.Millisecond}
+	for _, e := range edit {
+		e(&config)
+	}
+	a, err := Start(ctx, config)
 	if err != nil {
 		cancel()
 		t.Fatal(err)

@@ -72,7 +72,7 @@ func (c JobConfig) validate() error {
 	return nil
 }
 
-// Job is a fleet's workers as a Kubernetes Indexed Job.
+// Job is a fleet's workers as a Kubernetes Indexed Job. It wants Kubernetes 1.29 or later: older ones count failures for all indexes together.
 type Job struct {
 	config      JobConfig
 	core, batch rest.Interface
@@ -83,6 +83,7 @@ type Job struct {
 	watch   sync.WaitGroup
 	changed chan struct{} // there is something new in pods
 	told    map[types.UID]bool
+	foreign bool // the Job of this name is none of ours to remove
 	stopped chan struct{}
 }
 
@@ -146,12 +147,17 @@ func (j *Job) create(ctx context.Context, n int) (*batchv1.Job, error) {
 	if !apierrors.IsAlreadyExists(err) {
 		return made, err
 	}
-	found := &batchv1.Job{}
+	found, taken := &batchv1.Job{}, err
 	if err := j.jobs(j.batch.Get()).Name(j.Name()).Do(ctx).Into(found); err != nil {
 		return nil, err
 	}
-	if found.Labels[LabelRun] != j.config.Run || found.DeletionTimestamp != nil {
-		return nil, fmt.Errorf("%w, and is not this run's", err)
+	if j.foreign = found.Labels[LabelRun] != j.config.Run; j.foreign {
+		return nil, fmt.Errorf("%w, and is not this run's", taken)
+	}
+	for _, c := range found.Status.Conditions {
+		if (c.Type == batchv1.JobFailed || c.Type == batchv1.JobComplete) && c.Status == corev1.ConditionTrue {
+			return nil, fmt.Errorf("%w, and has ended (%s: %s): it starts no more workers", taken, c.Type, c.Reason)
+		}
 	}
 	return found, nil
 }
@@ -237,14 +243,7 @@ func (j *Job) Stop(ctx context.Context) error {
 	default:
 		close(j.stopped)
 	}
-	err := j.jobs(j.batch.Delete()).Name(j.Name()).Body(&metav1.DeleteOptions{PropagationPolicy: new(metav1.DeletePropagationBackground)}).
-		Do(ctx).Error()
-	if apierrors.IsNotFound(err) {
-		err = nil
-	}
-	if err == nil {
-		err = j.awaitNone(ctx)
-	}
+	err := j.remove(ctx)
 	j.cancel()
 	j.watch.Wait()
 	close(j.deaths)
@@ -252,6 +251,19 @@ func (j *Job) Stop(ctx context.Context) error {
 		return j.failed("remove "+j.Name(), err)
 	}
 	return nil
+}
+
+// remove deletes the Job, and returns when there is nothing of it any more that runs.
+func (j *Job) remove(ctx context.Context) error {
+	if j.foreign {
+		return nil
+	}
+	background := &metav1.DeleteOptions{PropagationPolicy: new(metav1.DeletePropagationBackground)}
+	err := j.jobs(j.batch.Delete()).Name(j.Name()).Body(background).Do(ctx).Error()
+	if err != nil && !apierrors.IsNotFound(err) {
+		return err
+	}
+	return j.awaitNone(ctx)
 }
 
 // awaitNone returns when there is no pod of the run any more.

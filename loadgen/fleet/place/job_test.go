@@ -114,7 +114,7 @@ func TestWorkersOfAJob(t *testing.T) {
 		t.Errorf("its limits are %+v", job.Spec)
 	}
 	pod := job.Spec.Template.Spec
-	args := "worker --join tls://bus:4222 --token-file /run/ansturm/token --name $(POD_NAME) --state /var/lib/ansturm --shards 2"
+	args := "worker --join tls://bus:4222 --token-file /run/ansturm/token --name $(POD_NAME) --state /var/lib/ansturm/journal --shards 2"
 	if got := strings.Join(pod.Containers[0].Args, " "); got != args {
 		t.Errorf("its arguments are %q, want %q", got, args)
 	}
@@ -198,11 +198,26 @@ func TestJobOfAnEarlierCoordinator(t *testing.T) {
 	if job, _ := made(t, s); *job.Spec.Completions != 3 || *job.Spec.Suspend {
 		t.Errorf("the Job is %+v, want the one that was there", job.Spec)
 	}
-	foreign, _ := made(t, s)
-	foreign.Labels = nil
-	s.Put("jobs", foreign)
-	if err := newJob(t, s, nil).Start(t.Context(), 3); err == nil || !strings.Contains(err.Error(), "is not this run's") {
-		t.Errorf("a Job of somebody else under this name: %v", err)
+	ended, _ := made(t, s)
+	ended.Status.Conditions = []batchv1.JobCondition{{Type: batchv1.JobFailed, Status: corev1.ConditionTrue, Reason: "DeadlineExceeded"}}
+	s.Put("jobs", ended)
+	if err := newJob(t, s, nil).Start(t.Context(), 3); err == nil || !strings.Contains(err.Error(), "has ended (Failed: DeadlineExceeded)") {
+		t.Errorf("a Job that is over: %v", err)
+	}
+}
+
+func TestJobOfSomebodyElseIsLeftAlone(t *testing.T) {
+	s := clustertest.Start(t)
+	s.Put("jobs", &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "load", Name: jobName}})
+	j := newJob(t, s, nil)
+	if err := j.Start(t.Context(), 3); err == nil || !strings.Contains(err.Error(), "is not this run's") {
+		t.Errorf("it has our name: %v", err)
+	}
+	if err := j.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if job, secret := made(t, s); job == nil || secret != nil {
+		t.Errorf("there are %v and %v, want the Job alone, as it was", job, secret)
 	}
 }
 

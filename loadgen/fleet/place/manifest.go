@@ -14,6 +14,7 @@ const (
 	tokenDir  = "/run/ansturm"
 	tokenFile = "token"
 	stateDir  = "/var/lib/ansturm"
+	state     = stateDir + "/journal" // a worker removes its folder in the end, which it could not of a volume's root
 )
 
 // container is the name of the pod's only one.
@@ -89,7 +90,7 @@ func (j *Job) pod() corev1.PodSpec {
 		}},
 		Containers: []corev1.Container{{
 			Name: container, Image: c.Image,
-			Args:                     c.args("$(POD_NAME)", tokenDir+"/"+tokenFile, stateDir),
+			Args:                     c.args("$(POD_NAME)", tokenDir+"/"+tokenFile, state),
 			Env:                      []corev1.EnvVar{{Name: "POD_NAME", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.name"}}}},
 			Resources:                j.resources(),
 			TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError, // its last words

@@ -24,6 +24,7 @@ func (l *lab) startAgent(ctx context.Context, client kubernetes.Interface) (err 
 	}
 	l.agent, err = nodeagent.Start(ctx, nodeagent.Config{
 		Client: client, Platform: l.world.platform, Scenario: l.world.scenario, Seed: l.seed, Log: journal, Say: l.say,
+		Images: l.world.programs, Volumes: l.state.Path("pods"),
 	})
 	if err != nil {
 		_ = journal.Close()
@@ -33,7 +34,7 @@ func (l *lab) startAgent(ctx context.Context, client kubernetes.Interface) (err 
 		l.agent.Wait()
 		_ = journal.Close()
 	})
-	if len(l.processes) > 0 {
+	if len(l.processes)+len(l.images) > 0 {
 		l.say("%s", l.agent.Quotas())
 	}
 	return nil

@@ -24,6 +24,9 @@ import (
 const asProgram = "ANSTURM_LAB_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "worker" { // a fleet's
+		os.Exit(work(os.Args[2:]))
+	}
 	if os.Getenv("ANSTURM_LISTEN") != "" { // a pod's process
 		burn()
 	}

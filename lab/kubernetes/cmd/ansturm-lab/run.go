@@ -137,6 +137,7 @@ func (l *lab) furnish(ctx context.Context) (err error) {
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error { return l.set.Create(groupCtx, admin) })
 	group.Go(func() error { return l.plane.AllowObserver(groupCtx) })
+	group.Go(func() error { return l.plane.AllowFleet(groupCtx) })
 	group.Go(func() error { return l.serveMetrics(ctx) })
 	if err := group.Wait(); err != nil {
 		return err
@@ -223,7 +224,7 @@ func (l *lab) ready() error {
 		return fmt.Errorf("kubeconfig: %w", err)
 	}
 	r := readiness{
-		Server: l.plane.Address(), Kubeconfig: path, Contexts: []string{controlplane.Context, controlplane.ObserverContext},
+		Server: l.plane.Address(), Kubeconfig: path, Contexts: []string{controlplane.Context, controlplane.FleetContext, controlplane.ObserverContext},
 		Audit: l.plane.AuditLog(), State: l.state.Dir, Nodes: len(l.set.Nodes), Tenants: len(l.tenants), Pods: l.set.Replicas(),
 		PID: os.Getpid(), ServerPID: l.plane.ServerPID(), Seconds: time.Since(l.begun).Seconds(), Targets: l.agent.Targets(),
 		Desk: l.agent.Desk(), Counters: l.agent.Counters(), Journal: l.journal,

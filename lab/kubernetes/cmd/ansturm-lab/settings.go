@@ -27,7 +27,7 @@ type settings struct {
 	json               bool
 	seed               uint64
 	journal            string
-	processes          []string
+	processes, images  []string
 	await              bool // be ready only when every autoscaler has metrics
 
 	delays            []given
@@ -92,6 +92,7 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	f.Uint64Var(&s.seed, "seed", 1, "seed of the delays")
 	f.StringVar(&s.journal, "journal", "", "where to write every stage of every pod (default: in the state folder)")
 	f.StringArrayVar(&s.processes, "process", nil, "run a workload's pods as real processes, WORKLOAD=PROGRAM: antrag=burner; may be repeated")
+	f.StringArrayVar(&s.images, "image", nil, "run pods of an image as real processes, NAME=PROGRAM: ansturm:1=ansturm; may be repeated")
 	f.BoolVar(&s.await, "await-autoscalers", false, "be ready only when every autoscaler has metrics of its pods, which takes a minute")
 	for _, d := range delays {
 		f.Duration(d.flag, 0, d.usage+" (default: the platform's)")

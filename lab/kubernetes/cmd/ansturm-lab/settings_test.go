@@ -80,6 +80,8 @@ func TestSettingsSayWhatIsWrong(t *testing.T) {
 		"quick --nodes vm=10001":            "0 to 10000",
 		"quick --process antrag":            "WORKLOAD=PROGRAM",
 		"quick --process nobody=burner":     "WORKLOAD=PROGRAM",
+		"quick --image ansturm:1":           `"ansturm:1" is not NAME=PROGRAM`,
+		"quick --image =ansturm":            "NAME=PROGRAM",
 		fast:                                fast + ": autoscaling.syncPeriod",
 		old:                                 `is "1.34"`,
 		lossy:                               lossy + ":5:24: disruptions[0].loseNode",

@@ -30,6 +30,7 @@ type world struct {
 	platform *scenarios.Platform
 	scenario *scenarios.Scenario // nil: the workloads name the tenants
 	tenants  []string
+	programs map[string]string // by the images that they stand for
 
 	losses  []moment
 	arrives []arrival
@@ -66,6 +67,9 @@ func (s *settings) load() (*world, error) {
 		return nil, err
 	}
 	if err := w.arrange(s); err != nil {
+		return nil, err
+	}
+	if w.programs, err = programs(s.images); err != nil {
 		return nil, err
 	}
 	return w, errors.Join(check(s.platform, p), checkProcesses(p, s.processes))
@@ -171,6 +175,19 @@ func checkProcesses(p *scenarios.Platform, wishes []string) error {
 		}
 	}
 	return nil
+}
+
+// programs are what images stand for.
+func programs(images []string) (map[string]string, error) {
+	all := map[string]string{}
+	for _, value := range images {
+		image, program, _ := strings.Cut(value, "=")
+		if image == "" || program == "" {
+			return nil, fmt.Errorf("--image: %q is not NAME=PROGRAM, like ansturm:1=ansturm", value)
+		}
+		all[image] = program
+	}
+	return all, nil
 }
 
 func pools(p *scenarios.Platform) (names []string) {
