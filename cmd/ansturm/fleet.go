@@ -23,6 +23,8 @@ import (
 // fleetFlags are what the flags of run say about who fires. With no workers this process does.
 type fleetFlags struct {
 	workers int
+	on      workersOn
+	job     jobFlags
 	joiners int
 	address string
 	hold    time.Duration
@@ -34,11 +36,35 @@ const mostWorkers = arrivals.MostParts / 16
 
 func (f *fleetFlags) flags(c *cobra.Command) {
 	flags := c.Flags()
-	flags.IntVar(&f.workers, "workers", 0, "fire by this many worker processes of this machine (0: by this process)")
+	flags.IntVar(&f.workers, "workers", 0, "fire by this many worker processes (0: by this one)")
+	f.on = local
+	flags.Var(&f.on, "workers-on", "where these run: local (this machine) or kubernetes (a Job in a cluster)")
+	must(c.RegisterFlagCompletionFunc("workers-on", cobra.FixedCompletions([]string{local, kubernetes}, cobra.ShellCompDirectiveNoFileComp)))
+	f.job.flags(c)
 	flags.IntVar(&f.joiners, "joiners", 0, "wait for this many workers that are started elsewhere, by ansturm worker")
 	flags.StringVar(&f.address, "bus-address", "", "HOST:PORT where workers from elsewhere join (default: this machine's alone)")
 	flags.DurationVar(&f.hold, "hold", 0, "how far ahead workers are promised what to fire; a loss nobody can prove leaves a dent as long (default 3s)")
 	flags.DurationVar(&f.await, "await", fleet.DefaultAwait, "how long the workers are waited for")
+}
+
+// Where workers run.
+const (
+	local      = "local"
+	kubernetes = "kubernetes"
+)
+
+// workersOn is a flag's value: where workers run.
+type workersOn string
+
+func (w *workersOn) String() string { return string(*w) }
+func (w *workersOn) Type() string   { return "string" }
+
+func (w *workersOn) Set(text string) error {
+	if text != local && text != kubernetes {
+		return fmt.Errorf("must be %s or %s", local, kubernetes)
+	}
+	*w = workersOn(text)
+	return nil
 }
 
 // given says whether a fleet fires.
@@ -49,7 +75,19 @@ func (f *fleetFlags) check(changed func(string) bool) error {
 	switch {
 	case f.workers < 0 || f.joiners < 0 || f.workers+f.joiners > mostWorkers:
 		return inputError(fmt.Errorf("%d workers, must be from 0 to %d", f.workers+f.joiners, mostWorkers), "")
-	case f.given():
+	case f.on == kubernetes && f.workers == 0:
+		return inputError(errors.New("--workers-on kubernetes without --workers"), "say how many, like --workers 3")
+	case f.on == kubernetes && f.job.image == "":
+		return inputError(errors.New("--workers-on kubernetes without --workers-image"), "name an image that has ansturm as its entry point")
+	case f.on == kubernetes && f.address == "":
+		return inputError(errors.New("--workers-on kubernetes without --bus-address"), "name a HOST:PORT of this machine that the cluster's pods reach")
+	}
+	for _, flag := range jobFlagNames {
+		if f.on != kubernetes && changed(flag) {
+			return inputError(fmt.Errorf("--%s without --workers-on kubernetes", flag), "")
+		}
+	}
+	if f.given() {
 		return nil
 	}
 	for _, flag := range []string{"bus-address", "hold", "await"} {
@@ -148,19 +186,26 @@ func (x *expedition) place(ctx context.Context) error {
 	if x.fleet.workers == 0 {
 		return nil
 	}
-	local, err := place.NewLocal(place.LocalConfig{
-		Worker: place.Worker{Join: x.bus.URL(), TokenFile: x.bus.TokenFile(), Args: x.workerArgs()}, Dir: fleetDir(x.dir),
-	})
+	workers, err := x.choose(ctx, place.Worker{Join: x.bus.URL(), TokenFile: x.bus.TokenFile(), Args: x.workerArgs()})
 	if err != nil {
 		return err
 	}
-	x.workers = local
+	x.workers = workers
 	go func() {
-		for d := range local.Deaths() {
+		for d := range x.workers.Deaths() {
 			x.died(d)
 		}
 	}()
-	return local.Start(ctx, x.fleet.workers)
+	return x.workers.Start(ctx, x.fleet.workers)
+}
+
+// choose makes the placement.
+func (x *expedition) choose(ctx context.Context, w place.Worker) (place.Placement, error) {
+	if x.fleet.on != kubernetes {
+		return place.NewLocal(place.LocalConfig{Worker: w, Dir: fleetDir(x.dir)})
+	}
+	surge := time.Duration(float64(x.scenario.Arrivals.Over) / x.speed)
+	return x.fleet.job.job(ctx, w, x.bus.Run(), surge+x.fleet.await)
 }
 
 // workerArgs are what the flags of run say to each worker.

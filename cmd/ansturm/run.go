@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -106,6 +107,8 @@ func (s *surge) prepare(ctx context.Context, scenario string, changed func(strin
 		w.scenario.Arrivals.Seed = s.seed
 	}
 	f.scenario, f.platform, f.purpose, f.title = w.scenario, w.platform, "surge", "arrivals"
+	f.fleet.job.context = cmp.Or(f.fleet.job.context, s.kube.context)
+	f.fleet.job.kubeconfig = cmp.Or(f.fleet.job.kubeconfig, s.kube.kubeconfig)
 	if err := s.aim(ctx); err != nil {
 		return err
 	}

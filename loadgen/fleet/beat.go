@@ -101,7 +101,9 @@ func (l *life) hear(b *Beat, r *Reply, sent, came time.Time) bool {
 	}
 	if r.Coordinator > l.by { // its bus may have lost what was kept
 		l.by = r.Coordinator
-		l.journal.back(r.Kept)
+		if l.journal.back(r.Kept) && l.state == Done {
+			l.state = Firing
+		}
 	}
 	l.heard, l.replied = came, b.N
 	before := l.bearing.start
@@ -114,7 +116,7 @@ func (l *life) hear(b *Beat, r *Reply, sent, came time.Time) bool {
 	if r.Lost {
 		l.leave("was taken for lost")
 	}
-	l.told = l.told || b.State == Done
+	l.told = l.told || b.State == Done && l.state == Done || r.Stopped && l.bearing.start.IsZero()
 	return true
 }
 

@@ -38,11 +38,11 @@ func (f *fold) close(c *closingTold) error {
 		return err
 	}
 	err = f.w.Close(c.Ended, func(r *record.Run) {
-		r.Interrupted, r.Lab, r.Workers = c.Interrupted, lab, len(f.workers)
+		r.Interrupted, r.Lab, r.Workers, r.Fleet = c.Interrupted, lab, len(f.workers), f.fleet(c.Refused)
 		r.Warnings = append(r.Warnings, c.Warnings...)
 		judge(r, evidence)
 		f.judgeLost(r, lost)
-		f.warnRefused(r, c.Refused)
+		warnRefused(r)
 		if f.cfg.Finish != nil {
 			f.cfg.Finish(r)
 		}
@@ -138,16 +138,27 @@ func (f *fold) judgeLost(r *record.Run, lost int64) {
 	}
 }
 
-// warnRefused says what the bus and the fold have refused.
-func (f *fold) warnRefused(r *record.Run, byBus map[string]int64) {
-	all := maps.Clone(f.refused)
+// fleet is who has fired the run; byBus is what the bus has refused.
+func (f *fold) fleet(byBus map[string]int64) *record.Fleet {
+	fleet := &record.Fleet{Parts: f.cfg.Parts, Hold: f.cfg.Hold, Coordinators: f.leads, Refused: maps.Clone(f.refused)}
 	for reason, n := range byBus {
-		all[reason] += n
+		fleet.Refused[reason] += n
 	}
-	for _, reason := range slices.Sorted(maps.Keys(all)) {
+	for _, o := range ordered(f.epochs) {
+		if e := f.epochs[o]; o.Epoch == f.workers[o.Worker] {
+			fleet.Workers = append(fleet.Workers, record.FleetWorker{Worker: o.Worker, Name: e.Name, Epochs: o.Epoch, Processors: e.Processors})
+		}
+	}
+	return fleet
+}
+
+// warnRefused says what the bus and the fold have refused.
+func warnRefused(r *record.Run) {
+	for _, reason := range slices.Sorted(maps.Keys(r.Fleet.Refused)) {
+		n := r.Fleet.Refused[reason]
 		r.Warnings = append(r.Warnings, record.Warning{Code: "fleet-refused", Text: scenarios.Text{
-			"de": fmt.Sprintf("%d Nachrichten wurden zurückgewiesen und sind nicht im Protokoll (%s).", all[reason], reason),
-			"en": fmt.Sprintf("%d messages were refused and are not in the record (%s).", all[reason], reason),
+			"de": fmt.Sprintf("%d Nachrichten wurden zurückgewiesen und sind nicht im Protokoll (%s).", n, reason),
+			"en": fmt.Sprintf("%d messages were refused and are not in the record (%s).", n, reason),
 		}})
 	}
 }

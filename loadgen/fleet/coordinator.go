@@ -113,6 +113,7 @@ type Coordinator struct {
 	dealt   uint64        // the last entry that moved something
 	members map[lease.Owner]*member
 	gone    map[string]bool // by name, of processes that are proved to have ended
+	pending bool            // an entry of its own may be in the list, and is not in the keeper's table
 	stopped bool            // nothing is dealt or promised any more
 }
 
@@ -156,8 +157,11 @@ func (c *Coordinator) Run(ctx context.Context) (*record.Run, error) {
 		c.err = c.fold.follow(work, c.cfg.Store)
 		close(c.over)
 	})
-	if err := c.begin(work, table); err != nil || c.closed() {
-		return c.fold.run, err
+	if err := c.begin(work, table); err != nil {
+		return nil, err
+	}
+	if c.closed() { // a coordinator before this one had told the close, and only that was not in the record
+		return c.fold.run, c.err
 	}
 	all.Go(func() { c.tellEvents(work) })
 	all.Go(func() {
@@ -165,13 +169,35 @@ func (c *Coordinator) Run(ctx context.Context) (*record.Run, error) {
 			c.cfg.Say(fmt.Sprintf("nobody can join or beat any more: %v", err))
 		}
 	})
-	if err = c.start(ctx, work); err == nil {
-		err = c.keep(ctx, work, table)
+	if err := c.start(ctx, work); err != nil {
+		c.dismiss(work)
+		return nil, err
 	}
-	if err == nil {
-		err = c.close(ctx, work)
-	}
+	err = c.fire(ctx, work, table)
 	return c.fold.run, err
+}
+
+// fire lets the run go from its start to its close. Where Started fails it ends at once.
+func (c *Coordinator) fire(ctx, work context.Context, table *lease.Table) (broken error) {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	if start, _ := c.began(); c.cfg.Started != nil {
+		if broken = c.cfg.Started(start); broken != nil {
+			end()
+		}
+	}
+	if err := c.keep(ctx, work, table); err != nil {
+		return errors.Join(broken, err)
+	}
+	return c.close(ctx, work, broken)
+}
+
+// dismiss tells the workers of a run that will not start to go.
+func (c *Coordinator) dismiss(ctx context.Context) {
+	c.mu.Lock()
+	c.stopped = true
+	c.mu.Unlock()
+	pause(ctx, 2*lease.BeatEvery)
 }
 
 // closed says that the fold has ended: with the record's close, or an error.
@@ -242,21 +268,14 @@ func random() uint32 {
 
 // start waits for the workers and tells the start, unless a coordinator before has.
 func (c *Coordinator) start(ctx, work context.Context) error {
-	start, known := c.began()
-	if !known {
-		if err := c.gather(ctx); err != nil {
-			return err
-		}
-		at := time.Unix(0, c.clock.stamp(time.Now().Add(c.cfg.Lead))).UTC()
-		if err := c.mustTell(work, told{Start: &at}); err != nil {
-			return err
-		}
-		start, _ = c.began()
-	}
-	if c.cfg.Started == nil {
+	if _, told := c.began(); told {
 		return nil
 	}
-	return c.cfg.Started(start)
+	if err := c.gather(ctx); err != nil {
+		return err
+	}
+	at := time.Unix(0, c.clock.stamp(time.Now().Add(c.cfg.Lead))).UTC()
+	return c.mustTell(work, told{Start: &at})
 }
 
 // gather waits until as many workers are ready as the run is for, or some are and the wait is over.

@@ -235,18 +235,47 @@ func essence(t *testing.T, r *record.Record) map[string]string {
 	return same
 }
 
+// alone is the run that one process fires, without a fleet.
+func (w *world) alone() *record.Record {
+	w.t.Helper()
+	writer, err := record.Create(w.cfg.Dir, w.cfg.Run)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	cfg := w.cfg.Engine
+	cfg.RunID, cfg.Transport, cfg.Shards, cfg.Recorder = "r1", w.target, 2, writer
+	cfg.Samples = func(int) loadgen.Samples { return writer.Shard() }
+	engine, err := loadgen.New(cfg)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := engine.Run(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := writer.Close(time.Now(), nil); err != nil {
+		w.t.Fatal(err)
+	}
+	r, err := record.Open(w.cfg.Dir)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return r
+}
+
 // Whoever fires a schedule, and however many, it is the same run: the same arrivals with the same fates, and the same histograms.
 func TestSameRun(t *testing.T) {
 	var want map[string]string
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 0, 0)
+		w.cfg.Run.Speed = w.cfg.Engine.Speed
+		want = essence(t, w.alone())
+	})
 	for _, n := range []int{1, 2, 4, 8} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, uint64(n), n)
 			w.bus.slowest = 2 * time.Millisecond
 			w.hireAll(n)
 			got := essence(t, w.finish(w.coordinate(t.Context())))
-			if want == nil {
-				want = got
-			}
 			for key := range got {
 				if got[key] != want[key] {
 					t.Errorf("%d workers: %s: %.200s, want %.200s", n, key, got[key], want[key])

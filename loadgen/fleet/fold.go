@@ -33,6 +33,7 @@ type fold struct {
 	seconds  int64 // on the wall, that are flushed
 	accepted []byte
 	refused  map[string]int64
+	leads    int         // coordinators that were heard
 	run      *record.Run // once it is closed
 
 	mu      sync.Mutex // guards what follows where others look at it; only the fold's own goroutine changes it
@@ -135,6 +136,9 @@ func (f *fold) takeTold(m bus.Message) error {
 	}
 	heard := t.Coordinator == f.ruler || t.Begins != "" && t.Coordinator > f.ruler
 	if heard {
+		if t.Coordinator != f.ruler {
+			f.leads++
+		}
 		f.change(func() { f.ruler = t.Coordinator })
 		err = f.do(&t)
 	}

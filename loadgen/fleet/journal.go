@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
@@ -41,8 +42,8 @@ func newJournal(dir string, of Life) (*journal, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("fleet: journal: %w", err)
 	}
-	path := filepath.Join(dir, fmt.Sprintf("w%d-e%d%s", of.Worker, of.Epoch, journalEnd))
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
+	path := filepath.Join(dir, fmt.Sprintf("%s-w%d-e%d%s", url.PathEscape(of.Run), of.Worker, of.Epoch, journalEnd))
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600) // never over what another process left
 	if err != nil {
 		return nil, fmt.Errorf("fleet: journal: %w", err)
 	}
@@ -123,14 +124,16 @@ func (j *journal) taken(number uint64) {
 	}
 }
 
-// back makes the frames after the first kept ones be delivered again: another coordinator's bus may have lost them.
-func (j *journal) back(kept uint64) {
+// back makes the frames after the first kept ones be delivered again: another coordinator's bus may have lost them. It says whether there are any.
+func (j *journal) back(kept uint64) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if kept < uint64(j.next) {
-		j.next = int(kept)
-		j.tell()
+	if kept >= uint64(j.next) {
+		return false
 	}
+	j.next = int(kept)
+	j.tell()
+	return true
 }
 
 // waiting is how many frames the bus has not taken.
@@ -229,7 +232,7 @@ func (j *journal) takeUp(r relic, kept uint64) error {
 		}
 		return j.add(frame)
 	})
-	if err != nil || r.path == j.path {
+	if err != nil {
 		return err
 	}
 	return os.Remove(r.path)

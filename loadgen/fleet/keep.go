@@ -83,6 +83,7 @@ func (c *Coordinator) appendDue(ctx context.Context) error {
 		c.mu.Lock()
 		e, wanted := c.keeper.Next(c.now())
 		k := c.keeper.Table().Len() + 1
+		c.pending = wanted
 		c.mu.Unlock()
 		lines = append(lines, c.changes()...) // before what follows from them
 		if !wanted {
@@ -145,7 +146,7 @@ func (c *Coordinator) closable() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	ok, _ := c.keeper.Closable(c.now())
-	return ok
+	return ok && !c.pending
 }
 
 // changes tells the stream of members whose state is another one, and gives what to say of it.
@@ -191,11 +192,13 @@ func (c *Coordinator) tellClock(o lease.Owner, m *member) {
 	c.Event(e)
 }
 
-// close takes the platform's account, tells the close, and waits until it has been folded. What is wrong with the account is an error, and the
-// record says it: it cannot be asked for again.
-func (c *Coordinator) close(ctx, work context.Context) error {
+// close takes the platform's account, tells the close, and waits until it has been folded. What broke the run is an error, and the record says it;
+// so is what is wrong with the account, which cannot be asked for again.
+func (c *Coordinator) close(ctx, work context.Context, broken error) error {
 	end := &closingTold{Interrupted: ctx.Err() != nil}
-	broken := c.account(work, end)
+	if broken == nil {
+		broken = c.account(work, end)
+	}
 	if broken != nil {
 		end.Interrupted = true
 		end.Warnings = append(end.Warnings, record.Warning{Code: "run-broken", Text: scenarios.Text{

@@ -36,7 +36,7 @@ type life struct {
 	bearing bearings
 	engine  *loadgen.Engine // nil before the start
 	state   State
-	told    bool // the coordinator has heard that it is done
+	told    bool // the coordinator has heard that it is done, or there is nothing to do
 	stopped bool // the run ends early
 	away    bool // nobody answers, as was said
 	leaving string
@@ -88,17 +88,11 @@ func (l *life) live(ctx context.Context) {
 	l.drop = stop
 	var all sync.WaitGroup
 	all.Go(func() { l.beat(after) })
-	delivered := make(chan struct{})
-	all.Go(func() { l.deliver(after, delivered) })
+	all.Go(func() { l.deliver(after) })
 	interrupted := context.AfterFunc(ctx, func() { l.interrupt(context.Cause(ctx)) })
 	l.err = l.fire(ctx, after)
 	l.journal.end()
-	select {
-	case <-delivered:
-		l.enter(Done)
-		<-after.Done() // ended by the beat that was heard to say so
-	case <-after.Done():
-	}
+	<-after.Done() // ended by the beat that was heard to say that it is done
 	interrupted()
 	all.Wait()
 	if cause := context.Cause(after); l.err == nil && !errors.Is(cause, context.Canceled) {
@@ -145,18 +139,18 @@ func (l *life) fire(ctx, after context.Context) error {
 	return errors.Join(err, l.collector.Close(at))
 }
 
-// deliver brings the journal to the bus, a frame at a time, until it is at its end; done is then closed.
-func (l *life) deliver(ctx context.Context, done chan<- struct{}) {
+// deliver brings the journal to the bus, a frame at a time, until ctx ends: another coordinator may want some of it again.
+func (l *life) deliver(ctx context.Context) {
 	for ctx.Err() == nil {
 		number, frame, over, err := l.journal.first()
 		switch {
 		case err != nil:
 			l.drop(err)
 			return
-		case over:
-			close(done)
-			return
 		case frame == nil:
+			if over {
+				l.enter(Done)
+			}
 			select {
 			case <-l.journal.more:
 			case <-ctx.Done():

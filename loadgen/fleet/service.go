@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -53,7 +52,7 @@ func (s service) Join(b []byte) (worker, epoch uint32, welcome []byte, err error
 	}
 	defer s.joining.giveBack()
 	if s.past() {
-		return 0, 0, nil, errors.New("the run is over")
+		return 0, 0, nil, errOver
 	}
 	j, former := s.place(&hello)
 	o := j.owner()
@@ -151,6 +150,8 @@ func (c *Coordinator) answer(o lease.Owner, beat *Beat, r *Reply, at time.Time) 
 // last says that an epoch's grants will not change any more, and that nothing of what it has begun is under way, or must not be.
 func (c *Coordinator) last(p *lease.Promise, beat *Beat) bool {
 	switch {
+	case c.pending: // it may be the epoch's no more
+		return false
 	case p.Final:
 		return true
 	case c.stopped || !p.Lost || beat.Yield == "" && beat.Progress.InFlight > 0:

@@ -61,6 +61,9 @@ func Work(ctx context.Context, cfg WorkerConfig) error {
 	if w.Say == nil {
 		w.Say = func(string) {}
 	}
+	if cfg.Join == nil || cfg.State == "" {
+		return errors.New("fleet: a worker needs a way to join, and a directory for its journals")
+	}
 	var err error
 	if w.relics, err = relics(cfg.State); err != nil {
 		return err
@@ -104,6 +107,9 @@ func (w *worker) join(ctx context.Context, former *Life, before *life) (*life, e
 		l, err := w.ask(ctx, former)
 		refused := new(bus.Refusal)
 		switch {
+		case former != nil && errors.As(err, &refused) && refused.Text == errOver.Error(): // it has done its part
+			w.Say(refused.Text)
+			return nil, nil
 		case err == nil || ctx.Err() != nil || errors.As(err, &refused) || errors.As(err, &unfit{}):
 			return l, err
 		case before == nil && time.Since(asked) > joinPatience:
@@ -137,6 +143,9 @@ func (w *worker) ask(ctx context.Context, former *Life) (*life, error) {
 	}
 	return nil, errors.Join(unfit{err}, link.Close())
 }
+
+// errOver is a coordinator's answer to whoever comes when nothing more is dealt.
+var errOver = errors.New("the run is over")
 
 // unfit is why a worker that was taken in can do nothing.
 type unfit struct{ error }

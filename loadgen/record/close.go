@@ -22,16 +22,24 @@ func (w *Writer) WriteAccepted(accepted *roaring.Bitmap) (name string, err error
 // Close takes what the shards still hold; an engine ends its shards before, for what they are given after Close is lost,
 // as are events. A second Close gives the first error again.
 func (w *Writer) Close(ended time.Time, finish func(*Run)) error {
-	if !w.end() {
+	if !w.stop() {
 		return w.Err()
+	}
+	w.disk.Lock()
+	defer w.disk.Unlock()
+	return w.fail(errors.Join(w.finish(ended, finish), w.lock.Close()))
+}
+
+// stop takes nothing more and ends the writing goroutine; false where that was done before.
+func (w *Writer) stop() bool {
+	if !w.end() {
+		return false
 	}
 	if w.quit != nil {
 		close(w.quit)
 		<-w.done
 	}
-	w.disk.Lock()
-	defer w.disk.Unlock()
-	return w.fail(errors.Join(w.finish(ended, finish), w.lock.Close()))
+	return true
 }
 
 // finish writes all that is left. The caller holds disk.

@@ -51,8 +51,10 @@ type Run struct {
 	WaitingRoom string `json:"waitingRoom,omitempty"`
 	// Closed is the number of connections of a closed loop, 0 for an open one. A closed loop has no total until it is over:
 	// at the close Scenario.Arrivals.Total becomes the number of arrivals that were begun.
-	Closed    int       `json:"closed,omitempty"`
-	Workers   int       `json:"workers"`
+	Closed  int `json:"closed,omitempty"`
+	Workers int `json:"workers"`
+	// Fleet is how several workers shared the run; nil where one process fired it.
+	Fleet     *Fleet    `json:"fleet,omitempty"`
 	StartedAt time.Time `json:"startedAt"`
 	// EndedAt is zero while the run goes on, or when it was killed.
 	EndedAt     time.Time `json:"endedAt,omitzero"`
@@ -65,6 +67,26 @@ type Run struct {
 	// Cluster is the Kubernetes cluster that was watched; nil on other targets.
 	Cluster  *Cluster  `json:"cluster,omitempty"`
 	Warnings []Warning `json:"warnings,omitempty"`
+}
+
+// Fleet is how workers shared a run.
+type Fleet struct {
+	// Parts is what the schedule was cut into, Hold how far ahead the workers were promised what they fired, on the wall.
+	Parts int           `json:"parts"`
+	Hold  time.Duration `json:"hold"`
+	// Coordinators is how many there were, one after the other.
+	Coordinators int           `json:"coordinators"`
+	Workers      []FleetWorker `json:"workers"`
+	// Refused messages, by reason.
+	Refused map[string]int64 `json:"refused,omitempty"`
+}
+
+// FleetWorker is one of them. More than one of its Epochs, lives of an engine each, means that it was lost or stood still.
+type FleetWorker struct {
+	Worker     uint32 `json:"worker"`
+	Name       string `json:"name,omitempty"`
+	Epochs     uint32 `json:"epochs"`
+	Processors int    `json:"processors"`
 }
 
 // Cluster names a Kubernetes cluster as it was reached.

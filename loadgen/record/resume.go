@@ -91,12 +91,8 @@ func (r *Record) firedAlone() (bool, error) {
 
 // Leave lets go of a record that is not closed, for somebody else to resume: what was not flushed is lost, and it takes nothing more.
 func (w *Writer) Leave() error {
-	if !w.end() {
+	if !w.stop() {
 		return w.Err()
-	}
-	if w.quit != nil {
-		close(w.quit)
-		<-w.done
 	}
 	w.disk.Lock()
 	defer w.disk.Unlock()
