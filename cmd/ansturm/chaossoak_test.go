@@ -26,20 +26,22 @@ const (
 
 // chaosLine is a line of proof. Times are in seconds: the median, the 90th percentile, and the longest.
 type chaosLine struct {
-	Date, Commit string
-	From, To     int64
-	Kinds        map[string]int
-	Failed       []int64 // seeds
-	Fates        [4]int64
-	Folded       int
-	Epochs       int
-	FalselyLost  int
-	Starved      int        // of these, where the machine was
-	Losses       int        // that were seen
-	Detected     [3]float64 // after the fault
-	Leased       [3]float64 // after that
-	Allowed      [3]float64 // beyond the limit of the detections: stolen time, and how late a timer was
-	Seconds      float64
+	Date        string         `json:"date"`
+	Commit      string         `json:"commit"`
+	From        int64          `json:"from"`
+	To          int64          `json:"to"`
+	Kinds       map[string]int `json:"kinds"`
+	Failed      []int64        `json:"failed,omitempty"` // seeds
+	Fates       [4]int64       `json:"fates"`            // of arrivals: completed, failed, indeterminate, unsent
+	Folded      int            `json:"folded"`
+	Epochs      int            `json:"epochs"`
+	FalselyLost int            `json:"falselyLost"`
+	Starved     int            `json:"starved"`  // of these, where the machine was
+	Losses      int            `json:"losses"`   // that were seen
+	Detected    [3]float64     `json:"detected"` // after the fault
+	Leased      [3]float64     `json:"leased"`   // after that
+	Allowed     [3]float64     `json:"allowed"`  // beyond the limit of the detections: stolen time, and how late a timer was
+	Seconds     float64        `json:"seconds"`
 
 	detected, leased, allowed []time.Duration
 }
