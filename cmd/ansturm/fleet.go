@@ -170,9 +170,13 @@ func (x *expedition) widowed() bool { return x.begun != nil && x.target == "" &&
 
 // config is the fleet's run.
 func (x *expedition) config(b *begun, engine loadgen.Config) fleet.Config {
+	workers := x.fleet.workers + x.fleet.joiners
+	if engine.MaxConnections > 0 { // of the whole run
+		engine.MaxConnections = (engine.MaxConnections + workers - 1) / workers
+	}
 	return fleet.Config{
 		Store: x.bus, Dir: x.dir, Run: b.Run, Engine: engine, Roots: x.way.roots, Key: b.Key,
-		Workers: x.fleet.workers + x.fleet.joiners, Await: x.fleet.await, Hold: x.fleet.hold,
+		Workers: workers, Await: x.fleet.await, Hold: x.fleet.hold,
 		Started: x.started, Account: x.account, Finish: judgeLab,
 		Say: x.p.say,
 	}
