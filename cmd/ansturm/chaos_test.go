@@ -170,7 +170,7 @@ func (c *chaos) run() (code int) {
 	if code = -1; c.coord.ProcessState == nil {
 		code = c.wait(c.coord, time.Minute)
 	} else {
-		code = c.coord.ProcessState.ExitCode()
+		code = c.coord.ProcessState.ExitCode() // it had ended before it could be killed
 	}
 	for _, w := range workers {
 		if own := c.wait(w, 25*time.Second); own > 0 && own != 4 {

@@ -169,7 +169,7 @@ func (c *chaos) judge(code int) (f found) {
 		c.t.Fatalf("%s: %v\n%s", c, err, c.text())
 	}
 	account, err := rec.Account()
-	if valid := rec.Run.Validity.Valid; err != nil || len(account.Problems) > 0 || code != 0 && (code != 4 || valid) && (code != -1 || c.kind != chaosEnd) {
+	if valid := rec.Run.Validity.Valid; err != nil || len(account.Problems) > 0 || code != 0 && (code != 4 || valid) {
 		c.t.Errorf("%s: exit code %d, valid %v, %v %v", c, code, valid, err, account.Problems)
 	} else if !valid && c.kind == chaosNone && c.allowed(c.began, c.began.Add(chaosOver)) < starving {
 		c.t.Errorf("%s: nothing happened, yet the run is invalid: %v", c, rec.Run.Validity.Reasons)
