@@ -118,9 +118,10 @@ func keep(from, to string) {
 // peek reads the run's secrets, and looks for them in what processes show of themselves.
 func (o *onlooker) peek(dir string) {
 	for _, name := range []string{"token", "secret", "server.key"} {
-		if text, err := os.ReadFile(filepath.Join(fleetDir(dir), name)); err == nil && len(o.secrets) < 12 {
-			parts := bytes.Split(bytes.TrimSpace(text), []byte("."))
-			secret := parts[len(parts)-1] // of a token
+		if secret, err := os.ReadFile(filepath.Join(fleetDir(dir), name)); err == nil && len(o.secrets) < 12 {
+			if name == "token" { // its last word is secret
+				secret = bytes.TrimSpace(secret[bytes.LastIndexByte(secret, '.')+1:])
+			}
 			o.secrets = append(o.secrets, secret, []byte(hex.EncodeToString(secret)), []byte(base64.StdEncoding.EncodeToString(secret)),
 				[]byte(base64.RawURLEncoding.EncodeToString(secret)))
 		}
