@@ -52,12 +52,6 @@ func (o *Offset) At(now time.Duration) (offset, uncertainty time.Duration, known
 	return offset, hi - offset, o.known
 }
 
-// Apart is how far the clocks may be apart at most, at a time of one's own; known is false before the first exchange.
-func (o *Offset) Apart(now time.Duration) (apart time.Duration, known bool) {
-	lo, hi := wider(o.lo, o.hi, now-o.at)
-	return max(hi, -lo), o.known
-}
-
 // Steps is how often the exchanges contradicted each other.
 func (o *Offset) Steps() int { return o.steps }
 

@@ -59,7 +59,7 @@ func (t Terms) wall(due time.Duration) time.Duration {
 type Facts struct {
 	// Capacity is as Joined takes it, for a coordinator that came later; 0 leaves what is known.
 	Capacity float64
-	// Apart is how far its run clock may be from the coordinator's (see [Offset.Apart]), if that is Measured.
+	// Apart is how far its run clock may be from the coordinator's, if that is Measured.
 	Apart    time.Duration
 	Measured bool
 	// Fenced: it begins nothing any more, and every shard of it knows.
