@@ -162,6 +162,12 @@ func (c *chaos) run() (code int) {
 		c.t.Fatal(err)
 	}
 	c.target = newTally(c.t)
+	c.t.Cleanup(func() { // of a run that broke off
+		for _, process := range processesOf(c.dir) {
+			pid, _ := strconv.Atoi(filepath.Base(process))
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	})
 	c.coord = c.start("run", scenario, "--target", c.target.url, "-o", c.dir, "--hold", c.hold.String(),
 		"--workers", strconv.Itoa(chaosWorkers-c.joined), "--joiners", strconv.Itoa(c.joined))
 	defer c.look(c)()
