@@ -55,6 +55,7 @@ type Engine struct {
 	running     atomic.Bool
 	seqs        atomic.Uint32 // taken by a closed loop
 	quiet       atomic.Int32  // shards that begin nothing any more
+	looked      atomic.Int64  // 1 ns after the first look of a shard since the start, by a lease; 0 before
 	waking      sync.Mutex    // guards awake
 	awake       bool          // the shards can be woken
 }

@@ -280,8 +280,12 @@ func (w *walk) settle() (wrong int) {
 	for range missing {
 		n++
 	}
-	if n != len(unsent)+len(indeterminate) {
-		w.t.Errorf("of %d arrivals without a fate %d are settled", n, len(unsent)+len(indeterminate))
+	settled := len(unsent)
+	for _, seqs := range indeterminate {
+		settled += len(seqs)
+	}
+	if n != settled {
+		w.t.Errorf("of %d arrivals without a fate %d are settled", n, settled)
 	}
 	return wrong
 }

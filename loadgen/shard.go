@@ -187,6 +187,9 @@ func (s *shard) listen(next time.Duration) {
 // sleep sleeps until next, or until something has come.
 func (s *shard) sleep(next time.Duration) {
 	now := s.now()
+	if s.pulse != nil && now < 0 { // so that how far a fleet's workers begin from each other does not hang on what is due first
+		next = min(next, 0)
+	}
 	until := min(next, now+longestSleep)
 	if len(s.pending) > 0 {
 		until = now

@@ -48,6 +48,9 @@ func (s *shard) feel() {
 	now := time.Now()
 	run, wall := now.Sub(s.e.start), now.Round(0).Sub(s.e.start.Round(0))
 	s.clock, s.fresh = run, true
+	if s.pulse.run < 0 && run >= 0 {
+		s.e.looked.CompareAndSwap(0, int64(run)+1)
+	}
 	if why := s.pulse.look(run, wall); why != "" && !s.done { // else there is nothing that it might begin
 		s.e.cfg.Lease.Fence(why)
 	}
@@ -75,6 +78,13 @@ func (e *Engine) followLease(ctx context.Context) (leave func() bool) {
 		_ = lease.End(nil) // which cannot fail
 		e.Wake()
 	})
+}
+
+// Began is how long after the start the first of its shards looked whether something was due; it is not known before, and never where the
+// engine was made after the start, or has no lease.
+func (e *Engine) Began() (late time.Duration, known bool) {
+	late = time.Duration(e.looked.Load() - 1)
+	return max(0, late), late >= 0
 }
 
 // Fenced says why the engine's lease has ended, and whether it is certain by now that no shard begins anything more: it may

@@ -69,6 +69,9 @@ func runLines(in *Input, t tongue) []string {
 	if in.Surge.Record.Run.Target == "lab" {
 		lines = append(lines, t.say("basis.lab", t.short(max(run.Speed, 1))))
 	}
+	if line := fleetLine(run.Fleet, t); line != "" {
+		lines = append(lines, line)
+	}
 	if n := len(in.Calibration); n > 0 {
 		lines = append(lines, t.say("basis.calibration", t.count(int64(n))))
 	}

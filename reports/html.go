@@ -202,7 +202,11 @@ func figuresOf(in *Input, runs []*measured, t tongue) ([]figure, error) {
 	if compared, has := f.compared(in.Plan, in.Verify); has {
 		figs = append(figs, compared)
 	}
-	figs = append(figs, f.ledger(), f.lateness(), f.tenantTable(in.Plan))
+	figs = append(figs, f.ledger(), f.lateness())
+	if fleet, has := f.fleet(); has {
+		figs = append(figs, fleet)
+	}
+	figs = append(figs, f.tenantTable(in.Plan))
 	for i := range figs { // one id a language, for the whole page has both
 		figs[i].Summary = t.say("table.open")
 		figs[i].ID = t.lang + "-" + figs[i].ID

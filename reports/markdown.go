@@ -126,6 +126,7 @@ func Markdown(w io.Writer, in *Input, lang string) error {
 		d.head(2, d.say("text.arrivals"))
 		d.table(rows)
 	}
+	d.fleets(in)
 	d.section(d.say("warnings.title"), warningLines(in, covered, d.tongue))
 	d.line(d.say("footer", run.ID, d.stamp(in.Made), run.Ansturm))
 	return d.write(w)

@@ -374,9 +374,28 @@ func rushModel() *fit.Model {
 // rushInput is the whole input: a run that fails, a plan, and its proof.
 func rushInput(t testing.TB, total int64) *Input {
 	in := &Input{Surge: fired(t, total, false), VerifyRun: fired(t, total, true), Plan: rushPlan(total), Made: time.Date(2026, 2, 16, 7, 30, 0, 0, time.UTC)}
-	in.Calibration = []*record.Record{in.Surge.Record}
+	in.Calibration, in.Surge.Record.Run.Fleet = []*record.Record{in.Surge.Record}, rushFleet()
 	in.Verify = &planner.Verification{Format: 1, Verdict: in.VerifyRun.Verdict, Comparisons: []planner.Comparison{
 		{Figure: scenarios.Text{"de": "größte Zahl bereiter Replikate", "en": "most replicas ready"}, Predicted: 588, Low: 560, High: 640, Measured: 601},
 	}}
 	return in
+}
+
+// rushFleet are three load generators, of which one stood still and came back.
+func rushFleet() *record.Fleet {
+	f := &record.Fleet{Parts: 256, Hold: 3 * time.Second, Coordinators: 1}
+	add := func(worker, epoch uint32, ended string, lost int64, c *record.FleetClock, skew time.Duration) {
+		if skew > 0 {
+			c.Skew = &skew
+		}
+		f.Epochs = append(f.Epochs, record.FleetEpoch{
+			Worker: worker, Epoch: epoch, Name: fmt.Sprintf("last-%d", worker), Host: fmt.Sprintf("last-%02d", worker), Processors: 4, Ended: ended, Lost: lost, Clock: c,
+		})
+	}
+	const us = time.Microsecond
+	add(1, 1, record.EpochDone, 0, &record.FleetClock{Offset: 41 * us, Uncertainty: 66 * us, Worst: 90 * us, Drift: 0.2, DriftUncertainty: 1.3, Apart: 120 * us}, 131*us)
+	add(2, 1, record.EpochFenced, 0, &record.FleetClock{Offset: -5_000_312 * us, Uncertainty: 151 * us, Worst: 240 * us, Drift: -3.4, DriftUncertainty: 2.1, Apart: 310 * us}, 228*us)
+	add(2, 2, record.EpochDone, 0, &record.FleetClock{Offset: -5_000_355 * us, Uncertainty: 140 * us, Worst: 180 * us, Drift: -3.1, DriftUncertainty: 3.5, Apart: 275 * us}, 0)
+	add(3, 1, record.EpochDead, 143, nil, 0)
+	return f
 }

@@ -121,6 +121,9 @@ func (a *app) fireFleet(ctx context.Context, p *progress, f firing, g ground, sc
 		return err
 	}
 	if x.bus, err = bus.Start(ctx, bus.Options{Run: b.Run.ID, Dir: fleetDir(f.dir), Address: f.fleet.address, Log: p.say}); err != nil {
+		if f.begun == nil {
+			err = errors.Join(err, os.RemoveAll(fleetDir(f.dir)))
+		}
 		return fmt.Errorf("the fleet's bus: %w", err)
 	}
 	defer func() { err = errors.Join(err, x.leave(err)) }()
@@ -209,7 +212,7 @@ func (x *expedition) choose(ctx context.Context, w place.Worker) (place.Placemen
 		return place.NewLocal(place.LocalConfig{Worker: w, Dir: fleetDir(x.dir)})
 	}
 	surge := time.Duration(float64(x.scenario.Arrivals.Over) / x.speed)
-	return x.fleet.job.job(ctx, w, x.bus.Run(), surge+x.fleet.await)
+	return x.fleet.job.job(ctx, w, x.bus.Run(), surge+x.fleet.await, x.p.say)
 }
 
 // workerArgs are what the flags of run say to each worker.
@@ -223,7 +226,7 @@ func (x *expedition) workerArgs() (args []string) {
 // died tells the coordinator of a worker's proved end.
 func (x *expedition) died(d place.Death) {
 	x.Gone(d.Name)
-	if d.Why != "exit status 0" {
+	if !d.Done {
 		x.p.say(fmt.Sprintf("worker %s ended: %s", d.Name, d.Why))
 	}
 }
@@ -243,12 +246,20 @@ func (x *expedition) shoot(ctx context.Context) error {
 	})
 	run, err := x.Run(ctx)
 	if errors.Is(err, fleet.ErrNoWorker) {
-		err = inputError(err, "start workers with ansturm worker, or wait longer by --await")
+		err = inputError(err, x.fleet.hintOfNone())
 	}
 	stopWatching()
 	crew.end()
 	show.end(x.ended(), err != nil || run.Interrupted)
 	return err
+}
+
+// hintOfNone is what may help where no worker came.
+func (f *fleetFlags) hintOfNone() string {
+	if f.on == kubernetes {
+		return "pods must reach --bus-address, and its image be this build of ansturm; or wait longer by --await"
+	}
+	return "start workers with ansturm worker, or wait longer by --await"
 }
 
 // ended is how far the run came: as the record has it, which knows more than the workers' last words.

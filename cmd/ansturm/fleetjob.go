@@ -45,8 +45,8 @@ var jobFlagNames = []string{
 }
 
 // job makes the placement; all that is wrong with the flags is said before the cluster is spoken to.
-func (j *jobFlags) job(ctx context.Context, w place.Worker, run string, lasts time.Duration) (*place.Job, error) {
-	c := place.JobConfig{Worker: w, Run: run, Lasts: lasts, Namespace: j.namespace, Image: j.image, NodeSelector: j.selector}
+func (j *jobFlags) job(ctx context.Context, w place.Worker, run string, lasts time.Duration, say func(string)) (*place.Job, error) {
+	c := place.JobConfig{Worker: w, Run: run, Lasts: lasts, Namespace: j.namespace, Image: j.image, NodeSelector: j.selector, Say: say}
 	for _, q := range []struct {
 		flag, text string
 		to         *resource.Quantity

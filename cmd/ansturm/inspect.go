@@ -104,6 +104,7 @@ func printAccount(out io.Writer, rec *record.Record, account *record.Account, ch
 	row("record", "%s", rec.Dir)
 	row("run", "%s, %s of %s at speed %g", run.ID, run.Purpose, run.Scenario.Name, run.Speed)
 	row("client", "%s", clientText(&run))
+	fleetRow(row, account.Fleet)
 	row("arrivals", "%d = %d completed + %d failed + %d indeterminate + %d unsent", l.Total, l.Completed, l.Failed, l.Indeterminate, l.Unsent)
 	if l.Missing > 0 {
 		row("", "%d without a fate", l.Missing)
@@ -133,6 +134,30 @@ func printAccount(out io.Writer, rec *record.Record, account *record.Account, ch
 		row("warning", "%s", warning.Text.In("en"))
 	}
 	return w.Flush()
+}
+
+// fleetRow says who fired the run, where it was not one process by itself.
+func fleetRow(row func(name, format string, args ...any), f *record.Fleet) {
+	if f == nil {
+		return
+	}
+	text := fmt.Sprintf("%d workers in %d epochs, %d of them broken off", f.Workers(), len(f.Epochs), f.Broken())
+	if f.Coordinators > 1 {
+		text += fmt.Sprintf(", under %d coordinators", f.Coordinators)
+	}
+	if skew, known := f.Skew(); known {
+		text += fmt.Sprintf("; at the start within %s", fine(skew))
+	}
+	if c := f.Farthest(); c != nil {
+		text += fmt.Sprintf("; clocks off by up to %s ± %s", c.Offset.Round(10*time.Microsecond), fine(c.Uncertainty))
+	}
+	row("fleet", "%s", text)
+}
+
+// fine writes a bound, which is never made tighter than it is.
+func fine(d time.Duration) time.Duration {
+	const step = 10 * time.Microsecond
+	return (d + step - 1).Truncate(step)
 }
 
 // doorRow says what the waiting room cost.

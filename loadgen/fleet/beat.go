@@ -83,6 +83,9 @@ func (l *life) say(n uint64, now time.Time) Beat {
 	if l.engine != nil {
 		b.Progress = l.engine.Progress()
 		why, fenced = l.engine.Fenced() // by then no shard begins anything
+		if late, known := l.engine.Began(); known {
+			l.bearing.began(late)
+		}
 	}
 	if fenced {
 		b.Yield = why

@@ -19,6 +19,7 @@ var errCut = errors.New("the bus is not to be reached")
 type memBus struct {
 	loss, again float64
 	slowest     time.Duration // one way
+	back        time.Duration // of a reply to a beat, besides
 	gone        atomic.Bool   // for good
 
 	mu       sync.Mutex // guards what follows
@@ -224,6 +225,9 @@ func (l *memLink) Beat(ctx context.Context, beat []byte) (reply []byte, err erro
 	}
 	if l.deaf.Load() {
 		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	if l.back > 0 && !pause(ctx, l.back) {
 		return nil, ctx.Err()
 	}
 	return reply, l.travel(ctx)

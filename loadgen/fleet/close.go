@@ -38,11 +38,12 @@ func (f *fold) close(c *closingTold) error {
 		return err
 	}
 	err = f.w.Close(c.Ended, func(r *record.Run) {
-		r.Interrupted, r.Lab, r.Workers, r.Fleet = c.Interrupted, lab, len(f.workers), f.fleet(c.Refused)
+		r.Interrupted, r.Lab, r.Workers, r.Fleet = c.Interrupted, lab, len(f.workers), f.fleet(c.Refused, lost)
 		r.Warnings = append(r.Warnings, c.Warnings...)
 		judge(r, evidence)
-		f.judgeLost(r, lost)
+		f.judgeLost(r, sum(lost))
 		warnRefused(r)
+		warnClocks(r)
 		if f.cfg.Finish != nil {
 			f.cfg.Finish(r)
 		}
@@ -55,18 +56,18 @@ func (f *fold) close(c *closingTold) error {
 	return errClosed
 }
 
-// settle says of arrivals without a fate whether anybody can have begun them: unsent of them cannot, lost may.
-func (f *fold) settle(c *closingTold) (unsent, lost int64, err error) {
+// settle says of arrivals without a fate whether anybody can have begun them: unsent of them cannot, those may who are lost.
+func (f *fold) settle(c *closingTold) (unsent int64, lost map[lease.Owner]int64, err error) {
 	entries, err := f.entries()
 	if err != nil {
-		return 0, 0, err
+		return 0, nil, err
 	}
 	if uint64(len(entries)) < c.Entries {
-		return 0, 0, fmt.Errorf("the list has %d entries, it is of %d", len(entries), c.Entries)
+		return 0, nil, fmt.Errorf("the list has %d entries, it is of %d", len(entries), c.Entries)
 	}
 	table, err := tableOf(f.cfg.Parts, entries[:c.Entries])
 	if err != nil {
-		return 0, 0, err
+		return 0, nil, err
 	}
 	done := map[lease.Owner]bool{}
 	for o := range f.epochs {
@@ -74,8 +75,19 @@ func (f *fold) settle(c *closingTold) (unsent, lost int64, err error) {
 	}
 	not, maybe, err := lease.Settle(f.cfg.Engine.Schedule, table, lease.Closing{Promised: c.Promised, Done: done},
 		func(yield func(uint32) bool) { f.w.Missing().Iterate(yield) })
-	return int64(len(not)), int64(len(maybe)), errors.Join(err,
-		f.w.Settle(record.Unsent, roaring.BitmapOf(not...)), f.w.Settle(record.Indeterminate, roaring.BitmapOf(maybe...)))
+	lost, began := map[lease.Owner]int64{}, roaring.New()
+	for o, seqs := range maybe {
+		lost[o] = int64(len(seqs))
+		began.AddMany(seqs)
+	}
+	return int64(len(not)), lost, errors.Join(err, f.w.Settle(record.Unsent, roaring.BitmapOf(not...)), f.w.Settle(record.Indeterminate, began))
+}
+
+func sum(all map[lease.Owner]int64) (n int64) {
+	for _, each := range all {
+		n += each
+	}
+	return n
 }
 
 // tableOf folds a list from its first entry on.
@@ -136,20 +148,6 @@ func (f *fold) judgeLost(r *record.Run, lost int64) {
 			"en": "find out why the workers were lost, and fire again",
 		})
 	}
-}
-
-// fleet is who has fired the run; byBus is what the bus has refused.
-func (f *fold) fleet(byBus map[string]int64) *record.Fleet {
-	fleet := &record.Fleet{Parts: f.cfg.Parts, Hold: f.cfg.Hold, Coordinators: f.leads, Refused: maps.Clone(f.refused)}
-	for reason, n := range byBus {
-		fleet.Refused[reason] += n
-	}
-	for _, o := range ordered(f.epochs) {
-		if e := f.epochs[o]; o.Epoch == f.workers[o.Worker] {
-			fleet.Workers = append(fleet.Workers, record.FleetWorker{Worker: o.Worker, Name: e.Name, Epochs: o.Epoch, Processors: e.Processors})
-		}
-	}
-	return fleet
 }
 
 // warnRefused says what the bus and the fold have refused.

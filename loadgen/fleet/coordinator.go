@@ -128,7 +128,7 @@ func New(cfg Config) (*Coordinator, error) {
 		return nil, err
 	}
 	c := &Coordinator{
-		cfg: cfg, spec: spec, clock: newClock(), over: make(chan struct{}), members: map[lease.Owner]*member{}, gone: map[string]bool{}, joining: newTurn(),
+		cfg: cfg, spec: spec, clock: newClock(0), over: make(chan struct{}), members: map[lease.Owner]*member{}, gone: map[string]bool{}, joining: newTurn(),
 		terms: lease.Terms{Speed: cfg.speed(), End: cfg.Engine.Scenario.Arrivals.Over + 1, Hold: cfg.Hold},
 	}
 	c.teller.init()

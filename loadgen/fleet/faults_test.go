@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -62,6 +63,26 @@ func account(t *testing.T, r *record.Record) record.LedgerAccount {
 	return a.Ledger
 }
 
+// ends are how epochs ended, by name.
+func ends(f *record.Fleet) string {
+	var all []string
+	for _, e := range f.Epochs {
+		all = append(all, e.Name+" "+e.Ended)
+	}
+	slices.Sort(all)
+	return strings.Join(all, ", ")
+}
+
+// lost are the arrivals of which nobody knows what became, because of a worker.
+func lost(f *record.Fleet, name string) (n int64) {
+	for _, e := range f.Epochs {
+		if e.Name == name {
+			n += e.Lost
+		}
+	}
+	return n
+}
+
 // after waits until the run has come to a time on its wall.
 func (l *lead) after(d time.Duration) {
 	for {
@@ -100,12 +121,19 @@ func TestAWorkerDies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			aboard(t, 3, 3, 4*time.Second, func(w *world, hands []*hand, c *lead) {
 				hands[1].kill()
+				if proved {
+					c.Gone("w2")
+				}
+				r := w.finish(c)
+				got, word := account(w.t, r), map[bool]string{false: "lost", true: "dead"}[proved]
+				if has := ends(r.Run.Fleet); has != "w1 done, w2 "+word+", w3 done" || lost(r.Run.Fleet, "w2") != got.Indeterminate {
+					w.t.Errorf("%s; %d are w2's", has, lost(r.Run.Fleet, "w2"))
+				}
 				most := int64(100 * 4.5) // of its 100 a second on the wall: since its last delta, and what it was promised from then on
 				if proved {
 					most = 100 * 1.6
-					c.Gone("w2")
 				}
-				if got := account(w.t, w.finish(c)); got.Indeterminate == 0 || got.Indeterminate > most || got.Unsent > 0 {
+				if got.Indeterminate == 0 || got.Indeterminate > most || got.Unsent > 0 {
 					w.t.Errorf("%+v, want at most %d indeterminate", got, most)
 				}
 			})
@@ -136,11 +164,7 @@ func TestAWorkerStandsStill(t *testing.T) {
 		if got := account(w.t, r); got.Indeterminate > 0 || got.Unsent == 0 || r.Run.Workers != 3 {
 			w.t.Errorf("%+v of %d workers", got, r.Run.Workers)
 		}
-		epochs := 0
-		for _, x := range r.Run.Fleet.Workers {
-			epochs += int(x.Epochs)
-		}
-		if f := r.Run.Fleet; len(f.Workers) != 3 || epochs != 4 || f.Coordinators != 1 || len(c.Workers()) != 4 {
+		if f := r.Run.Fleet; ends(f) != "w1 done, w1 fenced, w2 done, w3 done" || f.Workers() != 3 || f.Broken() != 1 || f.Coordinators != 1 || len(c.Workers()) != 4 {
 			w.t.Errorf("fleet %+v, workers %+v", f, c.Workers())
 		}
 	})
@@ -157,8 +181,11 @@ func TestACoordinatorDies(t *testing.T) {
 				}
 				time.Sleep(away)
 				r := w.finish(w.coordinate(w.t.Context()))
-				if got := account(w.t, r); got.Indeterminate > 0 || (got.Unsent > 0) != (name == "later") || r.Run.Fleet.Coordinators != 2 {
-					w.t.Errorf("%+v of %+v", got, r.Run.Fleet)
+				if f := r.Run.Fleet; ends(f) != "w1 done, w2 done, w3 done" || f.Coordinators != 2 {
+					w.t.Errorf("%s by %d coordinators", ends(f), f.Coordinators)
+				}
+				if got := account(w.t, r); got.Indeterminate > 0 || (got.Unsent > 0) != (name == "later") {
+					w.t.Errorf("%+v", got)
 				}
 			})
 		})

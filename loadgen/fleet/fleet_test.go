@@ -38,6 +38,7 @@ type world struct {
 	bus    *memBus
 	target *target
 	root   string
+	ahead  map[string]time.Duration // of workers' clocks
 	all    sync.WaitGroup
 }
 
@@ -71,7 +72,8 @@ func (w *world) hire(name string) *hand {
 	h := &hand{side: side{memBus: w.bus}, cancel: cancel}
 	w.all.Go(func() {
 		h.err = Work(ctx, WorkerConfig{
-			Join: h.join, Build: "test", Name: name, State: filepath.Join(w.root, name),
+			ahead: w.ahead[name],
+			Join:  h.join, Build: "test", Name: name, State: filepath.Join(w.root, name),
 			Engine:  func(c *loadgen.Config) { c.Transport, c.Shards = w.target, 2 },
 			samples: func(s loadgen.Samples) loadgen.Samples { return freezing{s, h} },
 			Say:     func(line string) { w.t.Logf("%s: %s", name, line) },

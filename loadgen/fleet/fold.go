@@ -46,8 +46,9 @@ type fold struct {
 // kept is which messages of an epoch have been folded.
 type kept struct {
 	joined
-	next  uint64          // all up to this one
-	ahead map[uint64]bool // and these
+	next  uint64            // all up to this one
+	ahead map[uint64]bool   // and these
+	said  record.FleetEpoch // by a coordinator, last
 }
 
 func newFold(cfg *Config, entries func() ([]lease.Entry, error), looked func(uint64, bool)) *fold {
@@ -152,6 +153,11 @@ func (f *fold) do(t *told) error {
 			f.workers[j.Worker] = max(f.workers[j.Worker], j.Epoch)
 			f.epochs[j.owner()] = &kept{joined: *j, ahead: map[uint64]bool{}}
 		})
+	}
+	for _, said := range t.Epochs {
+		if e := f.epochs[lease.Owner{Worker: said.Worker, Epoch: said.Epoch}]; e != nil {
+			e.heed(said)
+		}
 	}
 	if t.Start != nil && f.w == nil {
 		if err := f.open(*t.Start); err != nil {

@@ -166,6 +166,7 @@ func (c *Coordinator) changes() (lines []string) {
 		if m.beat.State == Done { // its process has ended as it should
 			continue
 		}
+		m.ended = k.State.String()
 		why := m.beat.Yield
 		if why == "" {
 			why = fmt.Sprintf("last heard %s before", scenarios.Span(time.Since(m.heard), "en"))
@@ -205,7 +206,7 @@ func (c *Coordinator) close(ctx, work context.Context, broken error) error {
 			"de": "Der Lauf brach ab: " + broken.Error(), "en": "The run broke off: " + broken.Error(),
 		}})
 	}
-	if err := c.flush(work); err != nil {
+	if err := errors.Join(c.flush(work), c.tellEpochs(work)); err != nil {
 		return err
 	}
 	c.mu.Lock()

@@ -69,6 +69,8 @@ type Beat struct {
 	Uncertainty time.Duration `json:"uncertainty,omitempty"`
 	Apart       time.Duration `json:"apart,omitempty"`
 	Measured    bool          `json:"measured,omitempty"`
+	// Clock is the same over the time since the epoch began to fire; nil before.
+	Clock *record.FleetClock `json:"clock,omitempty"`
 	// Waiting messages are in its journal and not in the stream yet.
 	Waiting  int              `json:"waiting"`
 	Progress loadgen.Progress `json:"progress"`
@@ -114,6 +116,8 @@ type told struct {
 	// Begins: this coordinator goes on from here, and says who it is; those before it are not heard any more.
 	Begins string  `json:"begins,omitempty"`
 	Joined *joined `json:"joined,omitempty"`
+	// Epochs are how some fare, by the coordinator's last word: how they ended, and their clocks.
+	Epochs []record.FleetEpoch `json:"epochs,omitempty"`
 	// Start is offset 0.
 	Start  *time.Time  `json:"start,omitempty"`
 	Events *eventsTold `json:"events,omitempty"`
@@ -127,6 +131,7 @@ type joined struct {
 	Worker     uint32 `json:"worker"`
 	Epoch      uint32 `json:"epoch"`
 	Name       string `json:"name"`
+	Host       string `json:"host"`
 	Processors int    `json:"processors"`
 }
 

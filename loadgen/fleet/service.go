@@ -16,6 +16,7 @@ type member struct {
 	beat  Beat
 	heard time.Time
 	state lease.State // that was told of
+	ended string      // as the record has it, where it did not end as it should
 	clock time.Time   // when its clock was told of
 	deaf  deafness
 }
@@ -88,7 +89,7 @@ func (c *Coordinator) past() bool {
 
 // place gives a pair that nobody had: the next epoch of the worker that somebody shows to have been, else another worker.
 func (s service) place(hello *Hello) (j joined, former lease.Owner) {
-	j = joined{Name: hello.Name, Processors: hello.Processors}
+	j = joined{Name: hello.Name, Host: hello.Host, Processors: hello.Processors}
 	if was := hello.Former; was != nil && was.Run == s.cfg.Run.ID && was.Proof == s.proof(was.Worker, was.Epoch) {
 		j.Worker, former = was.Worker, lease.Owner{Worker: was.Worker, Epoch: was.Epoch}
 	}

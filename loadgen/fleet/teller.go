@@ -17,6 +17,9 @@ import (
 const (
 	tellEvery = 250 * time.Millisecond
 	tellBytes = 256 << 10 // of lines in one message
+
+	epochsEvery  = 20  // tellEvery: a coordinator that follows another does not know what became of those who had gone by then
+	epochsAtOnce = 500 // in one message
 )
 
 // teller is a coordinator's way into the stream.
@@ -113,10 +116,10 @@ func lineOf(e record.Event) []json.RawMessage {
 	return []json.RawMessage{line}
 }
 
-// tellEvents brings events into the stream until ctx ends.
+// tellEvents brings events, and now and then how the epochs fare, into the stream until ctx ends.
 func (c *Coordinator) tellEvents(ctx context.Context) {
-	for pause(ctx, tellEvery) {
-		if c.flush(ctx) != nil {
+	for n := 1; pause(ctx, tellEvery); n++ {
+		if c.flush(ctx) != nil || n%epochsEvery == 0 && c.tellEpochs(ctx) != nil {
 			return
 		}
 	}

@@ -43,6 +43,7 @@ type WorkerConfig struct {
 	Say func(line string)
 
 	samples func(loadgen.Samples) loadgen.Samples // of tests
+	ahead   time.Duration                         // of its clock, of tests
 }
 
 type worker struct {
@@ -56,7 +57,7 @@ type worker struct {
 // Work fires what a coordinator deals to it, until the run is over or ctx ends. In the latter case it begins nothing any more, gives back what it
 // holds, and delivers what it has counted. The error is Join's, the journal's, ErrAway, or ctx's.
 func Work(ctx context.Context, cfg WorkerConfig) error {
-	w := &worker{WorkerConfig: cfg, own: newClock(), processors: runtime.GOMAXPROCS(0)}
+	w := &worker{WorkerConfig: cfg, own: newClock(cfg.ahead), processors: runtime.GOMAXPROCS(0)}
 	w.Patience = cmp.Or(w.Patience, DefaultPatience)
 	if w.Say == nil {
 		w.Say = func(string) {}

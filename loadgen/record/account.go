@@ -34,6 +34,8 @@ type Account struct {
 	Door *DoorAccount `json:"door,omitempty"`
 	// Throttling is what CPU quotas did, by workload, the worst first; empty where nobody told of any.
 	Throttling []Throttling `json:"throttling,omitempty"`
+	// Fleet is how workers shared the run; nil where one process fired it by itself.
+	Fleet *Fleet `json:"fleet,omitempty"`
 	// MissingMinutes are the minutes of the run (from 0) of which no window is there although arrivals were due.
 	MissingMinutes []int `json:"missingMinutes,omitempty"`
 	// Problems say what is missing or does not add up; empty when all is well.
@@ -56,7 +58,7 @@ type LedgerAccount struct {
 // Account reads everything and says whether it adds up. What is missing or broken is a problem in the account; an error
 // is only what kept it from being read at all.
 func (r *Record) Account() (*Account, error) {
-	a := &Account{Dir: r.Dir, Complete: r.Run.Complete(), Valid: r.Run.Validity.Valid, Problems: []string{}}
+	a := &Account{Dir: r.Dir, Complete: r.Run.Complete(), Valid: r.Run.Validity.Valid, Fleet: r.Run.Fleet, Problems: []string{}}
 	if !a.Complete {
 		a.problem("the run was killed, or still goes on: %s has no end", runFile)
 	}

@@ -69,26 +69,6 @@ type Run struct {
 	Warnings []Warning `json:"warnings,omitempty"`
 }
 
-// Fleet is how workers shared a run.
-type Fleet struct {
-	// Parts is what the schedule was cut into, Hold how far ahead the workers were promised what they fired, on the wall.
-	Parts int           `json:"parts"`
-	Hold  time.Duration `json:"hold"`
-	// Coordinators is how many there were, one after the other.
-	Coordinators int           `json:"coordinators"`
-	Workers      []FleetWorker `json:"workers"`
-	// Refused messages, by reason.
-	Refused map[string]int64 `json:"refused,omitempty"`
-}
-
-// FleetWorker is one of them. More than one of its Epochs, lives of an engine each, means that it was lost or stood still.
-type FleetWorker struct {
-	Worker     uint32 `json:"worker"`
-	Name       string `json:"name,omitempty"`
-	Epochs     uint32 `json:"epochs"`
-	Processors int    `json:"processors"`
-}
-
 // Cluster names a Kubernetes cluster as it was reached.
 type Cluster struct {
 	Context string `json:"context"`

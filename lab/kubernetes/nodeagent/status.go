@@ -88,9 +88,16 @@ func (s *state) exit(code int, reason, message, wait string, started, at time.Ti
 	s.container = containerState{Waiting: &corev1.ContainerStateWaiting{Reason: wait, Message: message}}
 }
 
-// end is the pod's own end: a container that ran to its end has said how already, another is said to have ended well.
+// end is the pod's own end: a container that ran to its end has said how already, one that ran until now is said to have ended well. Of one
+// that never did, kubelets say that they do not know, and Jobs take it for failed.
 func (s *state) end(at time.Time) {
 	s.ready(false, at)
+	if s.container.Waiting != nil {
+		s.container = containerState{Terminated: &corev1.ContainerStateTerminated{
+			Reason: "ContainerStatusUnknown", ExitCode: 137, FinishedAt: metav1.NewTime(at),
+			Message: "The container could not be located when the pod was terminated",
+		}}
+	}
 	if s.container.Terminated == nil {
 		s.container = containerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Completed", FinishedAt: metav1.NewTime(at)}}
 	}

@@ -36,6 +36,8 @@ type Death struct {
 	Name string
 	// State is the folder where it kept its journal, if it can be read here.
 	State string
+	// Done says that it ended with 0, as one does whose run is over.
+	Done bool
 	// Why is for a person: its exit code or signal, and its last words.
 	Why string
 	// At is when this was found out, later than the death itself.

@@ -40,6 +40,8 @@ type JobConfig struct {
 	Tolerations  []corev1.Toleration
 	// Lasts is how long the run takes: the Job is ended by the cluster ten minutes after that. It must be positive.
 	Lasts time.Duration
+	// Say tells a person what keeps workers from starting; nil tells nobody.
+	Say func(line string)
 }
 
 // LabelRun is on the Job, its Secret and its pods, with the run's id.
@@ -53,6 +55,9 @@ func (c JobConfig) withDefaults() JobConfig {
 	}
 	if c.Memory.IsZero() {
 		c.Memory = resource.MustParse("1Gi")
+	}
+	if c.Say == nil {
+		c.Say = func(string) {}
 	}
 	return c
 }
@@ -83,7 +88,8 @@ type Job struct {
 	watch   sync.WaitGroup
 	changed chan struct{} // there is something new in pods
 	told    map[types.UID]bool
-	foreign bool // the Job of this name is none of ours to remove
+	held    map[string]bool // what kept workers from starting, and was told
+	ours    bool            // the Job is this run's, to be removed
 	stopped chan struct{}
 }
 
@@ -95,7 +101,7 @@ func NewJob(c JobConfig) (*Job, error) {
 	return &Job{
 		config: c.withDefaults(), core: c.Client.REST(cluster.Core), batch: c.Client.REST(cluster.Batch),
 		deaths: make(chan Death, 64), stopped: make(chan struct{}), changed: make(chan struct{}, 1), told: map[types.UID]bool{},
-		cancel: func() {},
+		held: map[string]bool{}, cancel: func() {},
 	}, nil
 }
 
@@ -145,13 +151,14 @@ func (j *Job) create(ctx context.Context, n int) (*batchv1.Job, error) {
 	made := &batchv1.Job{}
 	err := j.jobs(j.batch.Post()).Body(j.job(n)).Do(ctx).Into(made)
 	if !apierrors.IsAlreadyExists(err) {
+		j.ours = !apierrors.IsForbidden(err) // after any other error it may be there
 		return made, err
 	}
 	found, taken := &batchv1.Job{}, err
 	if err := j.jobs(j.batch.Get()).Name(j.Name()).Do(ctx).Into(found); err != nil {
 		return nil, err
 	}
-	if j.foreign = found.Labels[LabelRun] != j.config.Run; j.foreign {
+	if j.ours = found.Labels[LabelRun] == j.config.Run; !j.ours {
 		return nil, fmt.Errorf("%w, and is not this run's", taken)
 	}
 	for _, c := range found.Status.Conditions {
@@ -206,13 +213,40 @@ func (j *Job) saw(object any) {
 	}
 	end := terminated(p)
 	if end == nil {
+		j.sayHeld(p)
 		return
 	}
 	j.told[p.UID] = true
 	select {
-	case j.deaths <- Death{Name: p.Name, Why: whyOf(p, end), At: time.Now()}:
+	case j.deaths <- Death{Name: p.Name, Done: end.ExitCode == 0, Why: whyOf(p, end), At: time.Now()}:
 	case <-j.stopped: // nobody reads any more
 	}
+}
+
+// sayHeld tells what keeps a pod from starting, once for all pods that it keeps.
+func (j *Job) sayHeld(p *corev1.Pod) {
+	if reason, message := heldBy(p); reason != "" && !j.held[reason] {
+		j.held[reason] = true
+		j.config.Say(fmt.Sprintf("worker %s does not start: %s: %s", p.Name, reason, message))
+	}
+}
+
+// heldBy is why a pod does not start, as the scheduler or its kubelet says; empty: nothing is said to be wrong.
+func heldBy(p *corev1.Pod) (reason, message string) {
+	if p.DeletionTimestamp != nil {
+		return "", ""
+	}
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
+			return c.Reason, c.Message
+		}
+	}
+	for _, c := range p.Status.ContainerStatuses {
+		if w := c.State.Waiting; w != nil && w.Reason != "ContainerCreating" && w.Reason != "PodInitializing" {
+			return w.Reason, w.Message
+		}
+	}
+	return "", ""
 }
 
 // terminated is how the pod's container ended, as its kubelet says; nil as long as that is not known.
@@ -243,7 +277,9 @@ func (j *Job) Stop(ctx context.Context) error {
 	default:
 		close(j.stopped)
 	}
-	err := j.remove(ctx)
+	bounded, cancel := context.WithTimeout(ctx, leaving)
+	defer cancel()
+	err := j.remove(bounded)
 	j.cancel()
 	j.watch.Wait()
 	close(j.deaths)
@@ -255,7 +291,7 @@ func (j *Job) Stop(ctx context.Context) error {
 
 // remove deletes the Job, and returns when there is nothing of it any more that runs.
 func (j *Job) remove(ctx context.Context) error {
-	if j.foreign {
+	if !j.ours {
 		return nil
 	}
 	background := &metav1.DeleteOptions{PropagationPolicy: new(metav1.DeletePropagationBackground)}

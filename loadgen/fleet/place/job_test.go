@@ -177,6 +177,49 @@ func TestOnlyATerminatedContainerProvesADeath(t *testing.T) {
 	}
 }
 
+func TestWhatKeepsWorkersFromStartingIsToldOnce(t *testing.T) {
+	waiting := func(reason, message string) corev1.ContainerState {
+		return corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}}
+	}
+	said := make(chan string, 10)
+	s := clustertest.Start(t)
+	j := newJob(t, s, func(c *JobConfig) { c.Say = func(line string) { said <- line } })
+	if err := j.Start(t.Context(), 3); err != nil {
+		t.Fatal(err)
+	}
+	unscheduled := pod("a", corev1.PodPending, corev1.ContainerState{})
+	unscheduled.Status.ContainerStatuses = nil
+	unscheduled.Status.Conditions = []corev1.PodCondition{
+		{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: "0/2 nodes are available"},
+	}
+	leaving := pod("d", corev1.PodPending, waiting("CreateContainerError", "no such file"))
+	leaving.DeletionTimestamp = &metav1.Time{Time: time.Now()}
+	for _, p := range []*corev1.Pod{
+		unscheduled,
+		pod("a", corev1.PodPending, waiting("ContainerCreating", "")),
+		pod("b", corev1.PodPending, waiting("ImagePullBackOff", "Back-off pulling image")),
+		pod("c", corev1.PodPending, waiting("ImagePullBackOff", "Back-off pulling image")),
+		leaving,
+		pod("a", corev1.PodFailed, corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1}}),
+	} {
+		s.Put("pods", p)
+	}
+	if d := death(t, j); d.Name != "a" || d.Done {
+		t.Errorf("told was %+v", d)
+	}
+	close(said)
+	var lines []string
+	for line := range said {
+		lines = append(lines, line)
+	}
+	want := []string{
+		"worker a does not start: Unschedulable: 0/2 nodes are available", "worker b does not start: ImagePullBackOff: Back-off pulling image",
+	}
+	if !slices.Equal(lines, want) {
+		t.Errorf("said was %q, want %q", lines, want)
+	}
+}
+
 func TestJobOfAnEarlierCoordinator(t *testing.T) {
 	s := clustertest.Start(t)
 	s.Deny("create secrets")
@@ -267,8 +310,13 @@ func TestStopSaysWhatIsLeft(t *testing.T) {
 func TestNothingIsMadeThatMayNotBeWatched(t *testing.T) {
 	s := clustertest.Start(t)
 	s.Deny("pods")
-	if err := newJob(t, s, nil).Start(t.Context(), 1); err == nil || !strings.Contains(err.Error(), "watch pods in namespace load") {
+	s.Deny("delete jobs")
+	j := newJob(t, s, nil)
+	if err := j.Start(t.Context(), 1); err == nil || !strings.Contains(err.Error(), "watch pods in namespace load") {
 		t.Errorf("without the right to look at pods: %v", err)
+	}
+	if err := j.Stop(t.Context()); err != nil {
+		t.Errorf("there is nothing to remove, and yet: %v", err)
 	}
 	if job, _ := made(t, s); job != nil {
 		t.Error("a Job was made all the same")

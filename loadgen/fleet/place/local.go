@@ -235,7 +235,7 @@ func lastWords(path string) string {
 
 func (l *Local) tell(e entry, why string) {
 	select {
-	case l.deaths <- Death{Name: e.Name, State: l.path(e.State), Why: why, At: time.Now()}:
+	case l.deaths <- Death{Name: e.Name, State: l.path(e.State), Done: why == "exit status 0", Why: why, At: time.Now()}:
 	case <-l.stopped:
 	}
 }

@@ -25,6 +25,7 @@ const (
 	tries       = 3 // for each index, after the first
 	overtime    = 10 * time.Minute
 	kept        = 10 * time.Minute // after its end
+	leaving     = time.Minute      // that Stop waits for pods, which have a grace of 30 s; those of a lost node never go
 	exitRefused = 2                // what a worker ends with that may not join: nor may the next
 )
 

@@ -212,19 +212,14 @@ func TestVerify(t *testing.T) {
 		t.Skip("starts a control plane and fires")
 	}
 	dir := t.TempDir()
-	file, binary, out := filepath.Join(dir, "small.platform.yaml"), filepath.Join(dir, "ansturm"), filepath.Join(dir, "out")
-	build := exec.Command("go", "build", "-o", binary, "./cmd/ansturm")
-	build.Dir = "../../../.."
-	if text, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, text)
-	}
+	file, out := filepath.Join(dir, "small.platform.yaml"), filepath.Join(dir, "out")
 	if err := os.WriteFile(file, []byte(platform), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	p, plan := start(t, file, "--kubeconfig", filepath.Join(dir, "kubeconfig")), planned(t)
 	client := p.client(t, controlplane.Context)
 	before := append(autoscalersOf(t, client), replicasOf(t, client))
-	fire := exec.Command(binary, "verify", plan, "--kubeconfig", restricted(t, p, client), "--kube-context", "restricted", "--apply", "--linger", "0s", "-o", out)
+	fire := exec.Command(buildAnsturm(t), "verify", plan, "--kubeconfig", restricted(t, p, client), "--kube-context", "restricted", "--apply", "--linger", "0s", "-o", out)
 	text, err := fire.CombinedOutput()
 	if code := fire.ProcessState.ExitCode(); code == 2 || code == 5 || code < 0 { // else it is the verdict, and this machine may be busy
 		t.Fatalf("verify: %v\n%s", err, text)

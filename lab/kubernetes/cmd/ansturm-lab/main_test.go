@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"testing"
@@ -45,6 +46,18 @@ func burn() {
 	}
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)
+}
+
+// buildAnsturm builds the program that is tested together with a lab.
+func buildAnsturm(t *testing.T) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "ansturm")
+	build := exec.Command("go", "build", "-o", program, "./cmd/ansturm")
+	build.Dir = "../../../.."
+	if text, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, text)
+	}
+	return program
 }
 
 // process is a lab under test.
