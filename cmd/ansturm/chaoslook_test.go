@@ -108,8 +108,9 @@ func keep(from, to string) {
 		}
 		is, gone := os.Stat(path)
 		if was, none := os.Stat(copied); gone == nil && (none != nil || !os.SameFile(is, was)) {
-			_ = os.Remove(copied)
-			_ = os.Link(path, copied)
+			if os.Link(path, copied+".new") == nil { // not gone meanwhile
+				_ = os.Rename(copied+".new", copied)
+			}
 		}
 		return nil
 	})
