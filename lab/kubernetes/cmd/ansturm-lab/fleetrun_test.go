@@ -49,6 +49,7 @@ func TestFleetRuns(t *testing.T) {
 	t.Run("three pods fire one surge", func(t *testing.T) { f.fires(t) })
 	t.Run("a killed pod's arrivals are accounted for, the others fire on", func(t *testing.T) { f.losesOne(t) })
 	t.Run("Ctrl-C closes the record and takes the Job away", func(t *testing.T) { f.interrupted(t) })
+	t.Run("who comes after a killed coordinator finds the Job", func(t *testing.T) { f.resumed(t) })
 	t.Run("workers that cannot come", func(t *testing.T) { f.cannotCome(t) })
 	f.clusterIsEmpty(t)
 }
@@ -86,28 +87,34 @@ type fleetRun struct {
 
 // run starts a run of three workers.
 func (f *fleetRuns) run(t *testing.T, flags ...string) *fleetRun {
-	r := &fleetRun{fleetRuns: f, dir: filepath.Join(t.TempDir(), "run"), target: newSeqs(t), ended: make(chan struct{}), began: time.Now()}
-	r.cmd = exec.Command(f.program, append([]string{
+	r := &fleetRun{fleetRuns: f, dir: filepath.Join(t.TempDir(), "run"), target: newSeqs(t), began: time.Now()}
+	r.start(t, append([]string{
 		"run", filepath.Join(f.dir, "surge.yaml"), "--target", r.target.URL, "-o", r.dir, "--bus-address", "127.0.0.1:0",
 		"--workers", "3", "--workers-on", "kubernetes", "--workers-image", "ansturm:test", "--workers-namespace", controlplane.FleetNamespace,
 		"--workers-kubeconfig", f.config, "--workers-context", controlplane.FleetContext, "--workers-memory", "64Mi",
 	}, flags...)...)
-	r.cmd.Stdout, r.cmd.Stderr = &r.said, &r.said
-	if err := r.cmd.Start(); err != nil {
+	return r
+}
+
+// start starts the coordinator.
+func (r *fleetRun) start(t *testing.T, args ...string) {
+	cmd, ended := exec.Command(r.program, args...), make(chan struct{})
+	cmd.Stdout, cmd.Stderr = &r.said, &r.said
+	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	go func() {
-		_ = r.cmd.Wait() // its code is read from the state
-		close(r.ended)
+		_ = cmd.Wait() // its code is read from the state
+		close(ended)
 	}()
 	t.Cleanup(func() {
-		_ = r.cmd.Process.Kill()
-		<-r.ended
+		_ = cmd.Process.Kill()
+		<-ended
 		if t.Failed() {
 			t.Logf("the run said:\n%s", &r.said)
 		}
 	})
-	return r
+	r.cmd, r.ended = cmd, ended
 }
 
 // wait is the exit code of a run, within a minute and a half.
@@ -302,6 +309,23 @@ func (f *fleetRuns) interrupted(t *testing.T) {
 	if !rec.Run.Interrupted || ledger.Sets[record.Unsent].IsEmpty() || ledger.Sets[record.Completed].IsEmpty() {
 		t.Errorf("interrupted %v, %d completed, %d unsent", rec.Run.Interrupted, ledger.Sets[record.Completed].GetCardinality(),
 			ledger.Sets[record.Unsent].GetCardinality())
+	}
+	r.leavesNothing(t)
+}
+
+func (f *fleetRuns) resumed(t *testing.T) {
+	r := f.run(t)
+	r.fired(t, fleetTotal/6)
+	_ = r.cmd.Process.Kill()
+	if code := r.wait(t); code != -1 {
+		t.Fatalf("exit code %d of a process that was killed", code)
+	}
+	r.start(t, "run", "--resume", r.dir)
+	if code := r.wait(t); code != 0 && code != 4 {
+		t.Errorf("exit code %d", code)
+	}
+	if rec, _ := r.record(t); rec.Run.Fleet.Coordinators != 2 || len(rec.Run.Fleet.Workers) != 3 {
+		t.Errorf("the fleet was %+v, want two coordinators and the same three workers", rec.Run.Fleet)
 	}
 	r.leavesNothing(t)
 }
