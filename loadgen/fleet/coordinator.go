@@ -104,6 +104,7 @@ type Coordinator struct {
 	over  chan struct{} // closed when the fold has ended; folded is set before
 	err   error         // of the fold
 	teller
+	untaken trouble // of entries
 
 	joining turn // one joins at a time
 
@@ -115,6 +116,7 @@ type Coordinator struct {
 	gone    map[string]bool // by name, of processes that are proved to have ended
 	pending bool            // an entry of its own may be in the list, and is not in the keeper's table
 	stopped bool            // nothing is dealt or promised any more
+	hurried bool            // it was asked to end
 }
 
 // New readies a coordinator; nothing is sent.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -235,6 +236,60 @@ func TestInterrupted(t *testing.T) {
 		}
 		w.foldAgain()
 	})
+}
+
+// full is a bus whose disk is full from some time on.
+type full struct {
+	*side
+	from time.Time
+}
+
+var errFull = errors.New("the disk is full")
+
+func (f *full) Append(ctx context.Context, k uint64, entry []byte) (bool, error) {
+	if time.Now().After(f.from) {
+		return false, errFull
+	}
+	return f.side.Append(ctx, k, entry)
+}
+
+func (f *full) Tell(ctx context.Context, sequence uint64, body []byte) error {
+	if time.Now().After(f.from) {
+		return errFull
+	}
+	return f.side.Tell(ctx, sequence, body)
+}
+
+// A bus that takes nothing is said to be so, and ends the run after a while, sooner after Ctrl-C; another coordinator goes on.
+func TestABusThatTakesNothing(t *testing.T) {
+	for name, interrupt := range map[string]time.Duration{"patiently": time.Hour, "after Ctrl-C": 6 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 23, 2)
+				w.hireAll(2)
+				cfg, begun, said := w.cfg, time.Now(), atomic.Int64{}
+				cfg.Store = &full{&side{memBus: w.bus}, begun.Add(4 * time.Second)}
+				cfg.Say = func(line string) {
+					if strings.Contains(line, "taken nothing") {
+						said.Add(1)
+					}
+				}
+				c, err := New(cfg)
+				if err != nil {
+					t.Fatal(err)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), interrupt)
+				defer cancel()
+				if _, err := c.Run(ctx); !errors.Is(err, errFull) || said.Load() == 0 || said.Load() > 6 {
+					t.Fatalf("it ended with %v, and said %d times so", err, said.Load())
+				}
+				if took, most := time.Since(begun), min(interrupt, 31*time.Second)+7*time.Second; took > most {
+					t.Errorf("it took %s", took)
+				}
+				w.finish(w.coordinate(t.Context()))
+			})
+		})
+	}
 }
 
 // A worker that is interrupted gives back what it holds.

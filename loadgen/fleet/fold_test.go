@@ -33,6 +33,7 @@ func TestAPlatformIsHeard(t *testing.T) {
 		c := w.coordinate(t.Context())
 		c.after(time.Second)
 		c.Event(record.Event{At: time.Second, Source: "lab", Kind: record.KindLab, Values: map[string]float64{"connections": 3, "lateness_p99_seconds": math.NaN()}})
+		c.Event(record.Event{At: time.Second, Source: "lab", Kind: record.KindLab, Message: strings.Repeat("x", tellBytes)})
 		<-c.end
 		r, err := record.Open(w.cfg.Dir)
 		if err != nil || c.err != nil {
@@ -62,6 +63,9 @@ func TestAPlatformIsHeard(t *testing.T) {
 		}
 		if len(labs) != 1 || labs[0].Values["connections"] != 3 || len(labs[0].Values) != 1 {
 			t.Errorf("%+v", labs)
+		}
+		if r.Run.Fleet.Refused["event"] != 1 {
+			t.Errorf("refused %v", r.Run.Fleet.Refused)
 		}
 		w.foldAgain()
 	})

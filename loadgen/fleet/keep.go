@@ -36,7 +36,10 @@ func (c *Coordinator) keep(ctx, work context.Context, table *lease.Table) error 
 		case <-look.C:
 		case <-ended:
 			ended = nil
+			c.leave()
 			c.stop()
+		case err := <-c.mute:
+			return err
 		case <-c.over:
 			if c.err == nil { // somebody else has closed the record
 				return ErrReplaced
@@ -71,7 +74,7 @@ func ordered[V any](of map[lease.Owner]V) []lease.Owner {
 	})
 }
 
-// appendDue appends what the keeper wants to have in the list. What the bus does not answer in time is tried again at the next look.
+// appendDue appends what the keeper wants to have in the list. What the bus does not take is tried again at the next look.
 func (c *Coordinator) appendDue(ctx context.Context) error {
 	var lines []string
 	defer func() {
@@ -96,6 +99,9 @@ func (c *Coordinator) appendDue(ctx context.Context) error {
 			entries, err = c.read(patient, k)
 		}
 		cancel()
+		if err := c.bear(&c.untaken, err); err != nil {
+			return err
+		}
 		if err != nil {
 			return ctx.Err()
 		}
@@ -132,6 +138,19 @@ func (c *Coordinator) tellDeal(e lease.Entry) {
 		told.Values = map[string]float64{"parts": float64(parts[o])}
 		c.Event(told)
 	}
+}
+
+// leave says that ctx has ended: a bus that takes nothing is not waited for as long.
+func (c *Coordinator) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hurried = true
+}
+
+func (c *Coordinator) leaving() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.hurried
 }
 
 // stop ends the run early.
