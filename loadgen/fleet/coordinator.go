@@ -191,7 +191,7 @@ func (c *Coordinator) fire(ctx, work context.Context, table *lease.Table) (broke
 	if err := c.keep(ctx, work, table); err != nil {
 		return errors.Join(broken, err)
 	}
-	return c.close(ctx, work, broken)
+	return c.close(work, broken)
 }
 
 // dismiss tells the workers of a run that will not start to go.

@@ -238,6 +238,31 @@ func TestInterrupted(t *testing.T) {
 	})
 }
 
+// A run that was interrupted stays so, if the coordinator dies before the close: nothing that a worker has called unsent is dealt to another.
+func TestInterruptedAndResumed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 21, 3)
+		hands := w.hireAll(3)
+		ctx, cancel := context.WithCancel(t.Context())
+		c := w.coordinate(ctx)
+		c.after(3 * time.Second)
+		hands[2].kill() // so that the first cannot close at once
+		time.Sleep(300 * time.Millisecond)
+		cancel()
+		time.Sleep(1500 * time.Millisecond)
+		c.dead.Store(true)
+		if <-c.end; c.err == nil {
+			t.Fatal("the first has closed the record")
+		}
+		w.hire("w9")
+		r := w.finish(w.coordinate(t.Context()))
+		if !r.Run.Interrupted || len(r.Run.Fleet.Refused) > 0 {
+			t.Errorf("interrupted: %v, refused %v", r.Run.Interrupted, r.Run.Fleet.Refused)
+		}
+		w.foldAgain()
+	})
+}
+
 // full is a bus whose disk is full from some time on.
 type full struct {
 	*side

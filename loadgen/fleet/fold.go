@@ -39,6 +39,7 @@ type fold struct {
 	mu      sync.Mutex // guards what follows where others look at it; only the fold's own goroutine changes it
 	ruler   uint64     // the coordinator that is heard
 	start   time.Time
+	stopped bool              // the run ends early
 	workers map[uint32]uint32 // the last epoch of each
 	epochs  map[lease.Owner]*kept
 }
@@ -171,6 +172,9 @@ func (f *fold) do(t *told) error {
 			return err
 		}
 	}
+	if t.Stopped {
+		f.change(func() { f.stopped = true })
+	}
 	f.accepted = append(f.accepted, t.Accepted...)
 	if t.Close != nil && f.w != nil {
 		return f.close(t.Close)
@@ -258,6 +262,13 @@ func (f *fold) heard() uint64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.ruler
+}
+
+// isStopped says that a coordinator has ended the run early.
+func (f *fold) isStopped() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.stopped
 }
 
 // began is the run's start; zero before it was told.

@@ -37,7 +37,9 @@ func (c *Coordinator) keep(ctx, work context.Context, table *lease.Table) error 
 		case <-ended:
 			ended = nil
 			c.leave()
-			c.stop()
+			if err := c.stop(work); err != nil {
+				return err
+			}
 		case err := <-c.mute:
 			return err
 		case <-c.over:
@@ -58,6 +60,10 @@ func (c *Coordinator) hire(table *lease.Table) error {
 		return fmt.Errorf("fleet: %w", err)
 	}
 	c.keeper, c.dealt = keeper, table.Len()
+	if c.fold.isStopped() { // by a coordinator before this one
+		keeper.Stop()
+		c.stopped = true
+	}
 	for _, o := range ordered(c.members) {
 		if m := c.members[o]; time.Since(m.heard) < lease.LostAfter {
 			keeper.Heard(o, lease.Facts{Capacity: m.capacity()}, c.now()) // whom a coordinator before this one took in it knows already
@@ -153,12 +159,16 @@ func (c *Coordinator) leaving() bool {
 	return c.hurried
 }
 
-// stop ends the run early.
-func (c *Coordinator) stop() {
+// stop ends the run early. It is told before any worker hears of it: a coordinator after this one must not deal what they call unsent by then.
+func (c *Coordinator) stop(ctx context.Context) error {
+	if err := c.mustTell(ctx, told{Stopped: true}); err != nil {
+		return err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.keeper.Stop()
 	c.stopped = true
+	return nil
 }
 
 func (c *Coordinator) closable() bool {
@@ -214,8 +224,8 @@ func (c *Coordinator) tellClock(o lease.Owner, m *member) {
 
 // close takes the platform's account, tells the close, and waits until it has been folded. What broke the run is an error, and the record says it;
 // so is what is wrong with the account, which cannot be asked for again.
-func (c *Coordinator) close(ctx, work context.Context, broken error) error {
-	end := &closingTold{Interrupted: ctx.Err() != nil}
+func (c *Coordinator) close(work context.Context, broken error) error {
+	end := &closingTold{Interrupted: c.fold.isStopped()}
 	if broken == nil {
 		broken = c.account(work, end)
 	}

@@ -121,6 +121,8 @@ type told struct {
 	// Start is offset 0.
 	Start  *time.Time  `json:"start,omitempty"`
 	Events *eventsTold `json:"events,omitempty"`
+	// Stopped: the run ends early, nothing is dealt or promised any more.
+	Stopped bool `json:"stopped,omitempty"`
 	// Accepted is a piece of the platform's accepted Seqs, a serialized Roaring bitmap.
 	Accepted []byte       `json:"accepted,omitempty"`
 	Close    *closingTold `json:"close,omitempty"`

@@ -61,8 +61,9 @@ func (c *Coordinator) bear(t *trouble, err error) error {
 
 // teller is a coordinator's way into the stream.
 type teller struct {
-	turn     turn   // one message at a time: their order is that of their being told
-	sequence uint64 // of the last message: the first is drawn, so that no two coordinators have the same
+	turn     turn    // one message at a time: their order is that of their being told
+	sequence uint64  // of the last message: the first is drawn, so that no two coordinators have the same
+	untold   trouble // of whose turn it is
 
 	waiting sync.Mutex // guards what follows
 	waits   map[uint64]chan bool
@@ -108,12 +109,12 @@ func (c *Coordinator) tell(ctx context.Context, m told) (heard bool, err error) 
 	c.mu.Unlock()
 	c.sequence++
 	looked, body := c.wait(c.sequence), encode(m)
-	var t trouble
-	for err := c.cfg.Store.Tell(ctx, c.sequence, body); err != nil; err = c.cfg.Store.Tell(ctx, c.sequence, body) {
-		if err := c.bear(&t, err); err != nil {
+	for {
+		failed := c.cfg.Store.Tell(ctx, c.sequence, body)
+		if err := c.bear(&c.untold, failed); err != nil {
 			return false, err
 		}
-		if c.closed() || !pause(ctx, lease.BeatEvery/2) {
+		if failed == nil || c.closed() || !pause(ctx, lease.BeatEvery/2) {
 			break
 		}
 	}
