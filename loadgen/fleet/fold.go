@@ -34,6 +34,7 @@ type fold struct {
 	accepted []byte
 	refused  map[string]int64
 	leads    int         // coordinators that were heard
+	last     uint64      // message of the one that is heard
 	run      *record.Run // once it is closed
 
 	mu      sync.Mutex // guards what follows where others look at it; only the fold's own goroutine changes it
@@ -136,12 +137,15 @@ func (f *fold) takeTold(m bus.Message) error {
 		f.refused["garbage"]++
 		return nil
 	}
-	heard := t.Coordinator == f.ruler || t.Begins != "" && t.Coordinator > f.ruler
-	if heard {
-		if t.Coordinator != f.ruler {
-			f.leads++
-		}
+	begins := t.Begins != "" && t.Coordinator > f.ruler
+	heard := begins || t.Coordinator == f.ruler && m.Sequence > f.last // else the stream has it twice
+	if begins {
+		f.leads++
+		f.accepted = nil // a part of what the one before it began to tell
 		f.change(func() { f.ruler = t.Coordinator })
+	}
+	if heard {
+		f.last = m.Sequence
 		err = f.do(&t)
 	}
 	f.looked(m.Sequence, heard && (err == nil || errors.Is(err, errClosed)))
