@@ -17,6 +17,9 @@ import (
 // appendPatience is how long an entry may take before it is tried again.
 const appendPatience = time.Second
 
+// mostParting is how far the run's clock may go from the wall's between two looks.
+const mostParting = time.Second
+
 // keep deals and promises until nothing can come any more. Once ctx has ended it deals and promises nothing.
 func (c *Coordinator) keep(ctx, work context.Context, table *lease.Table) error {
 	if err := c.hire(table); err != nil {
@@ -24,8 +27,13 @@ func (c *Coordinator) keep(ctx, work context.Context, table *lease.Table) error 
 	}
 	look := time.NewTicker(lease.LookEvery)
 	defer look.Stop()
-	ended := ctx.Done()
+	ended, last := ctx.Done(), time.Now()
 	for {
+		now := time.Now()
+		if err := parted(last, now, now.Round(0).Sub(last.Round(0))); err != nil {
+			return err
+		}
+		last = now
 		if err := c.appendDue(work); err != nil {
 			return err
 		}
@@ -49,6 +57,15 @@ func (c *Coordinator) keep(ctx, work context.Context, table *lease.Table) error 
 			return c.err
 		}
 	}
+}
+
+// parted says that the clocks have gone apart between two looks, as when a machine was suspended: the run's clock stood still meanwhile, those of the
+// workers did not. A coordinator that begins anew finds the start by the wall.
+func parted(last, now time.Time, wall time.Duration) error {
+	if asleep := wall - now.Sub(last); asleep.Abs() > mostParting {
+		return fmt.Errorf("fleet: the clock of the wall went %s further than the run's: was this machine suspended?", asleep.Round(time.Millisecond))
+	}
+	return nil
 }
 
 // hire makes the keeper, of those who are there.
