@@ -238,6 +238,24 @@ func TestInterrupted(t *testing.T) {
 	})
 }
 
+// A worker that leaves before it knows the start has begun nothing of what it was promised, and says so.
+func TestAWorkerLeavesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 26, 2)
+		w.bus.slowest = 2 * time.Millisecond // time for the hand to go deaf
+		early := w.hire("early")
+		early.deaf.Store(true)
+		w.hireAll(2)
+		c := w.coordinate(t.Context())
+		c.after(3 * time.Second)
+		early.cancel()
+		if got := account(t, w.finish(c)); got.Indeterminate > 0 || got.Unsent == 0 {
+			t.Errorf("%+v", got)
+		}
+		w.foldAgain()
+	})
+}
+
 // A run that was interrupted stays so, if the coordinator dies before the close: nothing that a worker has called unsent is dealt to another.
 func TestInterruptedAndResumed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -51,6 +52,7 @@ type kept struct {
 	next  uint64            // all up to this one
 	ahead map[uint64]bool   // and these
 	said  record.FleetEpoch // by a coordinator, last
+	early *bus.Message      // of before the start: the last word of one that left, there is no other
 }
 
 func newFold(cfg *Config, entries func() ([]lease.Entry, error), looked func(uint64, bool)) *fold {
@@ -78,11 +80,16 @@ func (f *fold) take(m bus.Message) error {
 		return f.takeTold(m)
 	}
 	e := f.epochs[lease.Owner{Worker: m.Worker, Epoch: m.Epoch}]
-	if e == nil || f.w == nil {
+	if e == nil || f.w == nil && e.early != nil {
 		f.refused["early"]++
 		return nil
 	}
 	f.change(func() { e.keep(m.Sequence) })
+	if f.w == nil {
+		m.Body = slices.Clone(m.Body)
+		e.early = &m
+		return nil
+	}
 	return f.takeFrame(m)
 }
 
@@ -205,6 +212,13 @@ func (f *fold) open(start time.Time) (err error) {
 		}
 	}
 	f.early = nil
+	for _, o := range ordered(f.epochs) {
+		if m := f.epochs[o].early; m != nil {
+			if err := f.takeFrame(*m); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 
