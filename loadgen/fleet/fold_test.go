@@ -13,6 +13,7 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 
+	"github.com/ansturm/ansturm/loadgen"
 	"github.com/ansturm/ansturm/loadgen/fleet/bus"
 	"github.com/ansturm/ansturm/loadgen/record"
 )
@@ -224,4 +225,14 @@ func TestInterruptedBeforeTheStart(t *testing.T) {
 			t.Errorf("%v; workers %v, %v; %d begun", c.err, hands[0].err, hands[1].err, len(w.target.begun))
 		}
 	})
+}
+
+// A worker that has had several epochs had their connections one after the other.
+func TestPeakOfEpochs(t *testing.T) {
+	all := []loadgen.Evidence{
+		{Worker: "w1:1", ConnectionsPeak: 7}, {Worker: "w1:2", ConnectionsPeak: 9}, {Worker: "w2:1", ConnectionsPeak: 4}, {Unsent: 3},
+	}
+	if got := peak(all); got != 13 {
+		t.Errorf("%d connections", got)
+	}
 }
