@@ -117,6 +117,7 @@ type Coordinator struct {
 	pending bool            // an entry of its own may be in the list, and is not in the keeper's table
 	stopped bool            // nothing is dealt or promised any more
 	hurried bool            // it was asked to end
+	closing bool            // nobody is taken in any more
 }
 
 // New readies a coordinator; nothing is sent.

@@ -368,6 +368,25 @@ func TestAJournalIsTakenUp(t *testing.T) {
 	})
 }
 
+// What a worker's process left is delivered, too, where the next one comes when nothing is dealt any more.
+func TestAJournalIsTakenUpAtTheEnd(t *testing.T) {
+	aboard(t, 25, 2, 7*time.Second, func(w *world, hands []*hand, c *lead) {
+		hands[0].cut(time.Hour)
+		c.after(8500 * time.Millisecond)
+		hands[0].kill()
+		c.after(10200 * time.Millisecond)
+		again := w.hire("w1")
+		r := w.finish(c)
+		left := files(w.t, filepath.Join(w.root, "w1"))
+		if got := account(w.t, r); got.Indeterminate > 300 || len(left) > 0 || again.err != nil {
+			w.t.Errorf("%+v, %d journals left, it ended with %v", got, len(left), again.err)
+		}
+		if got := ends(r.Run.Fleet); !strings.Contains(got, "w1 done") {
+			w.t.Error(got)
+		}
+	})
+}
+
 var (
 	firstSeed = flag.Uint64("first", 0, "the first fleet of TestFleetLaws")
 	seeds     = flag.Uint64("fleets", 8, "how many fleets TestFleetLaws tries")

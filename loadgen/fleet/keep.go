@@ -192,7 +192,11 @@ func (c *Coordinator) closable() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	ok, _ := c.keeper.Closable(c.now())
-	return ok && !c.pending
+	for _, m := range c.members {
+		ok = ok && !(m.late && m.beat.State != Done && time.Since(m.heard) < lease.LostAfter)
+	}
+	c.closing = ok && !c.pending
+	return c.closing
 }
 
 // changes tells the stream of members whose state is another one, and gives what to say of it.

@@ -31,6 +31,8 @@ type Hello struct {
 	Processors int `json:"processors"`
 	// Former is the epoch that the same worker was before; nil for one that begins.
 	Former *Life `json:"former,omitempty"`
+	// Relics: a process of that epoch has left messages that this one is to deliver.
+	Relics bool `json:"relics,omitempty"`
 }
 
 // Life is one epoch of a worker.

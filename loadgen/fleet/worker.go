@@ -167,7 +167,7 @@ func (w *worker) ask(ctx context.Context, former *Life) (*life, error) {
 	host, _ := os.Hostname() // for people only
 	link, b, err := w.Join(ctx, encode(Hello{
 		versioned: versioned{Version}, Build: w.Build, Name: w.Name, Host: host, Pid: os.Getpid(),
-		Processors: w.processors, Former: former,
+		Processors: w.processors, Former: former, Relics: len(w.relics) > 0,
 	}))
 	if err != nil {
 		return nil, err
