@@ -87,12 +87,14 @@ func (w *workerFlags) work(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, w.leaveState()) }()
 	err = fleet.Work(ctx, fleet.WorkerConfig{
 		Join:  w.joiner(token),
-		Build: version(), Name: w.name, State: w.state, Patience: w.patience,
+		Build: version(), Name: w.name, State: w.state, Run: token.Run(), Patience: w.patience,
 		Engine: func(c *loadgen.Config) { c.Shards, c.Sources = w.shards, way.sources },
 		Say:    func(line string) { w.say("%s", line) },
 	})
 	var refusal *bus.Refusal
 	switch {
+	case errors.Is(err, fleet.ErrShared):
+		return inputError(err, "--state names a worker's own directory")
 	case errors.As(err, &refusal):
 		return inputError(refusal, refusalHints[refusal.Reason])
 	case errors.Is(err, fleet.ErrAway):

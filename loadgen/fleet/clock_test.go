@@ -259,3 +259,26 @@ func TestWarnClocks(t *testing.T) {
 		}
 	}
 }
+
+// A coordinator whose run clock stood still for longer than the hold leaves no engine waiting.
+func TestACoordinatorsClockStandsStill(t *testing.T) {
+	aboard(t, 24, 2, 3*time.Second, func(w *world, _ []*hand, c *lead) {
+		c.fold.change(func() { c.fold.start = c.fold.start.Add(4 * time.Second) })
+		select {
+		case <-c.end:
+			account(w.t, w.finish(c))
+		case <-time.After(time.Minute):
+			w.t.Fatal("it goes on a minute later")
+		}
+	})
+}
+
+// Clocks that go apart between two looks end a coordinator; by a second they may.
+func TestParted(t *testing.T) {
+	now := time.Now()
+	for wall, fine := range map[time.Duration]bool{0: true, time.Second: true, 1300 * time.Millisecond: false, -time.Second: false, time.Hour: false} {
+		if err := parted(now, now.Add(100*time.Millisecond), wall); (err == nil) != fine {
+			t.Errorf("%s on the wall: %v", wall, err)
+		}
+	}
+}

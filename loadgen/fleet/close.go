@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -121,13 +122,26 @@ func (f *fold) evidence(unsent int64) (all []loadgen.Evidence, err error) {
 func judge(r *record.Run, all []loadgen.Evidence) {
 	recorded := r.Totals
 	r.Totals = loadgen.Totals(all)
-	r.Totals.Shots = recorded.Shots
+	r.Totals.Shots, r.Totals.ConnectionsPeak = recorded.Shots, peak(all)
 	for outcome := range r.Totals.ByOutcome {
 		r.Totals.ByOutcome[outcome] = recorded.ByOutcome[outcome]
 	}
 	validity, warnings := loadgen.Judge(all, r.Interrupted)
 	r.Validity = validity
 	r.Warnings = append(r.Warnings, warnings...)
+}
+
+// peak is how many connections were open at one time, at most: the epochs of a worker follow each other.
+func peak(all []loadgen.Evidence) (n int64) {
+	most := map[string]int64{}
+	for i := range all {
+		worker, _, _ := strings.Cut(all[i].Worker, ":")
+		most[worker] = max(most[worker], all[i].ConnectionsPeak)
+	}
+	for _, each := range most {
+		n += each
+	}
+	return n
 }
 
 // judgeLost says how many may have begun without anybody's knowing what came of it.

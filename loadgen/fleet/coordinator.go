@@ -104,6 +104,7 @@ type Coordinator struct {
 	over  chan struct{} // closed when the fold has ended; folded is set before
 	err   error         // of the fold
 	teller
+	untaken trouble // of entries
 
 	joining turn // one joins at a time
 
@@ -115,6 +116,8 @@ type Coordinator struct {
 	gone    map[string]bool // by name, of processes that are proved to have ended
 	pending bool            // an entry of its own may be in the list, and is not in the keeper's table
 	stopped bool            // nothing is dealt or promised any more
+	hurried bool            // it was asked to end
+	closing bool            // nobody is taken in any more
 }
 
 // New readies a coordinator; nothing is sent.
@@ -189,7 +192,7 @@ func (c *Coordinator) fire(ctx, work context.Context, table *lease.Table) (broke
 	if err := c.keep(ctx, work, table); err != nil {
 		return errors.Join(broken, err)
 	}
-	return c.close(ctx, work, broken)
+	return c.close(work, broken)
 }
 
 // dismiss tells the workers of a run that will not start to go.

@@ -40,6 +40,11 @@ func (c *Coordinator) epochs() (all []record.FleetEpoch) {
 			all = append(all, e)
 		}
 	}
+	for _, o := range ordered(c.members) {
+		if m := c.members[o]; m.late && m.beat.State == Done {
+			all = append(all, record.FleetEpoch{Worker: o.Worker, Epoch: o.Epoch, Ended: record.EpochDone})
+		}
+	}
 	return all
 }
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -237,6 +238,103 @@ func TestInterrupted(t *testing.T) {
 	})
 }
 
+// A worker that leaves before it knows the start has begun nothing of what it was promised, and says so.
+func TestAWorkerLeavesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 26, 2)
+		w.bus.slowest = 2 * time.Millisecond // time for the hand to go deaf
+		early := w.hire("early")
+		early.deaf.Store(true)
+		w.hireAll(2)
+		c := w.coordinate(t.Context())
+		c.after(3 * time.Second)
+		early.cancel()
+		if got := account(t, w.finish(c)); got.Indeterminate > 0 || got.Unsent == 0 {
+			t.Errorf("%+v", got)
+		}
+		w.foldAgain()
+	})
+}
+
+// A run that was interrupted stays so, if the coordinator dies before the close: nothing that a worker has called unsent is dealt to another.
+func TestInterruptedAndResumed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 21, 3)
+		hands := w.hireAll(3)
+		ctx, cancel := context.WithCancel(t.Context())
+		c := w.coordinate(ctx)
+		c.after(3 * time.Second)
+		hands[2].kill() // so that the first cannot close at once
+		time.Sleep(300 * time.Millisecond)
+		cancel()
+		time.Sleep(1500 * time.Millisecond)
+		c.dead.Store(true)
+		if <-c.end; c.err == nil {
+			t.Fatal("the first has closed the record")
+		}
+		w.hire("w9")
+		r := w.finish(w.coordinate(t.Context()))
+		if !r.Run.Interrupted || len(r.Run.Fleet.Refused) > 0 {
+			t.Errorf("interrupted: %v, refused %v", r.Run.Interrupted, r.Run.Fleet.Refused)
+		}
+		w.foldAgain()
+	})
+}
+
+// full is a bus whose disk is full from some time on.
+type full struct {
+	*side
+	from time.Time
+}
+
+var errFull = errors.New("the disk is full")
+
+func (f *full) Append(ctx context.Context, k uint64, entry []byte) (bool, error) {
+	if time.Now().After(f.from) {
+		return false, errFull
+	}
+	return f.side.Append(ctx, k, entry)
+}
+
+func (f *full) Tell(ctx context.Context, sequence uint64, body []byte) error {
+	if time.Now().After(f.from) {
+		return errFull
+	}
+	return f.side.Tell(ctx, sequence, body)
+}
+
+// A bus that takes nothing is said to be so, and ends the run after a while, sooner after Ctrl-C; another coordinator goes on.
+func TestABusThatTakesNothing(t *testing.T) {
+	for name, interrupt := range map[string]time.Duration{"patiently": time.Hour, "after Ctrl-C": 6 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 23, 2)
+				w.hireAll(2)
+				cfg, begun, said := w.cfg, time.Now(), atomic.Int64{}
+				cfg.Store = &full{&side{memBus: w.bus}, begun.Add(4 * time.Second)}
+				cfg.Say = func(line string) {
+					if strings.Contains(line, "taken nothing") {
+						said.Add(1)
+					}
+				}
+				c, err := New(cfg)
+				if err != nil {
+					t.Fatal(err)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), interrupt)
+				defer cancel()
+				if _, err := c.Run(ctx); !errors.Is(err, errFull) || said.Load() == 0 || said.Load() > 6 {
+					t.Fatalf("it ended with %v, and said %d times so", err, said.Load())
+				}
+				if took, most := time.Since(begun), min(interrupt, 31*time.Second)+7*time.Second; took > most {
+					t.Errorf("it took %s", took)
+				}
+				w.finish(w.coordinate(t.Context()))
+			})
+		})
+	}
+}
+
 // A worker that is interrupted gives back what it holds.
 func TestAWorkerIsInterrupted(t *testing.T) {
 	aboard(t, 9, 2, 4*time.Second, func(w *world, hands []*hand, c *lead) {
@@ -266,6 +364,25 @@ func TestAJournalIsTakenUp(t *testing.T) {
 			if x.Worker > 2 {
 				w.t.Errorf("%s joined as another worker", x.Owner)
 			}
+		}
+	})
+}
+
+// What a worker's process left is delivered, too, where the next one comes when nothing is dealt any more.
+func TestAJournalIsTakenUpAtTheEnd(t *testing.T) {
+	aboard(t, 25, 2, 7*time.Second, func(w *world, hands []*hand, c *lead) {
+		hands[0].cut(time.Hour)
+		c.after(8500 * time.Millisecond)
+		hands[0].kill()
+		c.after(10200 * time.Millisecond)
+		again := w.hire("w1")
+		r := w.finish(c)
+		left := files(w.t, filepath.Join(w.root, "w1"))
+		if got := account(w.t, r); got.Indeterminate > 300 || len(left) > 0 || again.err != nil {
+			w.t.Errorf("%+v, %d journals left, it ended with %v", got, len(left), again.err)
+		}
+		if got := ends(r.Run.Fleet); !strings.Contains(got, "w1 done") {
+			w.t.Error(got)
 		}
 	})
 }

@@ -72,8 +72,8 @@ func (w *world) hire(name string) *hand {
 	h := &hand{side: side{memBus: w.bus}, cancel: cancel}
 	w.all.Go(func() {
 		h.err = Work(ctx, WorkerConfig{
-			ahead: w.ahead[name],
-			Join:  h.join, Build: "test", Name: name, State: filepath.Join(w.root, name),
+			ahead: w.ahead[name], shared: true,
+			Join: h.join, Build: "test", Name: name, State: filepath.Join(w.root, name),
 			Engine:  func(c *loadgen.Config) { c.Transport, c.Shards = w.target, 2 },
 			samples: func(s loadgen.Samples) loadgen.Samples { return freezing{s, h} },
 			Say:     func(line string) { w.t.Logf("%s: %s", name, line) },

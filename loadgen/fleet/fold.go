@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,11 +35,13 @@ type fold struct {
 	accepted []byte
 	refused  map[string]int64
 	leads    int         // coordinators that were heard
+	last     uint64      // message of the one that is heard
 	run      *record.Run // once it is closed
 
 	mu      sync.Mutex // guards what follows where others look at it; only the fold's own goroutine changes it
 	ruler   uint64     // the coordinator that is heard
 	start   time.Time
+	stopped bool              // the run ends early
 	workers map[uint32]uint32 // the last epoch of each
 	epochs  map[lease.Owner]*kept
 }
@@ -49,6 +52,7 @@ type kept struct {
 	next  uint64            // all up to this one
 	ahead map[uint64]bool   // and these
 	said  record.FleetEpoch // by a coordinator, last
+	early *bus.Message      // of before the start: the last word of one that left, there is no other
 }
 
 func newFold(cfg *Config, entries func() ([]lease.Entry, error), looked func(uint64, bool)) *fold {
@@ -76,11 +80,16 @@ func (f *fold) take(m bus.Message) error {
 		return f.takeTold(m)
 	}
 	e := f.epochs[lease.Owner{Worker: m.Worker, Epoch: m.Epoch}]
-	if e == nil || f.w == nil {
+	if e == nil || f.w == nil && e.early != nil {
 		f.refused["early"]++
 		return nil
 	}
 	f.change(func() { e.keep(m.Sequence) })
+	if f.w == nil {
+		m.Body = slices.Clone(m.Body)
+		e.early = &m
+		return nil
+	}
 	return f.takeFrame(m)
 }
 
@@ -135,12 +144,15 @@ func (f *fold) takeTold(m bus.Message) error {
 		f.refused["garbage"]++
 		return nil
 	}
-	heard := t.Coordinator == f.ruler || t.Begins != "" && t.Coordinator > f.ruler
-	if heard {
-		if t.Coordinator != f.ruler {
-			f.leads++
-		}
+	begins := t.Begins != "" && t.Coordinator > f.ruler
+	heard := begins || t.Coordinator == f.ruler && m.Sequence > f.last // else the stream has it twice
+	if begins {
+		f.leads++
+		f.accepted = nil // a part of what the one before it began to tell
 		f.change(func() { f.ruler = t.Coordinator })
+	}
+	if heard {
+		f.last = m.Sequence
 		err = f.do(&t)
 	}
 	f.looked(m.Sequence, heard && (err == nil || errors.Is(err, errClosed)))
@@ -171,6 +183,9 @@ func (f *fold) do(t *told) error {
 			return err
 		}
 	}
+	if t.Stopped {
+		f.change(func() { f.stopped = true })
+	}
 	f.accepted = append(f.accepted, t.Accepted...)
 	if t.Close != nil && f.w != nil {
 		return f.close(t.Close)
@@ -197,6 +212,13 @@ func (f *fold) open(start time.Time) (err error) {
 		}
 	}
 	f.early = nil
+	for _, o := range ordered(f.epochs) {
+		if m := f.epochs[o].early; m != nil {
+			if err := f.takeFrame(*m); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 
@@ -258,6 +280,13 @@ func (f *fold) heard() uint64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.ruler
+}
+
+// isStopped says that a coordinator has ended the run early.
+func (f *fold) isStopped() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.stopped
 }
 
 // began is the run's start; zero before it was told.

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 
+	"github.com/ansturm/ansturm/loadgen"
 	"github.com/ansturm/ansturm/loadgen/fleet/bus"
 	"github.com/ansturm/ansturm/loadgen/record"
 )
@@ -33,6 +35,7 @@ func TestAPlatformIsHeard(t *testing.T) {
 		c := w.coordinate(t.Context())
 		c.after(time.Second)
 		c.Event(record.Event{At: time.Second, Source: "lab", Kind: record.KindLab, Values: map[string]float64{"connections": 3, "lateness_p99_seconds": math.NaN()}})
+		c.Event(record.Event{At: time.Second, Source: "lab", Kind: record.KindLab, Message: strings.Repeat("x", tellBytes)})
 		<-c.end
 		r, err := record.Open(w.cfg.Dir)
 		if err != nil || c.err != nil {
@@ -63,7 +66,76 @@ func TestAPlatformIsHeard(t *testing.T) {
 		if len(labs) != 1 || labs[0].Values["connections"] != 3 || len(labs[0].Values) != 1 {
 			t.Errorf("%+v", labs)
 		}
+		if r.Run.Fleet.Refused["event"] != 1 {
+			t.Errorf("refused %v", r.Run.Fleet.Refused)
+		}
 		w.foldAgain()
+	})
+}
+
+// What stands in the stream twice is in the record once.
+func TestToldTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 12, 2)
+		w.bus.again = 1
+		w.hireAll(2)
+		c := w.coordinate(t.Context())
+		c.after(time.Second)
+		c.Event(record.Event{At: time.Second, Source: "lab", Kind: record.KindLab})
+		r := w.finish(c)
+		events, err := r.Timeline()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(slices.DeleteFunc(events, func(e record.Event) bool { return e.Kind != record.KindLab })); n != 1 {
+			t.Errorf("%d events", n)
+		}
+	})
+}
+
+// cutter is the side of a coordinator that dies once it has told a piece of what was accepted.
+type cutter struct{ *side }
+
+func (c cutter) Tell(ctx context.Context, sequence uint64, body []byte) error {
+	err := c.side.Tell(ctx, sequence, body)
+	if bytes.Contains(body, []byte(`"accepted":"`)) {
+		c.side.dead.Store(true)
+	}
+	return err
+}
+
+// What was accepted is what one coordinator has told of it, whole.
+func TestAnAccountIsToldAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 22, 2)
+		accepted := roaring.New()
+		for i := uint32(0); i < 4_000_000; i += 2 {
+			accepted.Add(i)
+		}
+		w.cfg.Account = func(context.Context) (*record.LabAccount, *roaring.Bitmap, []record.Warning, error) {
+			return &record.LabAccount{Accepted: int64(accepted.GetCardinality()), Valid: true}, accepted, nil, nil
+		}
+		w.hireAll(2)
+		cfg := w.cfg
+		cfg.Store = cutter{&side{memBus: w.bus}}
+		c, err := New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Run(t.Context()); err == nil {
+			t.Fatal("the first has closed the record")
+		}
+		next := w.coordinate(t.Context())
+		<-next.end
+		w.bus.gone.Store(true)
+		w.all.Wait()
+		r, err := record.Open(w.cfg.Dir)
+		if err != nil || next.err != nil {
+			t.Fatal(err, next.err)
+		}
+		if got, err := r.Accepted(); err != nil || !got.Equals(accepted) {
+			t.Errorf("accepted %d, %v", got.GetCardinality(), err)
+		}
 	})
 }
 
@@ -153,4 +225,14 @@ func TestInterruptedBeforeTheStart(t *testing.T) {
 			t.Errorf("%v; workers %v, %v; %d begun", c.err, hands[0].err, hands[1].err, len(w.target.begun))
 		}
 	})
+}
+
+// A worker that has had several epochs had their connections one after the other.
+func TestPeakOfEpochs(t *testing.T) {
+	all := []loadgen.Evidence{
+		{Worker: "w1:1", ConnectionsPeak: 7}, {Worker: "w1:2", ConnectionsPeak: 9}, {Worker: "w2:1", ConnectionsPeak: 4}, {Unsent: 3},
+	}
+	if got := peak(all); got != 13 {
+		t.Errorf("%d connections", got)
+	}
 }

@@ -1,12 +1,16 @@
 package fleet
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+
+	"github.com/ansturm/ansturm/loadgen/fleet/bus"
 )
 
 // takeAll takes what a journal still has to deliver.
@@ -123,6 +127,36 @@ func TestAJournalGoesBack(t *testing.T) {
 	j.end()
 	if _, _, over, _ := j.first(); !over {
 		t.Error("it is not over at its end")
+	}
+}
+
+// A worker has its directory for itself, and shows itself by what it was in this run only.
+func TestAStateIsOneWorkersOwn(t *testing.T) {
+	dir := t.TempDir()
+	for _, of := range []Life{{Run: "r1", Worker: 2, Epoch: 1}, {Run: "r0", Worker: 7, Epoch: 9}} {
+		if err := journalOf(t, dir, of, 1).close(false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var said []string
+	cfg := WorkerConfig{State: dir, Run: "r1", Say: func(line string) { said = append(said, line) }}
+	var asked Hello
+	cfg.Join = func(ctx context.Context, hello []byte) (bus.Link, []byte, error) {
+		second := cfg
+		if err := Work(ctx, second); !errors.Is(err, ErrShared) {
+			t.Errorf("a second one in the same directory: %v", err)
+		}
+		var err error
+		if asked, err = decode[Hello]("hello", hello); err != nil {
+			t.Error(err)
+		}
+		return nil, nil, &bus.Refusal{Text: errOver.Error()}
+	}
+	if err := Work(t.Context(), cfg); err != nil || asked.Former == nil || asked.Former.Worker != 2 {
+		t.Errorf("%v, asked with %+v", err, asked.Former)
+	}
+	if len(said) != 3 || !strings.Contains(said[0], "r0-w7-e9") || !strings.Contains(said[2], "r1-w2-e1") {
+		t.Errorf("said %q", said)
 	}
 }
 

@@ -17,6 +17,9 @@ import (
 // appendPatience is how long an entry may take before it is tried again.
 const appendPatience = time.Second
 
+// mostParting is how far the run's clock may go from the wall's between two looks.
+const mostParting = time.Second
+
 // keep deals and promises until nothing can come any more. Once ctx has ended it deals and promises nothing.
 func (c *Coordinator) keep(ctx, work context.Context, table *lease.Table) error {
 	if err := c.hire(table); err != nil {
@@ -24,8 +27,13 @@ func (c *Coordinator) keep(ctx, work context.Context, table *lease.Table) error 
 	}
 	look := time.NewTicker(lease.LookEvery)
 	defer look.Stop()
-	ended := ctx.Done()
+	ended, last := ctx.Done(), time.Now()
 	for {
+		now := time.Now()
+		if err := parted(last, now, now.Round(0).Sub(last.Round(0))); err != nil {
+			return err
+		}
+		last = now
 		if err := c.appendDue(work); err != nil {
 			return err
 		}
@@ -36,7 +44,12 @@ func (c *Coordinator) keep(ctx, work context.Context, table *lease.Table) error 
 		case <-look.C:
 		case <-ended:
 			ended = nil
-			c.stop()
+			c.leave()
+			if err := c.stop(work); err != nil {
+				return err
+			}
+		case err := <-c.mute:
+			return err
 		case <-c.over:
 			if c.err == nil { // somebody else has closed the record
 				return ErrReplaced
@@ -44,6 +57,15 @@ func (c *Coordinator) keep(ctx, work context.Context, table *lease.Table) error 
 			return c.err
 		}
 	}
+}
+
+// parted says that the clocks have gone apart between two looks, as when a machine was suspended: the run's clock stood still meanwhile, those of the
+// workers did not. A coordinator that begins anew finds the start by the wall.
+func parted(last, now time.Time, wall time.Duration) error {
+	if asleep := wall - now.Sub(last); asleep.Abs() > mostParting {
+		return fmt.Errorf("fleet: the clock of the wall went %s further than the run's: was this machine suspended?", asleep.Round(time.Millisecond))
+	}
+	return nil
 }
 
 // hire makes the keeper, of those who are there.
@@ -55,6 +77,10 @@ func (c *Coordinator) hire(table *lease.Table) error {
 		return fmt.Errorf("fleet: %w", err)
 	}
 	c.keeper, c.dealt = keeper, table.Len()
+	if c.fold.isStopped() { // by a coordinator before this one
+		keeper.Stop()
+		c.stopped = true
+	}
 	for _, o := range ordered(c.members) {
 		if m := c.members[o]; time.Since(m.heard) < lease.LostAfter {
 			keeper.Heard(o, lease.Facts{Capacity: m.capacity()}, c.now()) // whom a coordinator before this one took in it knows already
@@ -71,7 +97,7 @@ func ordered[V any](of map[lease.Owner]V) []lease.Owner {
 	})
 }
 
-// appendDue appends what the keeper wants to have in the list. What the bus does not answer in time is tried again at the next look.
+// appendDue appends what the keeper wants to have in the list. What the bus does not take is tried again at the next look.
 func (c *Coordinator) appendDue(ctx context.Context) error {
 	var lines []string
 	defer func() {
@@ -96,6 +122,9 @@ func (c *Coordinator) appendDue(ctx context.Context) error {
 			entries, err = c.read(patient, k)
 		}
 		cancel()
+		if err := c.bear(&c.untaken, err); err != nil {
+			return err
+		}
 		if err != nil {
 			return ctx.Err()
 		}
@@ -134,19 +163,40 @@ func (c *Coordinator) tellDeal(e lease.Entry) {
 	}
 }
 
-// stop ends the run early.
-func (c *Coordinator) stop() {
+// leave says that ctx has ended: a bus that takes nothing is not waited for as long.
+func (c *Coordinator) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hurried = true
+}
+
+func (c *Coordinator) leaving() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.hurried
+}
+
+// stop ends the run early. It is told before any worker hears of it: a coordinator after this one must not deal what they call unsent by then.
+func (c *Coordinator) stop(ctx context.Context) error {
+	if err := c.mustTell(ctx, told{Stopped: true}); err != nil {
+		return err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.keeper.Stop()
 	c.stopped = true
+	return nil
 }
 
 func (c *Coordinator) closable() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	ok, _ := c.keeper.Closable(c.now())
-	return ok && !c.pending
+	for _, m := range c.members {
+		ok = ok && !(m.late && m.beat.State != Done && time.Since(m.heard) < lease.LostAfter)
+	}
+	c.closing = ok && !c.pending
+	return c.closing
 }
 
 // changes tells the stream of members whose state is another one, and gives what to say of it.
@@ -195,8 +245,8 @@ func (c *Coordinator) tellClock(o lease.Owner, m *member) {
 
 // close takes the platform's account, tells the close, and waits until it has been folded. What broke the run is an error, and the record says it;
 // so is what is wrong with the account, which cannot be asked for again.
-func (c *Coordinator) close(ctx, work context.Context, broken error) error {
-	end := &closingTold{Interrupted: ctx.Err() != nil}
+func (c *Coordinator) close(work context.Context, broken error) error {
+	end := &closingTold{Interrupted: c.fold.isStopped()}
 	if broken == nil {
 		broken = c.account(work, end)
 	}

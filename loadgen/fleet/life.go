@@ -118,10 +118,10 @@ func (l *life) fire(ctx, after context.Context) error {
 	select {
 	case <-l.started:
 	case <-ctx.Done():
-		return ctx.Err()
+		return errors.Join(ctx.Err(), l.collector.Close(0)) // it has begun nothing of what it may have been promised: that is its last word
 	case <-l.left:
-		return nil
-	case <-after.Done():
+		return l.collector.Close(0)
+	case <-after.Done(): // nobody would hear it
 		return nil
 	}
 	l.mu.Lock()

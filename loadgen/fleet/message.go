@@ -31,6 +31,8 @@ type Hello struct {
 	Processors int `json:"processors"`
 	// Former is the epoch that the same worker was before; nil for one that begins.
 	Former *Life `json:"former,omitempty"`
+	// Relics: a process of that epoch has left messages that this one is to deliver.
+	Relics bool `json:"relics,omitempty"`
 }
 
 // Life is one epoch of a worker.
@@ -121,6 +123,8 @@ type told struct {
 	// Start is offset 0.
 	Start  *time.Time  `json:"start,omitempty"`
 	Events *eventsTold `json:"events,omitempty"`
+	// Stopped: the run ends early, nothing is dealt or promised any more.
+	Stopped bool `json:"stopped,omitempty"`
 	// Accepted is a piece of the platform's accepted Seqs, a serialized Roaring bitmap.
 	Accepted []byte       `json:"accepted,omitempty"`
 	Close    *closingTold `json:"close,omitempty"`

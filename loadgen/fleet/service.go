@@ -18,6 +18,7 @@ type member struct {
 	state lease.State // that was told of
 	ended string      // as the record has it, where it did not end as it should
 	clock time.Time   // when its clock was told of
+	late  bool        // it came when nothing was dealt any more, to deliver what it had told before; the keeper knows nothing of it
 	deaf  deafness
 }
 
@@ -52,10 +53,11 @@ func (s service) Join(b []byte) (worker, epoch uint32, welcome []byte, err error
 		return 0, 0, nil, err
 	}
 	defer s.joining.giveBack()
-	if s.past() {
+	j, former := s.place(&hello)
+	late := s.past()
+	if late && (former.Worker == 0 || !hello.Relics) {
 		return 0, 0, nil, errOver
 	}
-	j, former := s.place(&hello)
 	o := j.owner()
 	e := s.event(o, lease.Joined.String(), fmt.Sprintf("%s, process %d on %s, %d processors", hello.Name, hello.Pid, hello.Host, hello.Processors))
 	if err := s.mustTell(s.ctx, told{Joined: &j, Events: &eventsTold{At: e.At, Lines: lineOf(e)}}); err != nil {
@@ -64,8 +66,11 @@ func (s service) Join(b []byte) (worker, epoch uint32, welcome []byte, err error
 	s.cfg.Say(fmt.Sprintf("worker %s joined: %s, process %d on %s", o, hello.Name, hello.Pid, hello.Host))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.members[o] = &member{joined: j, heard: time.Now(), state: lease.Joined}
-	if s.keeper != nil {
+	if late && s.closing {
+		return 0, 0, nil, errOver
+	}
+	s.members[o] = &member{joined: j, heard: time.Now(), state: lease.Joined, late: late}
+	if s.keeper != nil && !late {
 		if err := s.keeper.Joined(o, j.capacity(), s.now()); err != nil {
 			return 0, 0, nil, err
 		}
@@ -129,8 +134,11 @@ func (c *Coordinator) answer(o lease.Owner, beat *Beat, r *Reply, at time.Time) 
 	}
 	m.beat, m.heard = *beat, at
 	deaf := m.deaf.at(beat, at)
-	r.Coordinator, r.Stopped = c.number, c.stopped
-	if c.keeper == nil {
+	r.Coordinator, r.Stopped = c.number, c.stopped || m.late
+	if m.late {
+		r.Holding, r.Last = &loadgen.Holding{Coordinator: c.number, Deals: c.dealt}, true
+	}
+	if c.keeper == nil || m.late {
 		return
 	}
 	p := c.keeper.Heard(o, lease.Facts{

@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"math"
 	"math/rand/v2"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/ansturm/ansturm/loadgen/fleet/lease"
 	"github.com/ansturm/ansturm/loadgen/record"
+	"github.com/ansturm/ansturm/scenarios"
 )
 
 // How events go into the stream.
@@ -22,20 +24,58 @@ const (
 	epochsAtOnce = 500 // in one message
 )
 
+// A bus that takes nothing (its disk is full, it is away) is said to be so, and borne with for a while.
+const (
+	sayAfter   = 3 * time.Second
+	sayAgain   = 10 * time.Second
+	busPending = 30 * time.Second
+	busEnding  = 5 * time.Second // of a run that was interrupted
+)
+
+// trouble is since when a bus has taken nothing, and when that was last said.
+type trouble struct{ since, said time.Time }
+
+// bear takes in what the bus answered, and gives the error once it is not to be borne any longer.
+func (c *Coordinator) bear(t *trouble, err error) error {
+	now := time.Now()
+	if err == nil {
+		*t = trouble{}
+		return nil
+	}
+	if t.since.IsZero() {
+		t.since = now
+	}
+	lasted, patience := now.Sub(t.since), busPending
+	if c.leaving() {
+		patience = busEnding
+	}
+	if lasted >= sayAfter && now.Sub(t.said) >= sayAgain {
+		t.said = now
+		c.cfg.Say(fmt.Sprintf("the bus has taken nothing for %s: %v", scenarios.Span(lasted.Round(time.Second), "en"), err))
+	}
+	if lasted >= patience {
+		return fmt.Errorf("fleet: the bus takes nothing: %w", err)
+	}
+	return nil
+}
+
 // teller is a coordinator's way into the stream.
 type teller struct {
-	turn     turn   // one message at a time: their order is that of their being told
-	sequence uint64 // of the last message: the first is drawn, so that no two coordinators have the same
+	turn     turn    // one message at a time: their order is that of their being told
+	sequence uint64  // of the last message: the first is drawn, so that no two coordinators have the same
+	untold   trouble // of whose turn it is
 
 	waiting sync.Mutex // guards what follows
 	waits   map[uint64]chan bool
 	lines   []json.RawMessage
 	refused map[string]int64 // by the bus
+	mute    chan error       // holds why no events are told any more
 }
 
 func (t *teller) init() {
 	t.sequence = rand.Uint64N(1<<38) << 24 //nolint:gosec // need only be another than the others'
 	t.turn = newTurn()
+	t.mute = make(chan error, 1)
 	t.waits, t.refused = map[uint64]chan bool{}, map[string]int64{}
 }
 
@@ -69,8 +109,12 @@ func (c *Coordinator) tell(ctx context.Context, m told) (heard bool, err error) 
 	c.mu.Unlock()
 	c.sequence++
 	looked, body := c.wait(c.sequence), encode(m)
-	for c.cfg.Store.Tell(ctx, c.sequence, body) != nil {
-		if c.closed() || !pause(ctx, lease.BeatEvery/2) {
+	for {
+		failed := c.cfg.Store.Tell(ctx, c.sequence, body)
+		if err := c.bear(&c.untold, failed); err != nil {
+			return false, err
+		}
+		if failed == nil || c.closed() || !pause(ctx, lease.BeatEvery/2) {
 			break
 		}
 	}
@@ -101,16 +145,20 @@ func (c *Coordinator) mustTell(ctx context.Context, m told) error {
 func (c *Coordinator) Event(e record.Event) {
 	c.waiting.Lock()
 	defer c.waiting.Unlock()
-	c.lines = append(c.lines, lineOf(e)...)
+	line := lineOf(e)
+	if line == nil {
+		c.refused["event"]++
+	}
+	c.lines = append(c.lines, line...)
 }
 
-// lineOf is an event as a message has it; none where no message can have it.
+// lineOf is an event as a message has it; nil where no message can have it.
 func lineOf(e record.Event) []json.RawMessage {
 	values := maps.Clone(e.Values)
 	maps.DeleteFunc(values, func(_ string, v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) })
 	e.Values = values
 	line, err := json.Marshal(e)
-	if err != nil { // a time beyond the year 9999
+	if err != nil || len(line) > tellBytes { // a time beyond the year 9999 is an error
 		return nil
 	}
 	return []json.RawMessage{line}
@@ -119,7 +167,12 @@ func lineOf(e record.Event) []json.RawMessage {
 // tellEvents brings events, and now and then how the epochs fare, into the stream until ctx ends.
 func (c *Coordinator) tellEvents(ctx context.Context) {
 	for n := 1; pause(ctx, tellEvery); n++ {
-		if c.flush(ctx) != nil || n%epochsEvery == 0 && c.tellEpochs(ctx) != nil {
+		err := c.flush(ctx)
+		if err == nil && n%epochsEvery == 0 {
+			err = c.tellEpochs(ctx)
+		}
+		if err != nil {
+			c.mute <- err
 			return
 		}
 	}

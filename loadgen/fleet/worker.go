@@ -13,10 +13,14 @@ import (
 
 	"github.com/ansturm/ansturm/loadgen"
 	"github.com/ansturm/ansturm/loadgen/fleet/bus"
+	"github.com/ansturm/ansturm/loadgen/record"
 )
 
 // ErrAway is that no coordinator answered for longer than a worker waits.
 var ErrAway = errors.New("no coordinator answers")
+
+// ErrShared is that another process works in the directory of a worker's state.
+var ErrShared = errors.New("another worker has this directory: give each its own")
 
 // Defaults of a worker.
 const (
@@ -33,8 +37,9 @@ type WorkerConfig struct {
 	Join func(ctx context.Context, hello []byte) (link bus.Link, welcome []byte, err error)
 	// Build is this program's version, Name what people call the worker; it may be empty.
 	Build, Name string
-	// State is the directory of its journals. What another process of the same worker left there is taken up.
-	State string
+	// State is the directory of its journals, its own for as long as it works. What another process of the same worker left there of the Run (empty:
+	// of whatever one it was last) is taken up.
+	State, Run string
 	// Engine changes how the engine fires (its shards, its source addresses); nil changes nothing.
 	Engine func(*loadgen.Config)
 	// Patience is how long it waits for a coordinator that does not answer. Zero means ten minutes.
@@ -44,6 +49,7 @@ type WorkerConfig struct {
 
 	samples func(loadgen.Samples) loadgen.Samples // of tests
 	ahead   time.Duration                         // of its clock, of tests
+	shared  bool                                  // its directory is, with others that a test takes for dead
 }
 
 type worker struct {
@@ -65,10 +71,21 @@ func Work(ctx context.Context, cfg WorkerConfig) error {
 	if cfg.Join == nil || cfg.State == "" {
 		return errors.New("fleet: a worker needs a way to join, and a directory for its journals")
 	}
-	var err error
+	unlock, err := w.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	if w.relics, err = relics(cfg.State); err != nil {
 		return err
 	}
+	w.relics = slices.DeleteFunc(w.relics, func(r relic) bool {
+		other := cfg.Run != "" && r.of.Run != cfg.Run
+		if other {
+			w.Say(fmt.Sprintf("%s is of run %s: it stays as it is", r.path, r.of.Run))
+		}
+		return other
+	})
 	defer w.lives.Wait()
 	former, before := newest(w.relics), (*life)(nil)
 	for {
@@ -91,6 +108,23 @@ func Work(ctx context.Context, cfg WorkerConfig) error {
 	}
 }
 
+// lock makes the directory, and takes it for this process alone.
+func (w *worker) lock() (unlock func(), err error) {
+	if err := os.MkdirAll(w.State, 0o700); err != nil {
+		return nil, fmt.Errorf("fleet: %w", err)
+	}
+	if w.shared {
+		return func() {}, nil
+	}
+	held, err := record.Lock(w.State)
+	if errors.Is(err, record.ErrRunning) {
+		return nil, fmt.Errorf("fleet: %s: %w", w.State, ErrShared)
+	} else if err != nil {
+		return nil, fmt.Errorf("fleet: %w", err)
+	}
+	return func() { _ = held.Close() }, nil
+}
+
 // newest is the last epoch that left a journal; nil where none has.
 func newest(relics []relic) *Life {
 	if len(relics) == 0 {
@@ -110,6 +144,9 @@ func (w *worker) join(ctx context.Context, former *Life, before *life) (*life, e
 		switch {
 		case former != nil && errors.As(err, &refused) && refused.Text == errOver.Error(): // it has done its part
 			w.Say(refused.Text)
+			for _, r := range w.relics {
+				w.Say(fmt.Sprintf("%s was not delivered: it stays as it is", r.path))
+			}
 			return nil, nil
 		case err == nil || ctx.Err() != nil || errors.As(err, &refused) || errors.As(err, &unfit{}):
 			return l, err
@@ -130,7 +167,7 @@ func (w *worker) ask(ctx context.Context, former *Life) (*life, error) {
 	host, _ := os.Hostname() // for people only
 	link, b, err := w.Join(ctx, encode(Hello{
 		versioned: versioned{Version}, Build: w.Build, Name: w.Name, Host: host, Pid: os.Getpid(),
-		Processors: w.processors, Former: former,
+		Processors: w.processors, Former: former, Relics: len(w.relics) > 0,
 	}))
 	if err != nil {
 		return nil, err
@@ -168,7 +205,8 @@ func (w *worker) begin(link bus.Link, welcome *Welcome, former *Life) (*life, er
 	}
 	for _, r := range w.relics {
 		if r.of.Run != welcome.Life.Run || r.of.Worker != welcome.Life.Worker {
-			continue // another run's, or of a worker that this one could not show to be
+			w.Say(fmt.Sprintf("%s is of another worker, which this one could not show to be: it stays as it is", r.path))
+			continue
 		}
 		kept := uint64(0)
 		if former != nil && r.of == *former {

@@ -134,6 +134,9 @@ func (k *Keeper) promise(m *Member, now time.Duration) Promise {
 	p := Promise{Lost: m.State > Joined, Final: k.table.Final(m.Owner) || k.stopped && k.pending == nil}
 	p.Coordinator, p.Deals = k.number, k.table.Len()
 	p.Grants, p.Until, p.Expires = k.table.Grants(m.Owner), m.Until, k.terms.wall(m.Until)
+	if m.Until >= k.terms.End { // nothing is left that could be another's: no clock of a coordinator's must stand in its way
+		p.Expires = Forever
+	}
 	return p
 }
 

@@ -217,6 +217,18 @@ func TestAnotherCoordinator(t *testing.T) {
 	}
 }
 
+// TestPromisedAll: who has been promised all that is due may begin it by whatever clock.
+func TestPromisedAll(t *testing.T) {
+	a, end := Owner{1, 1}, 10*time.Second
+	k := keep(t, 64, Terms{End: end}, 0)
+	for at := time.Duration(0); at <= end; at += LookEvery {
+		k.settle(t, at)
+		if p := k.heard(a, Facts{}, at); (p.Expires == Forever) != (p.Until >= end) {
+			t.Fatalf("at %s: until %s, %s on the wall", at, p.Until, p.Expires)
+		}
+	}
+}
+
 // TestClosable: not before the last Due, nor before everybody is done, dead, or has had the time to come back.
 func TestClosable(t *testing.T) {
 	a, b, end := Owner{1, 1}, Owner{2, 1}, 10*time.Second

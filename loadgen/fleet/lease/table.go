@@ -72,9 +72,6 @@ func (t *Table) Add(k uint64, e Entry) error {
 	return nil
 }
 
-// Parts is how many the schedule has.
-func (t *Table) Parts() int { return t.parts }
-
 // Len is how many entries it is the fold of.
 func (t *Table) Len() uint64 { return t.entries }
 
