@@ -119,6 +119,7 @@ func (s *surge) prepare(ctx context.Context, scenario string, changed func(strin
 	if f.dir == "" {
 		f.dir = freshDir(filepath.Join("runs", strings.TrimSuffix(w.scenario.Name, ".yaml")))
 	}
+	f.dir = filepath.Clean(f.dir) // what is beside DIR/ would be in it
 	return nil
 }
 
