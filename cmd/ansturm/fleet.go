@@ -126,7 +126,7 @@ func (a *app) fireFleet(ctx context.Context, p *progress, f firing, g ground, sc
 		}
 		return fmt.Errorf("the fleet's bus: %w", err)
 	}
-	defer func() { err = errors.Join(err, x.leave(err)) }()
+	defer func() { err = x.leave(err) }()
 	if f.begun == nil {
 		if err := b.save(); err != nil {
 			return err
@@ -314,16 +314,38 @@ var widowedWarning = record.Warning{Code: "platform-gone", Text: scenarios.Text{
 	"en": "The embedded platform ended with the process that led the run: the run was closed here, and its own account is missing.",
 }}
 
-// leave ends the workers, and the bus: for good where the record has everything.
-func (x *expedition) leave(broken error) (err error) {
-	ctx := context.Background() // bounded by each
+// closedRun is what went wrong with a run whose record is whole all the same.
+type closedRun struct{ error }
+
+func (r closedRun) Unwrap() error { return r.error }
+
+// leave ends the workers, and the bus: for good where the record has everything, or there is none.
+func (x *expedition) leave(broken error) error {
+	ctx := context.Background() // each bounds itself
 	if x.workers != nil {
-		err = x.workers.Stop(ctx)
+		broken = errors.Join(broken, x.workers.Stop(ctx))
 	}
-	if _, none := os.Lstat(x.dir); broken != nil && none == nil {
-		return errors.Join(err, x.bus.Close(), &exitError{
-			code: exitInternal, err: errors.New("the run is not ended"), hint: "ansturm run --resume " + x.dir + " goes on with it",
-		})
+	rec, err := record.Open(x.dir)
+	whole := err == nil && rec.Run.Complete()
+	if _, none := os.Lstat(x.dir); broken != nil && none == nil && !whole {
+		return x.notEnded(errors.Join(broken, x.bus.Close()))
 	}
-	return errors.Join(err, x.bus.Remove(ctx), os.RemoveAll(fleetDir(x.dir)))
+	broken = errors.Join(broken, x.bus.Remove(ctx), os.RemoveAll(fleetDir(x.dir)))
+	if whole && broken != nil {
+		return closedRun{broken}
+	}
+	return broken
+}
+
+// notEnded says what broke the run, and how it goes on.
+func (x *expedition) notEnded(broken error) error {
+	code, hint := exitInternal, "ansturm run --resume "+x.dir+" goes on with it"
+	var cause *exitError
+	if errors.As(broken, &cause) {
+		code = cause.code
+		if cause.hint != "" {
+			hint += "; " + cause.hint
+		}
+	}
+	return &exitError{code: code, err: fmt.Errorf("%w; the run is not ended", broken), hint: hint}
 }
