@@ -5,7 +5,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net"
 	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -27,6 +31,7 @@ type fleetFlags struct {
 	job     jobFlags
 	joiners int
 	address string
+	hosts   []string
 	hold    time.Duration
 	await   time.Duration
 }
@@ -43,6 +48,7 @@ func (f *fleetFlags) flags(c *cobra.Command) {
 	f.job.flags(c)
 	flags.IntVar(&f.joiners, "joiners", 0, "wait for this many workers that are started elsewhere, by ansturm worker")
 	flags.StringVar(&f.address, "bus-address", "", "HOST:PORT where workers from elsewhere join (default: this machine's alone)")
+	flags.StringSliceVar(&f.hosts, "bus-host", nil, "name or address by which workers reach --bus-address, where that is another or 0.0.0.0")
 	flags.DurationVar(&f.hold, "hold", 0, "how far ahead workers are promised what to fire; a loss nobody can prove leaves a dent as long (default 3s)")
 	flags.DurationVar(&f.await, "await", fleet.DefaultAwait, "how long the workers are waited for")
 }
@@ -88,15 +94,39 @@ func (f *fleetFlags) check(changed func(string) bool) error {
 		}
 	}
 	if f.given() {
-		return nil
+		return f.checkBus()
 	}
-	for _, flag := range []string{"bus-address", "hold", "await"} {
+	for _, flag := range []string{"bus-address", "bus-host", "hold", "await"} {
 		if changed(flag) {
 			return inputError(fmt.Errorf("--%s without --workers or --joiners", flag), "say how many workers are to fire, like --workers 2")
 		}
 	}
 	return nil
 }
+
+// checkBus refuses an address that nobody can join at.
+func (f *fleetFlags) checkBus() error {
+	if f.address == "" {
+		if len(f.hosts) > 0 {
+			return inputError(errors.New("--bus-host without --bus-address"), busHint)
+		}
+		return nil
+	}
+	host, text, err := net.SplitHostPort(f.address)
+	_, bad := strconv.ParseUint(text, 10, 16)
+	ip := net.ParseIP(host)
+	switch {
+	case err != nil || bad != nil || host == "":
+		return inputError(fmt.Errorf("--bus-address %q is no HOST:PORT", f.address), busHint)
+	case ip != nil && ip.IsUnspecified() && len(f.hosts) == 0:
+		return inputError(fmt.Errorf("--bus-address %s is all of this machine: which of its names do workers join by?", f.address), "say so by --bus-host")
+	case slices.Contains(f.hosts, ""):
+		return inputError(errors.New("--bus-host is empty"), "")
+	}
+	return nil
+}
+
+const busHint = "--bus-address is an address of this machine that workers reach, and a free port (0: any), like 10.1.2.3:4222"
 
 // expedition is a run that a fleet fires.
 type expedition struct {
@@ -120,11 +150,16 @@ func (a *app) fireFleet(ctx context.Context, p *progress, f firing, g ground, sc
 	if err != nil {
 		return err
 	}
-	if x.bus, err = bus.Start(ctx, bus.Options{Run: b.Run.ID, Dir: fleetDir(f.dir), Address: f.fleet.address, Log: p.say}); err != nil {
+	options := bus.Options{Run: b.Run.ID, Dir: fleetDir(f.dir), Address: f.fleet.address, Hosts: f.fleet.hosts, Log: p.say}
+	if x.bus, err = bus.Start(ctx, options); err != nil {
 		if f.begun == nil {
 			err = errors.Join(err, os.RemoveAll(fleetDir(f.dir)))
 		}
-		return fmt.Errorf("the fleet's bus: %w", err)
+		err = fmt.Errorf("the fleet's bus: %w", err)
+		if f.fleet.address != "" && ctx.Err() == nil {
+			return inputError(err, busHint)
+		}
+		return err
 	}
 	defer func() { err = x.leave(err) }()
 	if f.begun == nil {
@@ -152,12 +187,8 @@ func (f firing) begin(g ground, schedule *arrivals.Schedule) (b *begun, engine l
 		run := b.Run
 		return b, f.config(g, schedule, &run), nil
 	}
-	if _, err := os.Lstat(fleetDir(f.dir)); err == nil {
-		return nil, engine, inputError(fmt.Errorf("%s is of a run that was not ended", fleetDir(f.dir)),
-			"ansturm run --resume "+f.dir+" takes it up; or remove that directory, with what its workers counted")
-	}
-	if _, err := os.Lstat(f.dir); err == nil {
-		return nil, engine, inputError(fmt.Errorf("%s is there already", f.dir), "name another directory with -o")
+	if err := f.free(); err != nil {
+		return nil, engine, err
 	}
 	b = &begun{Args: f.args, Run: f.run(time.Time{}), Key: make([]byte, 32), dir: f.dir}
 	_, _ = rand.Read(b.Key) // never fails, by its documentation
@@ -166,6 +197,22 @@ func (f firing) begin(g ground, schedule *arrivals.Schedule) (b *begun, engine l
 		b.Addresses = append(b.Addresses, engine.Address(i))
 	}
 	return b, engine, nil
+}
+
+// free refuses a directory where something is already.
+func (f firing) free() error {
+	dir := fleetDir(f.dir)
+	if _, err := os.Lstat(filepath.Join(dir, resumeFile)); err == nil {
+		return inputError(fmt.Errorf("%s is of a run that was not ended", dir),
+			"ansturm run --resume "+f.dir+" takes it up; or remove that directory, with what its workers counted")
+	}
+	if _, err := os.Lstat(dir); err == nil {
+		return inputError(fmt.Errorf("%s is there already, and no run is to be taken up by it", dir), "remove that directory, or name another with -o")
+	}
+	if _, err := os.Lstat(f.dir); err == nil {
+		return inputError(fmt.Errorf("%s is there already", f.dir), "name another directory with -o")
+	}
+	return nil
 }
 
 // widowed says that the embedded platform ended with the coordinator that had started it.
