@@ -191,6 +191,9 @@ func (f firing) begin(g ground, schedule *arrivals.Schedule) (b *begun, engine l
 		return nil, engine, err
 	}
 	b = &begun{Args: f.args, Run: f.run(time.Time{}), Key: make([]byte, 32), dir: f.dir}
+	if f.fleet.on == kubernetes {
+		b.Namespace = f.fleet.job.namespace
+	}
 	_, _ = rand.Read(b.Key) // never fails, by its documentation
 	engine = f.config(g, schedule, &b.Run)
 	for i := range f.scenario.Tenants.List {
