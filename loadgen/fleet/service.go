@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"time"
+	"unicode"
 
 	"github.com/ansturm/ansturm/loadgen"
 	"github.com/ansturm/ansturm/loadgen/fleet/lease"
@@ -48,6 +49,7 @@ func (s service) Join(b []byte) (worker, epoch uint32, welcome []byte, err error
 	if err != nil {
 		return 0, 0, nil, err
 	}
+	hello.Name, hello.Host = printable(hello.Name), printable(hello.Host)
 	if err := s.joining.take(s.ctx); err != nil {
 		return 0, 0, nil, err
 	}
@@ -75,6 +77,20 @@ func (s service) Join(b []byte) (worker, epoch uint32, welcome []byte, err error
 		versioned: versioned{Version}, Kept: kept, Spec: *s.spec,
 		Life: Life{Run: s.cfg.Run.ID, Worker: j.Worker, Epoch: j.Epoch, Proof: s.proof(j.Worker, j.Epoch)},
 	}), nil
+}
+
+// mostName is how many runes of a name that a worker gives itself are kept.
+const mostName = 64
+
+// printable is what of a name may be shown: it could else write to the terminal whatever it likes.
+func printable(name string) string {
+	runes := []rune(name)
+	for i, r := range runes {
+		if !unicode.IsPrint(r) {
+			runes[i] = unicode.ReplacementChar
+		}
+	}
+	return string(runes[:min(len(runes), mostName)])
 }
 
 // capacity is by what an epoch's share goes: how many processors it said it has. It is no measurement.
