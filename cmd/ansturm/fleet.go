@@ -126,6 +126,13 @@ func (f *fleetFlags) checkBus() error {
 	return nil
 }
 
+// abroad says that workers of other machines may join.
+func (f *fleetFlags) abroad() bool {
+	host, _, err := net.SplitHostPort(f.address)
+	ip := net.ParseIP(host)
+	return err == nil && host != "localhost" && (ip == nil || !ip.IsLoopback())
+}
+
 const busHint = "--bus-address is an address of this machine that workers reach, and a free port (0: any), like 10.1.2.3:4222"
 
 // expedition is a run that a fleet fires.
@@ -238,6 +245,9 @@ func (x *expedition) config(b *begun, engine loadgen.Config) fleet.Config {
 // place starts the workers of this machine, and says how others join.
 func (x *expedition) place(ctx context.Context) error {
 	if x.fleet.joiners > 0 {
+		if x.target == "" && x.cluster == nil && x.fleet.abroad() {
+			x.app.say("warning: the embedded platform is on this machine's loopback: workers of other machines fire at their own")
+		}
 		x.app.say("join with: ansturm worker --join %s --token-file %s", x.bus.URL(), x.bus.TokenFile())
 	}
 	if x.fleet.workers == 0 {

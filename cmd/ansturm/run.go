@@ -169,6 +169,10 @@ func (s *surge) check(changed func(string) bool) error {
 	if err := s.firing.fleet.check(changed); err != nil {
 		return err
 	}
+	if s.firing.fleet.on == kubernetes && !target && !onCluster {
+		return inputError(errors.New("--workers-on kubernetes without --target or --kube-context: the embedded platform is on this machine's loopback, a pod fires at its own"),
+			"run these workers on this machine, by --workers alone")
+	}
 	return s.kube.check(changed)
 }
 
