@@ -77,6 +77,9 @@ func (w *workerFlags) work(ctx context.Context) (err error) {
 	if err != nil {
 		return inputError(fmt.Errorf("--token-file: %w", err), "copy the file that the coordinator names when it starts")
 	}
+	if err := bus.CheckJoin(token, w.at); err != nil {
+		return inputError(fmt.Errorf("--join: %w", err), "write it as the coordinator says it when it waits for workers, like tls://10.1.2.3:4222")
+	}
 	way, err := w.client.way("")
 	if err != nil {
 		return err
