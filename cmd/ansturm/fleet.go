@@ -175,6 +175,7 @@ func (a *app) fireFleet(ctx context.Context, p *progress, f firing, g ground, sc
 			return err
 		}
 	}
+	defer context.AfterFunc(ctx, x.ending)()
 	if x.Coordinator, err = fleet.New(x.config(b, engine)); err != nil {
 		return inputError(err, "")
 	}
@@ -208,6 +209,11 @@ func (f firing) begin(g ground, schedule *arrivals.Schedule) (b *begun, engine l
 		b.Addresses = append(b.Addresses, engine.Address(i))
 	}
 	return b, engine, nil
+}
+
+// ending says what a second Ctrl-C would leave behind.
+func (x *expedition) ending() {
+	x.p.say(fmt.Sprintf("ending the run; a second Ctrl-C leaves the workers and %s behind, for ansturm run --resume %s", fleetDir(x.dir), x.dir))
 }
 
 // free refuses a directory where something is already.
