@@ -82,6 +82,8 @@ func (f *fleetFlags) check(changed func(string) bool) error {
 	switch {
 	case f.workers < 0 || f.joiners < 0 || f.workers+f.joiners > mostWorkers:
 		return inputError(fmt.Errorf("%d workers, must be from 0 to %d", f.workers+f.joiners, mostWorkers), "")
+	case f.await < 0:
+		return inputError(fmt.Errorf("--await %s is below 0", f.await), "")
 	case f.on == kubernetes && f.workers == 0:
 		return inputError(errors.New("--workers-on kubernetes without --workers"), "say how many, like --workers 3")
 	case f.on == kubernetes && f.job.image == "":

@@ -84,6 +84,9 @@ func (w *workerFlags) work(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if w.name == "" {
+		w.name, _ = os.Hostname() // for people only
+	}
 	if w.state == "" {
 		if w.state, err = os.MkdirTemp("", "ansturm-worker-"); err != nil {
 			return err
