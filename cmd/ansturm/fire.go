@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -59,7 +60,7 @@ type firing struct {
 // headStart is the wall time between the platform's being there and offset 0: for compiling the engine and opening the record.
 const headStart = 500 * time.Millisecond
 
-// fire fires one run and gives its record. On Ctrl-C the record is whole, the error is ctx's.
+// fire fires one run and gives its record. On Ctrl-C the record is whole, the error is ctx's; so it may be with another error.
 func (a *app) fire(ctx context.Context, p *progress, f firing) (*record.Record, error) {
 	schedule, err := arrivals.New(f.scenario)
 	if err != nil {
@@ -80,14 +81,18 @@ func (a *app) fire(ctx context.Context, p *progress, f firing) (*record.Record, 
 	if f.fleet.given() {
 		shoot = a.fireFleet
 	}
-	if err := shoot(ctx, p, f, g, schedule); err != nil {
-		return nil, fmt.Errorf("run %s: %w", f.dir, err)
+	broken := shoot(ctx, p, f, g, schedule)
+	if broken != nil {
+		broken = fmt.Errorf("run %s: %w", f.dir, broken)
+	}
+	if broken != nil && !errors.As(broken, &closedRun{}) {
+		return nil, broken
 	}
 	done, err := record.Open(f.dir)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(broken, err)
 	}
-	return done, ctx.Err()
+	return done, cmp.Or(broken, ctx.Err())
 }
 
 // fireAlone fires by this process.

@@ -5,7 +5,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net"
 	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -27,6 +32,7 @@ type fleetFlags struct {
 	job     jobFlags
 	joiners int
 	address string
+	hosts   []string
 	hold    time.Duration
 	await   time.Duration
 }
@@ -43,6 +49,7 @@ func (f *fleetFlags) flags(c *cobra.Command) {
 	f.job.flags(c)
 	flags.IntVar(&f.joiners, "joiners", 0, "wait for this many workers that are started elsewhere, by ansturm worker")
 	flags.StringVar(&f.address, "bus-address", "", "HOST:PORT where workers from elsewhere join (default: this machine's alone)")
+	flags.StringSliceVar(&f.hosts, "bus-host", nil, "name or address by which workers reach --bus-address, where that is another or 0.0.0.0")
 	flags.DurationVar(&f.hold, "hold", 0, "how far ahead workers are promised what to fire; a loss nobody can prove leaves a dent as long (default 3s)")
 	flags.DurationVar(&f.await, "await", fleet.DefaultAwait, "how long the workers are waited for")
 }
@@ -75,6 +82,8 @@ func (f *fleetFlags) check(changed func(string) bool) error {
 	switch {
 	case f.workers < 0 || f.joiners < 0 || f.workers+f.joiners > mostWorkers:
 		return inputError(fmt.Errorf("%d workers, must be from 0 to %d", f.workers+f.joiners, mostWorkers), "")
+	case f.await < 0:
+		return inputError(fmt.Errorf("--await %s is below 0", f.await), "")
 	case f.on == kubernetes && f.workers == 0:
 		return inputError(errors.New("--workers-on kubernetes without --workers"), "say how many, like --workers 3")
 	case f.on == kubernetes && f.job.image == "":
@@ -88,15 +97,46 @@ func (f *fleetFlags) check(changed func(string) bool) error {
 		}
 	}
 	if f.given() {
-		return nil
+		return f.checkBus()
 	}
-	for _, flag := range []string{"bus-address", "hold", "await"} {
+	for _, flag := range []string{"bus-address", "bus-host", "hold", "await"} {
 		if changed(flag) {
 			return inputError(fmt.Errorf("--%s without --workers or --joiners", flag), "say how many workers are to fire, like --workers 2")
 		}
 	}
 	return nil
 }
+
+// checkBus refuses an address that nobody can join at.
+func (f *fleetFlags) checkBus() error {
+	if f.address == "" {
+		if len(f.hosts) > 0 {
+			return inputError(errors.New("--bus-host without --bus-address"), busHint)
+		}
+		return nil
+	}
+	host, text, err := net.SplitHostPort(f.address)
+	_, bad := strconv.ParseUint(text, 10, 16)
+	ip := net.ParseIP(host)
+	switch {
+	case err != nil || bad != nil || host == "":
+		return inputError(fmt.Errorf("--bus-address %q is no HOST:PORT", f.address), busHint)
+	case ip != nil && ip.IsUnspecified() && len(f.hosts) == 0:
+		return inputError(fmt.Errorf("--bus-address %s is all of this machine: which of its names do workers join by?", f.address), "say so by --bus-host")
+	case slices.Contains(f.hosts, ""):
+		return inputError(errors.New("--bus-host is empty"), "")
+	}
+	return nil
+}
+
+// abroad says that workers of other machines may join.
+func (f *fleetFlags) abroad() bool {
+	host, _, err := net.SplitHostPort(f.address)
+	ip := net.ParseIP(host)
+	return err == nil && host != "localhost" && (ip == nil || !ip.IsLoopback())
+}
+
+const busHint = "--bus-address is an address of this machine that workers reach, and a free port (0: any), like 10.1.2.3:4222"
 
 // expedition is a run that a fleet fires.
 type expedition struct {
@@ -120,18 +160,24 @@ func (a *app) fireFleet(ctx context.Context, p *progress, f firing, g ground, sc
 	if err != nil {
 		return err
 	}
-	if x.bus, err = bus.Start(ctx, bus.Options{Run: b.Run.ID, Dir: fleetDir(f.dir), Address: f.fleet.address, Log: p.say}); err != nil {
+	options := bus.Options{Run: b.Run.ID, Dir: fleetDir(f.dir), Address: f.fleet.address, Hosts: f.fleet.hosts, Log: p.say}
+	if x.bus, err = bus.Start(ctx, options); err != nil {
 		if f.begun == nil {
 			err = errors.Join(err, os.RemoveAll(fleetDir(f.dir)))
 		}
-		return fmt.Errorf("the fleet's bus: %w", err)
+		err = fmt.Errorf("the fleet's bus: %w", err)
+		if f.fleet.address != "" && ctx.Err() == nil {
+			return inputError(err, busHint)
+		}
+		return err
 	}
-	defer func() { err = errors.Join(err, x.leave(err)) }()
+	defer func() { err = x.leave(err) }()
 	if f.begun == nil {
 		if err := b.save(); err != nil {
 			return err
 		}
 	}
+	defer context.AfterFunc(ctx, x.ending)()
 	if x.Coordinator, err = fleet.New(x.config(b, engine)); err != nil {
 		return inputError(err, "")
 	}
@@ -152,20 +198,40 @@ func (f firing) begin(g ground, schedule *arrivals.Schedule) (b *begun, engine l
 		run := b.Run
 		return b, f.config(g, schedule, &run), nil
 	}
-	if _, err := os.Lstat(fleetDir(f.dir)); err == nil {
-		return nil, engine, inputError(fmt.Errorf("%s is of a run that was not ended", fleetDir(f.dir)),
-			"ansturm run --resume "+f.dir+" takes it up; or remove that directory, with what its workers counted")
-	}
-	if _, err := os.Lstat(f.dir); err == nil {
-		return nil, engine, inputError(fmt.Errorf("%s is there already", f.dir), "name another directory with -o")
+	if err := f.free(); err != nil {
+		return nil, engine, err
 	}
 	b = &begun{Args: f.args, Run: f.run(time.Time{}), Key: make([]byte, 32), dir: f.dir}
+	if f.fleet.on == kubernetes {
+		b.Namespace = f.fleet.job.namespace
+	}
 	_, _ = rand.Read(b.Key) // never fails, by its documentation
 	engine = f.config(g, schedule, &b.Run)
 	for i := range f.scenario.Tenants.List {
 		b.Addresses = append(b.Addresses, engine.Address(i))
 	}
 	return b, engine, nil
+}
+
+// ending says what a second Ctrl-C would leave behind.
+func (x *expedition) ending() {
+	x.p.say(fmt.Sprintf("ending the run; a second Ctrl-C leaves the workers and %s behind, for ansturm run --resume %s", fleetDir(x.dir), x.dir))
+}
+
+// free refuses a directory where something is already.
+func (f firing) free() error {
+	dir := fleetDir(f.dir)
+	if _, err := os.Lstat(filepath.Join(dir, resumeFile)); err == nil {
+		return inputError(fmt.Errorf("%s is of a run that was not ended", dir),
+			"ansturm run --resume "+f.dir+" takes it up; or remove that directory, with what its workers counted")
+	}
+	if _, err := os.Lstat(dir); err == nil {
+		return inputError(fmt.Errorf("%s is there already, and no run is to be taken up by it", dir), "remove that directory, or name another with -o")
+	}
+	if _, err := os.Lstat(f.dir); err == nil {
+		return inputError(fmt.Errorf("%s is there already", f.dir), "name another directory with -o")
+	}
+	return nil
 }
 
 // widowed says that the embedded platform ended with the coordinator that had started it.
@@ -181,13 +247,26 @@ func (x *expedition) config(b *begun, engine loadgen.Config) fleet.Config {
 		Store: x.bus, Dir: x.dir, Run: b.Run, Engine: engine, Roots: x.way.roots, Key: b.Key,
 		Workers: workers, Await: x.fleet.await, Hold: x.fleet.hold,
 		Started: x.started, Account: x.account, Finish: judgeLab,
-		Say: x.p.say,
+		Say: x.tell,
+	}
+}
+
+// comes is what a coordinator says of a worker that all is well with.
+var comes = regexp.MustCompile(`^worker \S+ joined: `)
+
+// tell says a line of the coordinator's: where it is to be quiet, losses and refusals only.
+func (x *expedition) tell(line string) {
+	if !x.app.quiet || !comes.MatchString(line) {
+		x.p.say(line)
 	}
 }
 
 // place starts the workers of this machine, and says how others join.
 func (x *expedition) place(ctx context.Context) error {
 	if x.fleet.joiners > 0 {
+		if x.target == "" && x.cluster == nil && x.fleet.abroad() {
+			x.app.say("warning: the embedded platform is on this machine's loopback: workers of other machines fire at their own")
+		}
 		x.app.say("join with: ansturm worker --join %s --token-file %s", x.bus.URL(), x.bus.TokenFile())
 	}
 	if x.fleet.workers == 0 {
@@ -314,16 +393,38 @@ var widowedWarning = record.Warning{Code: "platform-gone", Text: scenarios.Text{
 	"en": "The embedded platform ended with the process that led the run: the run was closed here, and its own account is missing.",
 }}
 
-// leave ends the workers, and the bus: for good where the record has everything.
-func (x *expedition) leave(broken error) (err error) {
-	ctx := context.Background() // bounded by each
+// closedRun is what went wrong with a run whose record is whole all the same.
+type closedRun struct{ error }
+
+func (r closedRun) Unwrap() error { return r.error }
+
+// leave ends the workers, and the bus: for good where the record has everything, or there is none.
+func (x *expedition) leave(broken error) error {
+	ctx := context.Background() // each bounds itself
 	if x.workers != nil {
-		err = x.workers.Stop(ctx)
+		broken = errors.Join(broken, x.workers.Stop(ctx))
 	}
-	if _, none := os.Lstat(x.dir); broken != nil && none == nil {
-		return errors.Join(err, x.bus.Close(), &exitError{
-			code: exitInternal, err: errors.New("the run is not ended"), hint: "ansturm run --resume " + x.dir + " goes on with it",
-		})
+	rec, err := record.Open(x.dir)
+	whole := err == nil && rec.Run.Complete()
+	if _, none := os.Lstat(x.dir); broken != nil && none == nil && !whole {
+		return x.notEnded(errors.Join(broken, x.bus.Close()))
 	}
-	return errors.Join(err, x.bus.Remove(ctx), os.RemoveAll(fleetDir(x.dir)))
+	broken = errors.Join(broken, x.bus.Remove(ctx), os.RemoveAll(fleetDir(x.dir)))
+	if whole && broken != nil {
+		return closedRun{broken}
+	}
+	return broken
+}
+
+// notEnded says what broke the run, and how it goes on.
+func (x *expedition) notEnded(broken error) error {
+	code, hint := exitInternal, "ansturm run --resume "+x.dir+" goes on with it"
+	var cause *exitError
+	if errors.As(broken, &cause) {
+		code = cause.code
+		if cause.hint != "" {
+			hint += "; " + cause.hint
+		}
+	}
+	return &exitError{code: code, err: fmt.Errorf("%w; the run is not ended", broken), hint: hint}
 }

@@ -43,6 +43,9 @@ func interrupt(t *testing.T, flags []string) {
 	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 130 {
 		t.Fatalf("ended with %v, want exit code 130\n%s", err, &stderr)
 	}
+	if said := "a second Ctrl-C leaves the workers and " + dir + ".fleet behind"; strings.Contains(stderr.String(), said) != (flags != nil) {
+		t.Errorf("it says of a second Ctrl-C:\n%s", &stderr)
+	}
 	rec, err := record.Open(dir)
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/spf13/cobra"
+
 	"github.com/ansturm/ansturm/loadgen/fleet/bus"
 	"github.com/ansturm/ansturm/loadgen/fleet/place"
 	"github.com/ansturm/ansturm/loadgen/record"
@@ -26,6 +28,7 @@ type begun struct {
 	Run       record.Run `json:"run"`
 	Addresses []string   `json:"addresses"` // of the tenants
 	Key       []byte     `json:"key"`
+	Namespace string     `json:"namespace,omitempty"` // of the workers' Job, where there is one
 
 	dir string // of the record
 }
@@ -42,6 +45,20 @@ func (b *begun) save() (err error) {
 	return os.WriteFile(filepath.Join(fleetDir(b.dir), resumeFile), text, 0o600)
 }
 
+// onlyResume refuses flags beside --resume: they would change a run that has begun, and its command line says all.
+func onlyResume(c *cobra.Command) error {
+	others := c.Flags().NFlag()
+	for _, flag := range []string{"resume", "json", "quiet"} {
+		if c.Flags().Changed(flag) {
+			others--
+		}
+	}
+	if others > 0 {
+		return inputError(errors.New("--resume goes with no flag but --json and --quiet"), "the run goes on as it was begun: leave the others out")
+	}
+	return nil
+}
+
 // resume takes up the run of a fleet whose coordinator has died.
 func (a *app) resume(ctx context.Context, dir string) error {
 	dir, err := filepath.Abs(dir)
@@ -53,14 +70,14 @@ func (a *app) resume(ctx context.Context, dir string) error {
 		return err
 	}
 	if rec, err := record.Open(dir); err == nil && rec.Run.Complete() {
-		return a.tidyUp(ctx, rec)
+		return a.tidyUp(ctx, rec, b)
 	}
 	if err := os.Chdir(b.Directory); err != nil { // what was typed names files from there
 		return inputError(fmt.Errorf("resume %s: %w", dir, err), "the run was begun in that directory, and its files are named from there")
 	}
 	again := &app{stdin: a.stdin, stdout: a.stdout, stderr: a.stderr, begun: b}
 	root := again.root()
-	root.SetArgs(b.Args)
+	root.SetArgs(append([]string{fmt.Sprintf("--json=%t", a.json), fmt.Sprintf("--quiet=%t", a.quiet)}, b.Args...))
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
@@ -68,8 +85,12 @@ func (a *app) resume(ctx context.Context, dir string) error {
 }
 
 // tidyUp takes away what a coordinator left that died when its record was whole already.
-func (a *app) tidyUp(ctx context.Context, rec *record.Record) error {
+func (a *app) tidyUp(ctx context.Context, rec *record.Record, b *begun) error {
 	dir := fleetDir(rec.Dir)
+	if rec.Run.ID != b.Run.ID {
+		return inputError(fmt.Errorf("%s is of run %s, the record in %s of run %s", dir, b.Run.ID, rec.Dir, rec.Run.ID),
+			"move the record away, and resume again; or remove "+dir)
+	}
 	server, err := bus.Start(ctx, bus.Options{Dir: dir}) // not beside another coordinator
 	if err != nil {
 		return fmt.Errorf("the fleet's bus: %w", err)
@@ -82,6 +103,10 @@ func (a *app) tidyUp(ctx context.Context, rec *record.Record) error {
 		return err
 	}
 	a.say("the run was over: what its fleet had left is taken away")
+	if b.Namespace != "" {
+		a.say("its cluster removes the workers' Job by itself, ten minutes after they have ended; at once: kubectl delete job -n %s %s",
+			b.Namespace, place.JobName(b.Run.ID))
+	}
 	if err := a.tellAccount(rec); err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/term"
 )
 
-// The exit codes, the same for every command. A verdict's codes (0, 1, 3, 4) are gate.Result.ExitCode's.
+// The exit codes, the same for every command; a worker has place.ExitRefused besides. A verdict's codes (0, 1, 3, 4) are gate.Result.ExitCode's.
 const (
 	exitUsage       = 2
 	exitInternal    = 5

@@ -58,6 +58,9 @@ fired again. A run whose coordinator has died is taken up by --resume, as long a
 		},
 		RunE: func(c *cobra.Command, args []string) error {
 			if s.resume != "" {
+				if err := onlyResume(c); err != nil {
+					return err
+				}
 				return a.resume(c.Context(), s.resume)
 			}
 			if err := s.prepare(c.Context(), args[0], c.Flags().Changed); err != nil {
@@ -78,7 +81,7 @@ func (s *surge) flags(c *cobra.Command) {
 	flags.StringVar(&s.firing.target, "target", "", "fire at this URL on loopback instead")
 	addSpeed(c, &s.firing.speed, lifeSpeed)
 	flags.Uint64Var(&s.seed, "seed", 0, "seed of the arrivals, instead of the scenario's")
-	flags.StringVar(&s.resume, "resume", "", "take up the run of a fleet whose coordinator has died, by the directory of its record; no other flag is needed")
+	flags.StringVar(&s.resume, "resume", "", "take up the run of a fleet whose coordinator has died, by the directory of its record; with no other flag but --json and --quiet")
 	flags.StringVarP(&s.firing.dir, "output", "o", "", "directory of the record (default runs/NAME)")
 	flags.StringVar(&s.firing.waitingRoom, "waiting-room", "", "cookie by which a waiting room before the target keeps people's places: they wait as it tells them")
 	flags.StringVar(&s.firing.metrics, "metrics", "", "serve the run's figures for Prometheus at http://HOST:PORT/metrics while it lasts")
@@ -119,6 +122,7 @@ func (s *surge) prepare(ctx context.Context, scenario string, changed func(strin
 	if f.dir == "" {
 		f.dir = freshDir(filepath.Join("runs", strings.TrimSuffix(w.scenario.Name, ".yaml")))
 	}
+	f.dir = filepath.Clean(f.dir) // what is beside DIR/ would be in it
 	return nil
 }
 
@@ -164,6 +168,10 @@ func (s *surge) check(changed func(string) bool) error {
 	}
 	if err := s.firing.fleet.check(changed); err != nil {
 		return err
+	}
+	if s.firing.fleet.on == kubernetes && !target && !onCluster {
+		return inputError(errors.New("--workers-on kubernetes without --target or --kube-context: the embedded platform is on this machine's loopback, a pod fires at its own"),
+			"run these workers on this machine, by --workers alone")
 	}
 	return s.kube.check(changed)
 }

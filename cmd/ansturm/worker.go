@@ -12,6 +12,7 @@ import (
 	"github.com/ansturm/ansturm/loadgen"
 	"github.com/ansturm/ansturm/loadgen/fleet"
 	"github.com/ansturm/ansturm/loadgen/fleet/bus"
+	"github.com/ansturm/ansturm/loadgen/fleet/place"
 	"github.com/ansturm/ansturm/planner/gate"
 )
 
@@ -44,7 +45,8 @@ on its terminal where to join, and which file holds the token; copy that file, d
 Targets are on loopback, each worker's own. A worker whose coordinator is away fires what it holds, keeps what it counts in
 its state directory, and delivers it later. Started again with the same --state it takes up what was not delivered.
 
-Ctrl-C gives back what has not begun. Exit codes: 0 the run is over · 2 refused · 4 no coordinator answers any more`,
+Ctrl-C gives back what has not begun. Exit codes: 0 the run is over · 2 usage or input · 4 no coordinator answers any more ·
+64 refused`,
 		Example: "  ansturm worker --join tls://10.1.2.3:4222 --token-file token --state worker-1",
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return w.work(c.Context()) },
@@ -75,9 +77,15 @@ func (w *workerFlags) work(ctx context.Context) (err error) {
 	if err != nil {
 		return inputError(fmt.Errorf("--token-file: %w", err), "copy the file that the coordinator names when it starts")
 	}
+	if err := bus.CheckJoin(token, w.at); err != nil {
+		return inputError(fmt.Errorf("--join: %w", err), "write it as the coordinator says it when it waits for workers, like tls://10.1.2.3:4222")
+	}
 	way, err := w.client.way("")
 	if err != nil {
 		return err
+	}
+	if w.name == "" {
+		w.name, _ = os.Hostname() // for people only
 	}
 	if w.state == "" {
 		if w.state, err = os.MkdirTemp("", "ansturm-worker-"); err != nil {
@@ -95,8 +103,11 @@ func (w *workerFlags) work(ctx context.Context) (err error) {
 	switch {
 	case errors.Is(err, fleet.ErrShared):
 		return inputError(err, "--state names a worker's own directory")
+	case errors.As(err, &refusal) && refusal.Text == fleet.ErrOver.Error():
+		w.say("%s", refusal.Text)
+		return nil
 	case errors.As(err, &refusal):
-		return inputError(refusal, refusalHints[refusal.Reason])
+		return &exitError{code: place.ExitRefused, err: refusal, hint: refusalHints[refusal.Reason]}
 	case errors.Is(err, fleet.ErrAway):
 		return &exitError{code: gate.Invalid.ExitCode(), err: err}
 	}

@@ -150,7 +150,7 @@ func TestAStateIsOneWorkersOwn(t *testing.T) {
 		if asked, err = decode[Hello]("hello", hello); err != nil {
 			t.Error(err)
 		}
-		return nil, nil, &bus.Refusal{Text: errOver.Error()}
+		return nil, nil, &bus.Refusal{Text: ErrOver.Error()}
 	}
 	if err := Work(t.Context(), cfg); err != nil || asked.Former == nil || asked.Former.Worker != 2 {
 		t.Errorf("%v, asked with %+v", err, asked.Former)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"time"
+	"unicode"
 
 	"github.com/ansturm/ansturm/loadgen"
 	"github.com/ansturm/ansturm/loadgen/fleet/lease"
@@ -49,6 +50,7 @@ func (s service) Join(b []byte) (worker, epoch uint32, welcome []byte, err error
 	if err != nil {
 		return 0, 0, nil, err
 	}
+	hello.Name, hello.Host = printable(hello.Name), printable(hello.Host)
 	if err := s.joining.take(s.ctx); err != nil {
 		return 0, 0, nil, err
 	}
@@ -56,7 +58,7 @@ func (s service) Join(b []byte) (worker, epoch uint32, welcome []byte, err error
 	j, former := s.place(&hello)
 	late := s.past()
 	if late && (former.Worker == 0 || !hello.Relics) {
-		return 0, 0, nil, errOver
+		return 0, 0, nil, ErrOver
 	}
 	o := j.owner()
 	e := s.event(o, lease.Joined.String(), fmt.Sprintf("%s, process %d on %s, %d processors", hello.Name, hello.Pid, hello.Host, hello.Processors))
@@ -67,7 +69,7 @@ func (s service) Join(b []byte) (worker, epoch uint32, welcome []byte, err error
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if late && s.closing {
-		return 0, 0, nil, errOver
+		return 0, 0, nil, ErrOver
 	}
 	s.members[o] = &member{joined: j, heard: time.Now(), state: lease.Joined, late: late}
 	if s.keeper != nil && !late {
@@ -80,6 +82,20 @@ func (s service) Join(b []byte) (worker, epoch uint32, welcome []byte, err error
 		versioned: versioned{Version}, Kept: kept, Spec: *s.spec,
 		Life: Life{Run: s.cfg.Run.ID, Worker: j.Worker, Epoch: j.Epoch, Proof: s.proof(j.Worker, j.Epoch)},
 	}), nil
+}
+
+// mostName is how many runes of a name that a worker gives itself are kept.
+const mostName = 64
+
+// printable is what of a name may be shown: it could else write to the terminal whatever it likes.
+func printable(name string) string {
+	runes := []rune(name)
+	for i, r := range runes {
+		if !unicode.IsPrint(r) {
+			runes[i] = unicode.ReplacementChar
+		}
+	}
+	return string(runes[:min(len(runes), mostName)])
 }
 
 // capacity is by what an epoch's share goes: how many processors it said it has. It is no measurement.

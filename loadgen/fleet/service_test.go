@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -27,6 +28,21 @@ func TestDeafness(t *testing.T) {
 		at := now.Add(x.after * time.Millisecond)
 		if got := d.at(&Beat{N: x.n, Heard: x.heard}, at); got != x.want {
 			t.Errorf("beat %d: deaf for %s, want %s", i+1, got, x.want)
+		}
+	}
+}
+
+// TestPrintable: a worker's name writes nothing to the terminal but itself.
+func TestPrintable(t *testing.T) {
+	for name, want := range map[string]string{
+		"":                            "",
+		"höst-1 a":                    "höst-1 a",
+		"a\x1b[2Jb\nworker w1\xff":    "a�[2Jb�worker w1�",
+		"\u202ea":                     "�a",
+		strings.Repeat("ä", 65) + "b": strings.Repeat("ä", 64),
+	} {
+		if got := printable(name); got != want {
+			t.Errorf("%q is shown as %q, want %q", name, got, want)
 		}
 	}
 }

@@ -142,7 +142,7 @@ func (w *worker) join(ctx context.Context, former *Life, before *life) (*life, e
 		l, err := w.ask(ctx, former)
 		refused := new(bus.Refusal)
 		switch {
-		case former != nil && errors.As(err, &refused) && refused.Text == errOver.Error(): // it has done its part
+		case former != nil && errors.As(err, &refused) && refused.Text == ErrOver.Error(): // it has done its part
 			w.Say(refused.Text)
 			for _, r := range w.relics {
 				w.Say(fmt.Sprintf("%s was not delivered: it stays as it is", r.path))
@@ -182,8 +182,8 @@ func (w *worker) ask(ctx context.Context, former *Life) (*life, error) {
 	return nil, errors.Join(unfit{err}, link.Close())
 }
 
-// errOver is a coordinator's answer to whoever comes when nothing more is dealt.
-var errOver = errors.New("the run is over")
+// ErrOver is a coordinator's answer to whoever comes when nothing more is dealt.
+var ErrOver = errors.New("the run is over")
 
 // unfit is why a worker that was taken in can do nothing.
 type unfit struct{ error }

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -52,6 +53,12 @@ func Join(ctx context.Context, token Token, at Abroad, hello []byte) (*Seat, err
 	return &Seat{l, place.worker, place.epoch, welcome}, nil
 }
 
+// CheckJoin refuses an address that nobody can be asked at with that token, before anybody is.
+func CheckJoin(token Token, at Abroad) error {
+	_, err := doorOf(token, at)
+	return err
+}
+
 // door is a bus as somebody sees it who wants to come in.
 type door struct {
 	subjects
@@ -83,6 +90,9 @@ func doorOf(t Token, at Abroad) (*door, error) {
 // parseURL takes an address that holds no password: it is printed, and stands on command lines.
 func parseURL(address string) (*url.URL, error) {
 	u, err := url.Parse(address)
+	if err == nil && u.Port() != "" { // else it is NATS' own
+		_, err = strconv.ParseUint(u.Port(), 10, 16)
+	}
 	if err != nil || u.Hostname() == "" || u.User != nil {
 		return nil, errors.New("a bus' address is tls://HOST:PORT, without a name or a password")
 	}

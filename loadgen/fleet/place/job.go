@@ -106,7 +106,10 @@ func NewJob(c JobConfig) (*Job, error) {
 }
 
 // Name is that of the Job and of its Secret.
-func (j *Job) Name() string { return "ansturm-" + j.config.Run }
+func (j *Job) Name() string { return JobName(j.config.Run) }
+
+// JobName is what the Job of a run is called, and its Secret.
+func JobName(run string) string { return "ansturm-" + run }
 
 // Deaths is [Placement]'s. A container's termination proves its worker's death; a pod's phase, or its object's deletion, does not.
 func (j *Job) Deaths() <-chan Death { return j.deaths }

@@ -49,7 +49,7 @@ func work(args []string) int {
 	}
 	if slices.Contains(args, "refused") {
 		fmt.Println("a line before\nrefused: another version")
-		return exitRefused
+		return ExitRefused
 	}
 	select {
 	case <-ended:
@@ -157,7 +157,7 @@ func TestLocalWorkersAndTheirDeaths(t *testing.T) {
 	}
 	roll := onRoll(t, dir)
 	working(t, dir, names(roll)...)
-	if d := death(t, l); d.Name != roll[2].Name || d.Why != "exit status 2: refused: another version" {
+	if d := death(t, l); d.Name != roll[2].Name || d.Why != "exit status 64: refused: another version" {
 		t.Errorf("the one that was refused: %+v", d)
 	}
 	for _, e := range roll[:2] {

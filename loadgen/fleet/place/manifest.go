@@ -22,12 +22,15 @@ const container = "worker"
 
 // The Job's own limits. A pod that failed is replaced after 10 s at the earliest, by a worker that joins anew: no fleet waits for it.
 const (
-	tries       = 3 // for each index, after the first
-	overtime    = 10 * time.Minute
-	kept        = 10 * time.Minute // after its end
-	leaving     = time.Minute      // that Stop waits for pods, which have a grace of 30 s; those of a lost node never go
-	exitRefused = 2                // what a worker ends with that may not join: nor may the next
+	tries    = 3 // for each index, after the first
+	overtime = 10 * time.Minute
+	kept     = 10 * time.Minute // after its end
+	leaving  = time.Minute      // that Stop waits for pods, which have a grace of 30 s; those of a lost node never go
 )
+
+// ExitRefused is what a worker ends with that may not join: nor may the next, so a Job of such workers ends. It is nothing that a Go program ends
+// with by itself, as with 2 after a panic.
+const ExitRefused = 64
 
 func (j *Job) meta() metav1.ObjectMeta {
 	return metav1.ObjectMeta{Namespace: j.config.Namespace, Name: j.Name(), Labels: j.labels()}
@@ -61,7 +64,7 @@ func (j *Job) job(n int) *batchv1.Job {
 		TTLSecondsAfterFinished: new(int32(kept.Seconds())),
 		PodFailurePolicy: &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{
 			{Action: batchv1.PodFailurePolicyActionFailJob, OnExitCodes: &batchv1.PodFailurePolicyOnExitCodesRequirement{
-				ContainerName: new(container), Operator: batchv1.PodFailurePolicyOnExitCodesOpIn, Values: []int32{exitRefused},
+				ContainerName: new(container), Operator: batchv1.PodFailurePolicyOnExitCodesOpIn, Values: []int32{ExitRefused},
 			}},
 			{Action: batchv1.PodFailurePolicyActionIgnore, OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{
 				{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue},

@@ -55,7 +55,7 @@ func work(args []string) int {
 	}
 	if slices.Contains(args, "--refuse") {
 		fmt.Println("refused: of another version")
-		return 2
+		return place.ExitRefused
 	}
 	name, dir := get("--name"), get("--seen")
 	text, _ := json.Marshal(seen{name, os.Getenv("JOB_COMPLETION_INDEX"), string(token), os.Getpid()})
@@ -257,7 +257,7 @@ func fleetRefused(t *testing.T, client *cluster.Client, admin kubernetes.Interfa
 	}
 	select {
 	case d := <-f.Deaths():
-		if !strings.HasPrefix(d.Why, "Error, exit code 2, on node vm-") || !strings.HasSuffix(d.Why, ": refused: of another version") {
+		if !strings.HasPrefix(d.Why, "Error, exit code 64, on node vm-") || !strings.HasSuffix(d.Why, ": refused: of another version") {
 			t.Errorf("told was %+v", d)
 		}
 	case <-time.After(time.Minute):
