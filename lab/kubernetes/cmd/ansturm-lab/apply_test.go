@@ -218,7 +218,7 @@ func TestVerify(t *testing.T) {
 	}
 	p, plan := start(t, file, "--kubeconfig", filepath.Join(dir, "kubeconfig")), planned(t)
 	client := p.client(t, controlplane.Context)
-	before := append(autoscalersOf(t, client), replicasOf(t, client))
+	before := autoscalersOf(t, client)
 	fire := exec.Command(buildAnsturm(t), "verify", plan, "--kubeconfig", restricted(t, p, client), "--kube-context", "restricted", "--apply", "--linger", "0s", "-o", out)
 	text, err := fire.CombinedOutput()
 	if code := fire.ProcessState.ExitCode(); code == 2 || code == 5 || code < 0 { // else it is the verdict, and this machine may be busy
@@ -243,7 +243,8 @@ func TestVerify(t *testing.T) {
 	if v, err := planner.LoadVerification(plan); err != nil || len(v.Comparisons) == 0 {
 		t.Errorf("the verification: %v %+v", err, v)
 	}
-	if after := append(autoscalersOf(t, client), replicasOf(t, client)); !slices.Equal(before, after) {
+	// The replicas are put back too, and are the autoscalers' own again: the surge's CPU may let these scale at once.
+	if after := autoscalersOf(t, client); !slices.Equal(before, after) {
 		t.Errorf("it is not as it was:\n%q\n%q\n%s", before, after, text)
 	}
 }
@@ -292,16 +293,4 @@ func restricted(t *testing.T, p *process, client kubernetes.Interface) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-func replicasOf(t *testing.T, client kubernetes.Interface) (all string) {
-	t.Helper()
-	for _, ns := range []string{"adorf", "bstadt"} {
-		d, err := client.AppsV1().Deployments(ns).Get(t.Context(), "antrag", metav1.GetOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		all += fmt.Sprintf("%s %d ", ns, *d.Spec.Replicas)
-	}
-	return all
 }

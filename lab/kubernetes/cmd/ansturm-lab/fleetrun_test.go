@@ -324,7 +324,7 @@ func (f *fleetRuns) resumed(t *testing.T) {
 	if code := r.wait(t); code != 0 && code != 4 {
 		t.Errorf("exit code %d", code)
 	}
-	if rec, _ := r.record(t); rec.Run.Fleet.Coordinators != 2 || len(rec.Run.Fleet.Workers) != 3 {
+	if rec, _ := r.record(t); rec.Run.Fleet.Coordinators != 2 || rec.Run.Fleet.Workers() != 3 {
 		t.Errorf("the fleet was %+v, want two coordinators and the same three workers", rec.Run.Fleet)
 	}
 	r.leavesNothing(t)
