@@ -169,7 +169,7 @@ func (s *surge) check(changed func(string) bool) error {
 	if err := s.firing.fleet.check(changed); err != nil {
 		return err
 	}
-	if s.firing.fleet.on == kubernetes && !target && !onCluster {
+	if s.firing.fleet.on == kubernetes && s.firing.fleet.abroad() && !target && !onCluster { // a lab's pods are on this machine
 		return inputError(errors.New("--workers-on kubernetes without --target or --kube-context: the embedded platform is on this machine's loopback, a pod fires at its own"),
 			"run these workers on this machine, by --workers alone")
 	}
