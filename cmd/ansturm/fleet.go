@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"time"
@@ -247,17 +246,7 @@ func (x *expedition) config(b *begun, engine loadgen.Config) fleet.Config {
 		Store: x.bus, Dir: x.dir, Run: b.Run, Engine: engine, Roots: x.way.roots, Key: b.Key,
 		Workers: workers, Await: x.fleet.await, Hold: x.fleet.hold,
 		Started: x.started, Account: x.account, Finish: judgeLab,
-		Say: x.tell,
-	}
-}
-
-// comes is what a coordinator says of a worker that all is well with.
-var comes = regexp.MustCompile(`^worker \S+ joined: `)
-
-// tell says a line of the coordinator's: where it is to be quiet, losses and refusals only.
-func (x *expedition) tell(line string) {
-	if !x.app.quiet || !comes.MatchString(line) {
-		x.p.say(line)
+		Say: x.p.say, Quiet: x.app.quiet,
 	}
 }
 

@@ -1,24 +1,18 @@
 package fleet
 
 import (
-	"context"
 	"flag"
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/ansturm/ansturm/loadgen"
-	"github.com/ansturm/ansturm/loadgen/fleet/bus"
 	"github.com/ansturm/ansturm/loadgen/record"
 	"github.com/ansturm/ansturm/scenarios"
 	"github.com/ansturm/ansturm/scenarios/arrivals"
@@ -150,7 +144,9 @@ func TestStartTogether(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(16)) // as many as that many processes would have
 	var skews, uncertain []time.Duration
 	for n := 0; n < *starts || n < *starts+3 && slices.Min(skews) > time.Millisecond; n++ {
-		run := startOverNATS(t, server.URL)
+		run, _ := overNATS(t, server.URL, 4, 40, 400*time.Millisecond, func(w *WorkerConfig) {
+			w.ahead, w.Engine = set[w.Name], func(c *loadgen.Config) { c.Shards = 1 }
+		})
 		checkClocks(t, run.Fleet, time.Second)
 		skew, known := run.Fleet.Skew()
 		if !known {
@@ -169,52 +165,6 @@ func TestStartTogether(t *testing.T) {
 	if skews[0] > time.Millisecond || uncertain[n/2] > 2*time.Millisecond {
 		t.Errorf("the workers began %s from the start at best, and knew their clocks to %s", skews[0], uncertain[n/2])
 	}
-}
-
-// startOverNATS fires a short run by four workers.
-func startOverNATS(t *testing.T, target string) *record.Run {
-	t.Helper()
-	scenario := surge()
-	scenario.Arrivals.Total, scenario.Arrivals.Over = 40, 400*time.Millisecond
-	schedule, err := arrivals.New(scenario)
-	if err != nil {
-		t.Fatal(err)
-	}
-	root := t.TempDir()
-	store, err := bus.Start(t.Context(), bus.Options{Run: "r1", Dir: filepath.Join(root, "bus")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close() //nolint:errcheck // of a test
-	c, err := New(Config{
-		Store: store, Dir: filepath.Join(root, "run"), Workers: 4, Lead: 500 * time.Millisecond,
-		Run: record.Run{ID: "r1", Scenario: scenario, Target: target},
-		Engine: loadgen.Config{
-			Scenario: scenario, Schedule: schedule, Address: func(int) string { return strings.TrimPrefix(target, "http://") },
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var workers sync.WaitGroup
-	defer workers.Wait()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	for n := range 4 {
-		name := fmt.Sprintf("w%d", n+1)
-		workers.Go(func() {
-			_ = Work(ctx, WorkerConfig{
-				ahead: set[name], Name: name, State: filepath.Join(root, name), Join: joinOver(store),
-				Engine: func(c *loadgen.Config) { c.Shards = 1 },
-			})
-		})
-	}
-	run, err := c.Run(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	workers.Wait()
-	return run
 }
 
 // An epoch's word on its clock stays, whoever leads the run afterwards; who never heard it knows how it ended at most.

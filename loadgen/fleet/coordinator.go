@@ -64,8 +64,9 @@ type Config struct {
 	Account func(ctx context.Context) (*record.LabAccount, *roaring.Bitmap, []record.Warning, error)
 	// Finish changes the final run, at the close. It must be a function of the run alone.
 	Finish func(*record.Run)
-	// Say tells a person what happens, a line at a time; nil tells nobody.
-	Say func(line string)
+	// Say tells a person what happens, a line at a time; nil tells nobody. Quiet leaves out that a worker has joined.
+	Say   func(line string)
+	Quiet bool
 }
 
 func (c *Config) speed() float64 { return cmp.Or(c.Engine.Speed, 1) }

@@ -2,10 +2,10 @@ package fleet
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -27,46 +27,8 @@ func TestOverNATS(t *testing.T) {
 		begun[r.URL.Path]++
 	}))
 	defer server.Close()
-	scenario := surge()
-	scenario.Arrivals.Total, scenario.Arrivals.Over = 300, 2*time.Second
-	schedule, err := arrivals.New(scenario)
-	if err != nil {
-		t.Fatal(err)
-	}
-	root := t.TempDir()
-	store, err := bus.Start(t.Context(), bus.Options{Run: "r1", Dir: filepath.Join(root, "bus")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close() //nolint:errcheck // of a test
-	c, err := New(Config{
-		Store: store, Dir: filepath.Join(root, "run"), Workers: 2, Lead: 500 * time.Millisecond,
-		Run: record.Run{ID: "r1", Scenario: scenario, Target: server.URL},
-		Engine: loadgen.Config{
-			Scenario: scenario, Schedule: schedule, Address: func(int) string { return strings.TrimPrefix(server.URL, "http://") },
-		},
-		Say: func(line string) { t.Log(line) },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var workers sync.WaitGroup
-	for n := range 2 {
-		workers.Go(func() {
-			err := Work(t.Context(), WorkerConfig{
-				Name: strconv.Itoa(n), State: filepath.Join(root, strconv.Itoa(n)), Join: joinOver(store), Say: func(line string) { t.Log(line) },
-			})
-			if err != nil {
-				t.Errorf("worker %d: %v", n, err)
-			}
-		})
-	}
-	run, err := c.Run(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	workers.Wait()
-	r, err := record.Open(c.cfg.Dir)
+	run, dir := overNATS(t, server.URL, 2, 300, 2*time.Second, func(w *WorkerConfig) {})
+	r, err := record.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,6 +41,53 @@ func TestOverNATS(t *testing.T) {
 		}
 	}
 	t.Logf("%+v", run.Validity)
+}
+
+// overNATS fires a run of so many arrivals at the target by workers over the embedded bus, each as change makes it; dir is its record's.
+func overNATS(t *testing.T, target string, workers int, total int64, over time.Duration, change func(*WorkerConfig)) (run *record.Run, dir string) {
+	t.Helper()
+	scenario := surge()
+	scenario.Arrivals.Total, scenario.Arrivals.Over = total, over
+	schedule, err := arrivals.New(scenario)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := t.TempDir()
+	store, err := bus.Start(t.Context(), bus.Options{Run: "r1", Dir: filepath.Join(root, "bus")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close() //nolint:errcheck // of a test
+	c, err := New(Config{
+		Store: store, Dir: filepath.Join(root, "run"), Workers: workers, Lead: 500 * time.Millisecond,
+		Run: record.Run{ID: "r1", Scenario: scenario, Target: target},
+		Engine: loadgen.Config{
+			Scenario: scenario, Schedule: schedule, Address: func(int) string { return strings.TrimPrefix(target, "http://") },
+		},
+		Say: func(line string) { t.Log(line) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	defer all.Wait()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel() // of a run that broke off
+	for n := range workers {
+		w := WorkerConfig{Name: fmt.Sprintf("w%d", n+1), Join: joinOver(store), Say: func(line string) { t.Log(line) }}
+		w.State = filepath.Join(root, w.Name)
+		change(&w)
+		all.Go(func() {
+			if err := Work(ctx, w); err != nil {
+				t.Errorf("worker %s: %v", w.Name, err)
+			}
+		})
+	}
+	if run, err = c.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	all.Wait()
+	return run, c.cfg.Dir
 }
 
 // joinOver joins a bus of this process.

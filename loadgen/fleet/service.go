@@ -7,6 +7,7 @@ import (
 	"unicode"
 
 	"github.com/ansturm/ansturm/loadgen"
+	"github.com/ansturm/ansturm/loadgen/fleet/bus"
 	"github.com/ansturm/ansturm/loadgen/fleet/lease"
 	"github.com/ansturm/ansturm/loadgen/record"
 )
@@ -65,7 +66,9 @@ func (s service) Join(b []byte) (worker, epoch uint32, welcome []byte, err error
 	if err := s.mustTell(s.ctx, told{Joined: &j, Events: &eventsTold{At: e.At, Lines: lineOf(e)}}); err != nil {
 		return 0, 0, nil, err
 	}
-	s.cfg.Say(fmt.Sprintf("worker %s joined: %s, process %d on %s", o, hello.Name, hello.Pid, hello.Host))
+	if !s.cfg.Quiet {
+		s.cfg.Say(fmt.Sprintf("worker %s joined: %s, process %d on %s", o, hello.Name, hello.Pid, hello.Host))
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if late && s.closing {
@@ -193,7 +196,7 @@ func (c *Coordinator) last(p *lease.Promise, beat *Beat) bool {
 
 // Refused tells of a refusal on the bus.
 func (s service) Refused(reason, from string) {
-	if reason == "denied" { // by this coordinator itself: whoever comes when the run is over
+	if reason == bus.Denied { // by this coordinator itself: whoever comes when the run is over
 		return
 	}
 	s.waiting.Lock()

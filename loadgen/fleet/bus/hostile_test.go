@@ -78,7 +78,7 @@ func TestRefusedAtTheDoor(t *testing.T) {
 		{"another authority", unpinned, s, broken, broken, "is not the one that the token of run this-run names"},
 		{"another run's name", renamed, s, badToken, otherRun, "does not take the token of run other-run"},
 		{"after the run", over.Token(), over, expired, expired, "the token let workers in until 20"},
-		{"not wanted", full.Token(), full, denied, denied, "the worker's schedule is another than this run's"},
+		{"not wanted", full.Token(), full, Denied, Denied, "the worker's schedule is another than this run's"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := Join(t.Context(), c.token, Abroad{URL: c.at.URL()}, []byte("hello"))

@@ -20,8 +20,10 @@ const (
 	garbage    = "garbage"  // no message at all
 	broken     = "tls"      // a connection that fails before it says anything
 	banned     = "banned"   // a connection that was shown out comes again
-	denied     = "denied"   // the coordinator does not take the worker in
 )
+
+// Denied is the reason for which the coordinator itself, and not the bus, does not take a worker in.
+const Denied = "denied"
 
 // patience is how many bad messages one connection's name may send before it is shown out and its credentials are dead.
 const patience = 100

@@ -226,8 +226,8 @@ func (s *Server) takeIn(m *nats.Msg, key, public, hello []byte, service Service)
 		answer, err = admission(s.run, key, public, s.keys.epoch(worker, epoch), at, welcome)
 	}
 	if err != nil {
-		s.refusals.add(denied, "a joiner", err.Error())
-		s.refuse(m, key, knock, mark{}, denied, err.Error())
+		s.refusals.add(Denied, "a joiner", err.Error())
+		s.refuse(m, key, knock, mark{}, Denied, err.Error())
 		return
 	}
 	s.guests.Lock()
